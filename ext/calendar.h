@@ -1,0 +1,35 @@
+/*
+** Dates and times.  A pure leaf: no SQLite, and no clock (the caller passes the time).
+** Times are seconds since 1970-01-01 00:00:00 UTC, without leap seconds.
+*/
+#ifndef PORTAL_CALENDAR_H
+#define PORTAL_CALENDAR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { CALENDAR_TIME_SIZE = 64 };
+
+/* True for an ISO 8601 calendar date YYYY-MM-DD that exists, from 1850-01-01 on. */
+bool calendar_is_date(const char *date);
+
+/* Writes the UTC date of a time as YYYY-MM-DD. */
+void calendar_date(int64_t time, char out[CALENDAR_TIME_SIZE]);
+
+/* Full years from one ISO date to another; negative when `day` is before `birth`.  Both are dates. */
+int calendar_age(const char *birth, const char *day);
+
+/* "2026-11-22 14:20 CET": local time of this process (TZ) with its zone, for sentences and messages. */
+void calendar_local(int64_t time, char out[CALENDAR_TIME_SIZE]);
+
+/* "2026-11-22 13:20:00", UTC, for tables and views. */
+void calendar_utc(int64_t time, char out[CALENDAR_TIME_SIZE]);
+
+/* "Sun, 22 Nov 2026 14:20:00 +0100": RFC 5322 section 3.3, in local time. */
+void calendar_rfc5322(int64_t time, char out[CALENDAR_TIME_SIZE]);
+
+/* "20 seconds", "1 minute", "3 hours", "2 days": the largest unit, rounded up. */
+void calendar_duration(int64_t seconds, char out[CALENDAR_TIME_SIZE]);
+
+#endif

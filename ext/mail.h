@@ -1,0 +1,45 @@
+/*
+** Writes a message as Internet mail: RFC 5322 (format), RFC 2045 to 2049 (MIME), RFC 2047 (encoded
+** words), RFC 3834 (Auto-Submitted).  A pure leaf: no SQLite here.
+*/
+#ifndef PORTAL_MAIL_H
+#define PORTAL_MAIL_H
+
+#include <stdint.h>
+#include <stdio.h>
+
+/* All strings are NUL-terminated UTF-8 without line breaks, but for `text` and `html`. */
+struct mail {
+  const char *from_name;    /* display name, e.g. the practice's; NULL or "" for none */
+  const char *from;         /* addr-spec */
+  const char *to;           /* addr-spec */
+  const char *subject;      /* "" for none: then no Subject field is written */
+  const char *message_id;   /* with its angle brackets */
+  const char *language;     /* RFC 3282 Content-Language, e.g. "en"; NULL for none */
+  const char *text;         /* the plain text */
+  const char *html;         /* the HTML alternative, or NULL: then the mail is text/plain alone */
+  int64_t date;             /* seconds UTC, written in local time */
+};
+
+/*
+** Writes the mail, lines ended by LF (`line_end` "\n", as files keep it) or by CR LF (`line_end`
+** "\r\n", as the wire wants it).  Header lines are folded at 76 columns; no line is longer than 998.
+** Both bodies are UTF-8; plain ASCII with lines of at most 76 columns goes as 7bit, anything else as
+** quoted-printable.  A single-part mail's decoded body is exactly `text`: no line break is added.
+** The multipart boundary is derived from message_id, so that the same mail is the same bytes.
+** A header value that holds a control character is refused: mail addressing and headers cannot be
+** extended through a name or subject.
+**
+** Returns 0, or -1 when a header value is refused or writing to `out` failed.
+*/
+int mail_write(const struct mail *mail, const char *line_end, FILE *out);
+
+/*
+** Number of SMS segments that a text takes (3GPP TS 23.038, 23.040): in the GSM 7-bit default
+** alphabet 160 septets for one segment and 153 for each of several, characters of the extension
+** table counting two; with any other character UCS-2, 70 and 67 UTF-16 units.
+** Sets *is_gsm7 (may be NULL).
+*/
+int mail_text_segments(const char *text, int *is_gsm7);
+
+#endif

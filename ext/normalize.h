@@ -1,0 +1,52 @@
+/*
+** How text that people type is made comparable.  A pure leaf: no SQLite here.
+**
+** Every function reads NUL-terminated UTF-8 and writes NUL-terminated UTF-8 into a buffer of the
+** caller's.  They return 0, or -1 when the input is not valid UTF-8 (RFC 3629), or when the result,
+** with its NUL, does not fit into `size` bytes; then the buffer holds the empty string.
+*/
+#ifndef PORTAL_NORMALIZE_H
+#define PORTAL_NORMALIZE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Longest input, in bytes without the NUL, that any of these accept; longer is -1. */
+enum { NORMALIZE_INPUT_MAX = 1024 };
+
+/* A size that the result of any accepted input fits into. */
+enum { NORMALIZE_SIZE = 4 * NORMALIZE_INPUT_MAX + 1 };
+
+/*
+** A person's name as it is compared: compatibility-folded (NFKC), case-folded, marks stripped, and
+** white space, hyphens and dashes, apostrophes (typewriter, typographic, modifier letter, prime),
+** full stops and invisible format characters dropped.
+** "O’Brien-Núñez" and "obrien nunez" give the same.
+*/
+int normalize_name(const char *name, char *out, size_t size);
+
+/* A user name as it is compared: as a name, but only white space at either end is dropped. */
+int normalize_username(const char *username, char *out, size_t size);
+
+/*
+** A password as it is hashed: NFKC and nothing else (NIST SP 800-63B section 5.1.1.2: normalise
+** before hashing, never truncate).
+*/
+int normalize_password(const char *password, char *out, size_t size);
+
+/* Number of code points of valid UTF-8 text, or -1 when it is not valid. */
+long normalize_code_points(const char *text);
+
+/* True when the text is valid UTF-8. */
+bool normalize_is_utf8(const char *text, size_t length);
+
+/*
+** True when the text has a character that must not reach a mail header, a terminal or a screen
+** unseen: C0 and C1 controls, line and paragraph separators, surrogates, private use, unassigned,
+** and format characters (zero-width, bidirectional controls, BOM, soft hyphen); also when it is not
+** valid UTF-8.  The zero-width joiner and non-joiner are allowed between letters, where scripts
+** such as Persian and Devanagari need them.
+*/
+bool normalize_has_hidden(const char *text);
+
+#endif
