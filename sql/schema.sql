@@ -1,0 +1,210 @@
+-- The tables of the portal, schema version 1.  portal_init() runs this file in one transaction.
+--
+-- Times are INTEGER seconds UTC.  A patient_id has the type of the practice's own key, so those
+-- columns have no type.  No table holds a link, a PIN, a session or a readable password: what a
+-- person is given is derived from a row's id and nonce with the key file, and without it nothing
+-- here can be turned back into one.
+
+CREATE TABLE main.portal_state (
+    -- One row: what every call looks at first.
+    state_id        INTEGER PRIMARY KEY CHECK (state_id = 1),
+    schema_version  INTEGER NOT NULL,
+    settings_stamp  INTEGER NOT NULL,   -- random, new with every change of portal_setting
+    key_check       BLOB NOT NULL,      -- tells the right key file from a wrong one
+    audit_count     INTEGER NOT NULL,   -- events ever written
+    audit_head      BLOB NOT NULL,      -- hash of the newest event
+    audit_seal      BLOB NOT NULL,      -- keyed hash over audit_count and audit_head
+    checkpoint_id   INTEGER NOT NULL,   -- events up to this one may have been purged
+    checkpoint_hash BLOB NOT NULL,      -- hash of that event
+    checkpoint_seal BLOB NOT NULL       -- keyed hash over the two
+);
+
+CREATE TABLE main.portal_setting (
+    -- Settings that differ from their default; portal_settings shows them all.
+    key   TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TRIGGER main.portal_setting_inserted AFTER INSERT ON portal_setting BEGIN
+    UPDATE portal_state SET settings_stamp = random();
+END;
+CREATE TRIGGER main.portal_setting_updated AFTER UPDATE ON portal_setting BEGIN
+    UPDATE portal_state SET settings_stamp = random();
+END;
+CREATE TRIGGER main.portal_setting_deleted AFTER DELETE ON portal_setting BEGIN
+    UPDATE portal_state SET settings_stamp = random();
+END;
+
+CREATE TABLE main.portal_secret (
+    -- Credentials of channels, sealed with the key file (XChaCha20-Poly1305).
+    key    TEXT PRIMARY KEY,
+    sealed BLOB NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE main.portal_message (
+    -- The outbox: one row for every message, whatever becomes of it.  The text is rendered at
+    -- hand-over and never stored.
+    message_id INTEGER PRIMARY KEY,
+    kind       TEXT NOT NULL,           -- registration, pin, deactivated, password_reset, ...
+    channel    TEXT NOT NULL,           -- email or text
+    patient_id,                         -- whose, where there is one
+    recipient  TEXT NOT NULL,           -- normalised address or number
+    status     TEXT NOT NULL,           -- queued, claimed, sent, delivered, failed, bounced, opted_out, cancelled
+    created_at INTEGER NOT NULL,
+    due_at     INTEGER,                 -- next try, or end of the claim's lease; NULL when finished
+    attempts   INTEGER NOT NULL DEFAULT 0,
+    claim      TEXT,                    -- the newest claim
+    sent_at    INTEGER,                 -- handed over to the channel
+    duplicate  INTEGER NOT NULL DEFAULT 0,  -- 1: may have reached the recipient twice
+    detail     TEXT                     -- what the channel said
+);
+
+CREATE INDEX main.portal_message_due ON portal_message (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX main.portal_message_unsent ON portal_message (patient_id)
+    WHERE due_at IS NOT NULL AND kind <> 'registration';
+
+CREATE TABLE main.portal_registration (
+    -- A link that was sent, or is to be.  Only the newest of a patient works.
+    registration_id INTEGER PRIMARY KEY,  -- message_id of the message that carries the link
+    patient_id      NOT NULL,
+    destination     INTEGER NOT NULL,     -- keyed hash of the contact it goes to
+    identity        INTEGER NOT NULL,     -- keyed hash of who the patient was: first name, date of birth
+    nonce           BLOB NOT NULL,
+    status          TEXT NOT NULL,        -- queued, sent, used, revoked, superseded, expired, failed, changed, spent
+    created_at      INTEGER NOT NULL,
+    expires_at      INTEGER,              -- NULL until a channel may have it
+    ended_at        INTEGER,              -- when it was used, revoked, ...
+    guesses         INTEGER NOT NULL DEFAULT 0,  -- wrong proofs and PINs; at 10 the link is spent
+    pins            INTEGER NOT NULL DEFAULT 0,  -- PIN messages; at most 5
+    sent_by         TEXT NOT NULL         -- application and user, as "ehr:anna"
+);
+
+CREATE INDEX main.portal_registration_patient ON portal_registration (patient_id);
+CREATE INDEX main.portal_registration_destination ON portal_registration (destination);
+CREATE INDEX main.portal_registration_expiry ON portal_registration (expires_at) WHERE status = 'sent';
+
+CREATE TABLE main.portal_pin (
+    -- A PIN that was sent to somebody who opened a link and proved who the patient is.
+    pin_id          INTEGER PRIMARY KEY,  -- message_id of the message that carries it
+    registration_id INTEGER NOT NULL,
+    nonce           BLOB NOT NULL,
+    status          TEXT NOT NULL,        -- live, used, superseded, spent, revoked, expired, failed
+    created_at      INTEGER NOT NULL,
+    expires_at      INTEGER NOT NULL,
+    tries           INTEGER NOT NULL DEFAULT 0   -- at 5 the PIN is spent
+);
+
+CREATE INDEX main.portal_pin_registration ON portal_pin (registration_id) WHERE status = 'live';
+
+CREATE TABLE main.portal_account (
+    -- A person who can sign in: a patient, or a representative of one or several.
+    account_id    INTEGER PRIMARY KEY,
+    username      TEXT NOT NULL,          -- as typed
+    username_key  TEXT NOT NULL UNIQUE,   -- as compared
+    password      TEXT NOT NULL,          -- Argon2id, with its parameters
+    name          TEXT NOT NULL,
+    channel       TEXT NOT NULL,          -- where password resets go: email or text
+    contact       TEXT NOT NULL,
+    created_at    INTEGER NOT NULL,
+    last_login_at INTEGER
+);
+
+CREATE TABLE main.portal_access (
+    -- Who may act for which patient.
+    access_id    INTEGER PRIMARY KEY,
+    account_id   INTEGER NOT NULL REFERENCES portal_account (account_id),
+    patient_id   NOT NULL,
+    role         TEXT NOT NULL,           -- patient or representative
+    relationship TEXT,                    -- of a representative: parent, spouse, ...
+    identity     INTEGER NOT NULL,        -- as in portal_registration
+    status       TEXT NOT NULL,           -- active, suspended (by a revoke), removed
+    granted_at   INTEGER NOT NULL,
+    ended_at     INTEGER,
+    UNIQUE (account_id, patient_id)
+);
+
+CREATE INDEX main.portal_access_patient ON portal_access (patient_id);
+
+CREATE TABLE main.portal_revocation (
+    -- Patients whose access is revoked; the row goes when a registration is sent again.
+    patient_id PRIMARY KEY NOT NULL,
+    revoked_at INTEGER NOT NULL,
+    revoked_by TEXT NOT NULL,
+    reason     TEXT
+) WITHOUT ROWID;
+
+CREATE TABLE main.portal_session (
+    session_id   INTEGER PRIMARY KEY,
+    account_id   INTEGER NOT NULL,
+    nonce        BLOB NOT NULL,
+    created_at   INTEGER NOT NULL,
+    last_used_at INTEGER NOT NULL,
+    ended_at     INTEGER                  -- NULL while alive
+);
+
+CREATE INDEX main.portal_session_alive ON portal_session (account_id) WHERE ended_at IS NULL;
+
+CREATE TABLE main.portal_reset (
+    -- A link to choose a new password, sent to the account's own contact.
+    reset_id   INTEGER PRIMARY KEY,       -- message_id of the message that carries it
+    account_id INTEGER NOT NULL,
+    nonce      BLOB NOT NULL,
+    status     TEXT NOT NULL,             -- live, used, superseded, revoked, expired, failed
+    created_at INTEGER NOT NULL,
+    expires_at INTEGER NOT NULL
+);
+
+CREATE INDEX main.portal_reset_account ON portal_reset (account_id);
+
+CREATE TABLE main.portal_throttle (
+    -- Wrong passwords, per account and client; each goes by itself.
+    account        INTEGER NOT NULL,      -- keyed hash of the user name tried; 0: any
+    client         INTEGER NOT NULL,      -- keyed hash of the client's address; 0: any
+    failures       INTEGER NOT NULL,
+    last_failed_at INTEGER NOT NULL,
+    PRIMARY KEY (account, client)
+) WITHOUT ROWID;
+
+CREATE TABLE main.portal_request (
+    -- One change of one field, entered on the portal, for staff to accept or decline.
+    request_id     INTEGER PRIMARY KEY,
+    patient_id     NOT NULL,
+    field          TEXT NOT NULL,         -- a column of the patient table
+    base_value,                           -- on the chart when it was submitted
+    proposed_value,
+    account_id     INTEGER NOT NULL,
+    submitted_as   TEXT NOT NULL,         -- patient, or the representative's relationship
+    submitted_at   INTEGER NOT NULL,
+    status         TEXT NOT NULL,         -- pending, accepted, declined, superseded
+    decided_at     INTEGER,
+    decided_by     TEXT,
+    reason         TEXT
+);
+
+CREATE UNIQUE INDEX main.portal_request_pending ON portal_request (patient_id, field)
+    WHERE status = 'pending';
+
+CREATE TABLE main.portal_audit (
+    -- Append-only.  Every event carries a keyed hash over itself and the hash before it.
+    event_id    INTEGER PRIMARY KEY,
+    at          INTEGER NOT NULL,
+    application TEXT NOT NULL,            -- ehr, scheduling or portal
+    actor       TEXT NOT NULL,
+    action      TEXT NOT NULL,            -- registration.queued, access.revoked, ...
+    patient_id,
+    subject     TEXT,                     -- what else it is about: a message, a user name, a field
+    detail      TEXT,
+    hash        BLOB NOT NULL
+);
+
+CREATE TRIGGER main.portal_audit_no_replace BEFORE INSERT ON portal_audit
+WHEN NEW.event_id <= (SELECT audit_count FROM portal_state) BEGIN
+    SELECT RAISE(ABORT, 'portal_audit is append-only');
+END;
+CREATE TRIGGER main.portal_audit_no_update BEFORE UPDATE ON portal_audit BEGIN
+    SELECT RAISE(ABORT, 'portal_audit is append-only');
+END;
+CREATE TRIGGER main.portal_audit_no_delete BEFORE DELETE ON portal_audit
+WHEN OLD.event_id > (SELECT checkpoint_id FROM portal_state) BEGIN
+    SELECT RAISE(ABORT, 'portal_audit is append-only');
+END;
