@@ -21,4 +21,4 @@ CREATE TABLE main.patient (
     active             INTEGER DEFAULT 1,          -- 0: no longer a patient of the practice
     deceased_on        TEXT                        -- YYYY-MM-DD
 );
-CREATE INDEX main.patient_name ON patient (last_name, first_name, date_of_birth);
+CREATE INDEX main.patient_date_of_birth ON patient (date_of_birth);

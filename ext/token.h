@@ -1,0 +1,77 @@
+/*
+** What a person is given to prove something: link, reset and session tokens, and PINs.  None is
+** stored; each is derived from the key, a purpose, and its row's id and nonce.  A pure leaf: no
+** SQLite here.
+**
+** A token is generation (1 byte), id (4 bytes, big endian), nonce (3 bytes) and 128 bits of keyed
+** BLAKE2b (RFC 7693) over purpose, generation, id and nonce: 24 bytes, 32 characters of base64url
+** (RFC 4648 section 5).  NIST SP 800-63B section 5.1.3 asks for 64 bits or more.
+*/
+#ifndef PORTAL_TOKEN_H
+#define PORTAL_TOKEN_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stddef.h>
+
+enum {
+    TOKEN_KEY_SIZE = 32,
+    TOKEN_NONCE_SIZE = 3,
+    TOKEN_LENGTH = 32,
+    TOKEN_SIZE = TOKEN_LENGTH + 1,
+    TOKEN_PIN_LENGTH = 6,
+    TOKEN_PIN_SIZE = TOKEN_PIN_LENGTH + 1,
+    TOKEN_HASH_SIZE = 32
+};
+
+/* Labels that keep what is derived for one end from serving another. */
+enum token_purpose {
+    TOKEN_LINK,
+    TOKEN_PIN,
+    TOKEN_RESET,
+    TOKEN_SESSION,
+    TOKEN_MESSAGE_ID,
+    TOKEN_DESTINATION,
+    TOKEN_IDENTITY,
+    TOKEN_THROTTLE,
+    TOKEN_AUDIT,
+    TOKEN_SEAL,
+    TOKEN_CHECKPOINT,
+    TOKEN_SECRET,
+    TOKEN_KEY_CHECK
+};
+
+/* What a token says of itself, before any row was looked at. */
+struct token {
+    uint8_t generation;
+    uint32_t id;
+    uint8_t nonce[TOKEN_NONCE_SIZE];
+};
+
+/* Writes the token of a row.  `id` must fit into 32 bits. */
+void token_derive(const uint8_t key[TOKEN_KEY_SIZE], enum token_purpose purpose,
+                  const struct token *token, char out[TOKEN_SIZE]);
+
+/*
+** Reads the generation, id and nonce that a text claims.  False when it is not of a token's form.
+** Nothing is proved until token_genuine() agrees.
+*/
+bool token_parse(const char *text, size_t length, struct token *token);
+
+/* True when the text was derived from this key for this purpose; compares in constant time. */
+bool token_genuine(const uint8_t key[TOKEN_KEY_SIZE], enum token_purpose purpose,
+                   const struct token *token, const char text[TOKEN_LENGTH]);
+
+/* Writes the six digits of a row, each of the million equally likely. */
+void token_pin(const uint8_t key[TOKEN_KEY_SIZE], const struct token *token,
+               char out[TOKEN_PIN_SIZE]);
+
+/* Keyed BLAKE2b-256 of a text under a purpose. */
+void token_hash(const uint8_t key[TOKEN_KEY_SIZE], enum token_purpose purpose, const void *data,
+                size_t length, uint8_t out[TOKEN_HASH_SIZE]);
+
+/* The same, cut to a positive 63-bit integer that is never 0. */
+int64_t token_hash_integer(const uint8_t key[TOKEN_KEY_SIZE], enum token_purpose purpose,
+                           const void *data, size_t length);
+
+#endif
