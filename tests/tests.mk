@@ -1,0 +1,53 @@
+# How the tests are built and run. The Makefile includes this and says what CC, CPPFLAGS,
+# EXTENSION_SOURCES, EMBEDDED (what is generated before anything compiles) and LDLIBS are.
+
+LEAVES := $(wildcard $(patsubst %,ext/%.c,normalize contact calendar mail password token))
+UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
+UNIT_PROGRAMS := $(UNIT_SOURCES:tests/unit/%.c=build/unit/%)
+ASAN_UNIT_PROGRAMS := $(UNIT_SOURCES:tests/unit/%.c=build/asan/unit/%)
+ASAN_OBJECTS := $(EXTENSION_SOURCES:%.c=build/asan/%.o)
+TEST_HEADERS := $(wildcard ext/*.h tests/unit/*.h)
+
+TEST_CFLAGS := -std=c11 -g -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
+SANITIZE := -O1 -fsanitize=address,undefined -fno-omit-frame-pointer
+UNIT_LIBRARIES := -lutf8proc -lsodium
+
+.PHONY: test test-packages test-build lint
+
+# A make of its own builds, because no compiler must start before the packages are there.
+test: test-packages
+	$(MAKE) -j$$(nproc) test-build
+	tests/run
+
+test-packages:
+	tests/packages test
+
+test-build: all build/tests/clock_vfs.so build/tests/compiler-flags build/asan/portal.so \
+	$(UNIT_PROGRAMS) $(ASAN_UNIT_PROGRAMS)
+
+lint: all build/tests/compiler-flags
+	tests/run --variant static
+
+build/tests/clock_vfs.so: tests/clock_vfs.c
+	@mkdir -p $(@D)
+	$(CC) $(TEST_CFLAGS) -O2 -fPIC -shared -o $@ $<
+
+# What the static checks have to know to read the sources as the compiler does.
+build/tests/compiler-flags: Makefile
+	@mkdir -p $(@D)
+	echo '$(CPPFLAGS)' > $@
+
+build/asan/portal.so: $(ASAN_OBJECTS)
+	$(CC) $(SANITIZE) -shared -o $@ $^ $(LDLIBS)
+
+build/asan/%.o: %.c $(TEST_HEADERS) | $(EMBEDDED)
+	@mkdir -p $(@D)
+	$(CC) $(CPPFLAGS) $(TEST_CFLAGS) $(SANITIZE) -fPIC -fvisibility=hidden -c -o $@ $<
+
+build/unit/test_%: tests/unit/test_%.c $(LEAVES) $(TEST_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) -Iext $(CPPFLAGS) $(TEST_CFLAGS) -O1 -o $@ $< $(LEAVES) $(UNIT_LIBRARIES)
+
+build/asan/unit/test_%: tests/unit/test_%.c $(LEAVES) $(TEST_HEADERS)
+	@mkdir -p $(@D)
+	$(CC) -Iext $(CPPFLAGS) $(TEST_CFLAGS) $(SANITIZE) -o $@ $< $(LEAVES) $(UNIT_LIBRARIES)
