@@ -1,6 +1,7 @@
 /*
 ** Dates and times.  A pure leaf: no SQLite, and no clock (the caller passes the time).
 ** Times are seconds since 1970-01-01 00:00:00 UTC, without leap seconds.
+** A time so far away that its year does not fit an int gives the empty string.
 */
 #ifndef PORTAL_CALENDAR_H
 #define PORTAL_CALENDAR_H
@@ -29,7 +30,10 @@ void calendar_utc(int64_t time, char out[CALENDAR_TIME_SIZE]);
 /* "Sun, 22 Nov 2026 14:20:00 +0100": RFC 5322 section 3.3, in local time. */
 void calendar_rfc5322(int64_t time, char out[CALENDAR_TIME_SIZE]);
 
-/* "20 seconds", "1 minute", "3 hours", "2 days": the largest unit, rounded up. */
+/*
+** "20 seconds", "1 minute", "3 hours", "2 days": the largest unit, rounded up (59 minutes and a second
+** is "1 hour").  Nothing or less is "0 seconds".
+*/
 void calendar_duration(int64_t seconds, char out[CALENDAR_TIME_SIZE]);
 
 #endif

@@ -17,8 +17,8 @@ enum { CONTACT_PHONE_MAX = 16 };
 enum { CONTACT_SIZE = CONTACT_EMAIL_MAX + 1 };
 
 /*
-** Normalises an email address: white space at either end dropped, NFKC, case-folded.  Marks are
-** kept: jose@ and josé@ are two mailboxes.
+** Normalises an email address: white space at either end dropped, NFKC, lower case.  Marks are
+** kept: jose@ and josé@ are two mailboxes; so is ß, for straße.de and strasse.de have two owners.
 **
 ** Well formed is an unquoted RFC 5322 dot-atom, or its internationalised form (RFC 6531), an "@"
 ** and a domain of at least two labels (letters, digits and inner hyphens; no address literals).
@@ -31,9 +31,11 @@ const char *contact_normalize_email(const char *email, char out[CONTACT_SIZE]);
 
 /*
 ** Normalises a phone number to E.164 ("+16175550142").  Digits, spaces, hyphens, full stops,
-** slashes, parentheses and one leading "+" (or "00") may be there; white space at either end is dropped.
-** `country_code` is the practice's calling code without "+" ("1"); it goes before a national number,
-** whose trunk prefix 0 (for "1": 1) is dropped.  With country code 1 a number has ten national digits.
+** slashes, parentheses and one leading "+" (or "00") may be there; white space at either end is
+** dropped.  `country_code` is the practice's calling code without "+" ("1"; NULL or "" for none: then
+** national numbers are refused); it goes before a national number, whose trunk prefix is dropped (0,
+** but 1 for "1", 8 for "7", 06 for "36", and none in Italy and others whose numbers keep their 0).
+** With country code 1 or 7 a number has ten national digits.
 **
 ** Returns NULL and fills `out`, or a static phrase fit to follow "the phone number " ("has a letter
 ** in it", "is too short", "is too long (15 digits at most)", "has a control or invisible character",

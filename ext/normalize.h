@@ -14,18 +14,26 @@
 /* Longest input, in bytes without the NUL, that any of these accept; longer is -1. */
 enum { NORMALIZE_INPUT_MAX = 1024 };
 
-/* A size that the result of any accepted input fits into. */
+/*
+** A size that the result of anything people write fits into.  (Only a row of Arabic ligatures such as
+** U+FDFA, which NFKC writes out as 18 letters, is longer; the functions then return -1.)
+*/
 enum { NORMALIZE_SIZE = 4 * NORMALIZE_INPUT_MAX + 1 };
 
 /*
 ** A person's name as it is compared: compatibility-folded (NFKC), case-folded, marks stripped, and
 ** white space, hyphens and dashes, apostrophes (typewriter, typographic, modifier letter, prime),
-** full stops and invisible format characters dropped.
+** full stops, middle dots and invisible characters dropped.  The dotless i counts as an i, since in
+** capitals a Turkish name does not tell which it was; other letters without a decomposition (ø, ł,
+** đ, æ) stay as they are.  Normalising twice gives the same as normalising once.
 ** "O’Brien-Núñez" and "obrien nunez" give the same.
 */
 int normalize_name(const char *name, char *out, size_t size);
 
-/* A user name as it is compared: as a name, but only white space at either end is dropped. */
+/*
+** A user name as it is compared: as a name, but only invisible characters, and white space at either
+** end, are dropped.
+*/
 int normalize_username(const char *username, char *out, size_t size);
 
 /*
@@ -33,6 +41,12 @@ int normalize_username(const char *username, char *out, size_t size);
 ** before hashing, never truncate).
 */
 int normalize_password(const char *password, char *out, size_t size);
+
+/*
+** An address as it is compared: NFKC and lower case, marks kept.  Not full case folding, which makes
+** ss of ß: straße.de and strasse.de are two domains, with two owners.
+*/
+int normalize_lower(const char *text, char *out, size_t size);
 
 /* Number of code points of valid UTF-8 text, or -1 when it is not valid. */
 long normalize_code_points(const char *text);
@@ -43,8 +57,8 @@ bool normalize_is_utf8(const char *text, size_t length);
 /*
 ** True when the text has a character that must not reach a mail header, a terminal or a screen
 ** unseen: C0 and C1 controls, line and paragraph separators, surrogates, private use, unassigned,
-** and format characters (zero-width, bidirectional controls, BOM, soft hyphen); also when it is not
-** valid UTF-8.  The zero-width joiner and non-joiner are allowed between letters, where scripts
+** and format characters (zero-width, bidirectional controls, BOM, soft hyphen) and the Hangul
+** fillers; also when it is not valid UTF-8.  The zero-width joiner and non-joiner are allowed between letters, where scripts
 ** such as Persian and Devanagari need them.
 */
 bool normalize_has_hidden(const char *text);

@@ -1,0 +1,115 @@
+/*
+** Dates and times as text, see calendar.h.  Names of days and months are spelled here and not left
+** to strftime(): the application may have set a locale, and mail dates are English.
+*/
+#include "calendar.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum { DATE_LENGTH = 10, FIRST_YEAR = 1850 };
+
+static const char *const day_names[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+static const char *const month_names[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                          "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+
+static int number(const char *digits, size_t count) {
+    int value = 0;
+    for (size_t i = 0; i < count; i++) value = value * 10 + (digits[i] - '0');
+    return value;
+}
+
+static bool has_date_shape(const char *date) {
+    static const char shape[] = "0000-00-00";
+    for (size_t i = 0; i < DATE_LENGTH; i++) {
+        bool fits = shape[i] == '0' ? date[i] >= '0' && date[i] <= '9' : date[i] == shape[i];
+        if (!fits) return false;
+    }
+    return date[DATE_LENGTH] == '\0';
+}
+
+static int days_in_month(int year, int month) {
+    static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+    bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    return month == 2 && leap ? 29 : days[month - 1];
+}
+
+bool calendar_is_date(const char *date) {
+    if (!has_date_shape(date)) return false;
+    int year = number(date, 4);
+    int month = number(date + 5, 2);
+    int day = number(date + 8, 2);
+    if (year < FIRST_YEAR || month < 1 || month > 12) return false;
+    return day >= 1 && day <= days_in_month(year, month);
+}
+
+int calendar_age(const char *birth, const char *day) {
+    int years = number(day, 4) - number(birth, 4);
+    bool birthday_to_come = strcmp(day + 5, birth + 5) < 0;
+    return birthday_to_come ? years - 1 : years;
+}
+
+/* The empty string stands for a time too far away for the C library to have a year for it. */
+static void format_utc(int64_t when, const char *format, char out[CALENDAR_TIME_SIZE]) {
+    struct tm fields;
+    time_t seconds = (time_t)when;
+    if (!gmtime_r(&seconds, &fields) || strftime(out, CALENDAR_TIME_SIZE, format, &fields) == 0) {
+        out[0] = '\0';
+    }
+}
+
+/* POSIX lets localtime_r() skip reading TZ, so it is read here. */
+static bool local_fields(int64_t when, struct tm *fields) {
+    time_t seconds = (time_t)when;
+    tzset();
+    return localtime_r(&seconds, fields) != NULL;
+}
+
+void calendar_date(int64_t when, char out[CALENDAR_TIME_SIZE]) {
+    format_utc(when, "%Y-%m-%d", out);
+}
+
+void calendar_utc(int64_t when, char out[CALENDAR_TIME_SIZE]) {
+    format_utc(when, "%Y-%m-%d %H:%M:%S", out);
+}
+
+void calendar_local(int64_t when, char out[CALENDAR_TIME_SIZE]) {
+    struct tm fields;
+    out[0] = '\0';
+    if (!local_fields(when, &fields)) return;
+    if (strftime(out, CALENDAR_TIME_SIZE, "%Y-%m-%d %H:%M %Z", &fields) != 0) return;
+    /* Only TZ itself can name a zone so long that it does not fit; its offset says the same. */
+    if (strftime(out, CALENDAR_TIME_SIZE, "%Y-%m-%d %H:%M %z", &fields) == 0) out[0] = '\0';
+}
+
+void calendar_rfc5322(int64_t when, char out[CALENDAR_TIME_SIZE]) {
+    struct tm fields;
+    char day[8];
+    char rest[CALENDAR_TIME_SIZE - 16];
+    out[0] = '\0';
+    if (!local_fields(when, &fields)) return;
+    if (strftime(day, sizeof day, "%d", &fields) == 0) return;
+    if (strftime(rest, sizeof rest, "%Y %H:%M:%S %z", &fields) == 0) return;
+    snprintf(out, CALENDAR_TIME_SIZE, "%s, %s %s %s", day_names[fields.tm_wday], day,
+             month_names[fields.tm_mon], rest);
+}
+
+void calendar_duration(int64_t seconds, char out[CALENDAR_TIME_SIZE]) {
+    static const struct {
+        int64_t seconds;
+        const char *name;
+    } units[] = {{1, "second"}, {60, "minute"}, {3600, "hour"}, {86400, "day"}};
+    enum { UNIT_COUNT = sizeof units / sizeof units[0] };
+
+    if (seconds < 0) seconds = 0;
+    size_t unit = 0;
+    int64_t count = seconds;
+    /* The rounded count decides: 59 minutes and a second is "1 hour", never "60 minutes". */
+    while (unit + 1 < UNIT_COUNT && count >= units[unit + 1].seconds / units[unit].seconds) {
+        unit++;
+        count = seconds / units[unit].seconds + (seconds % units[unit].seconds != 0);
+    }
+    snprintf(out, CALENDAR_TIME_SIZE, "%lld %s%s", (long long)count, units[unit].name,
+             count == 1 ? "" : "s");
+}

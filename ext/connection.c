@@ -1,0 +1,305 @@
+#include "connection.h"
+
+#include "audit.h"
+#include "channel.h"
+
+#include <pwd.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+SQLITE_EXTENSION_INIT3
+
+static const char read_state[] =
+    "SELECT schema_version, settings_stamp FROM main.portal_state";
+static const char read_key_check[] =
+    "SELECT key_check FROM main.portal_state";
+/* Changes nothing, and takes the write lock of the main database alone, as BEGIN IMMEDIATE would not. */
+static const char take_write_lock[] =
+    "UPDATE main.portal_state SET state_id = state_id WHERE 0";
+
+/* Julian day of 1970-01-01, in milliseconds. */
+static const sqlite3_int64 unix_epoch = 210866760000000;
+
+static void user_set(struct portal *portal)
+{
+    struct passwd entry;
+    struct passwd *found = NULL;
+    char buffer[4096];
+
+    if (getpwuid_r(geteuid(), &entry, buffer, sizeof buffer, &found) != 0) found = NULL;
+    if (found != NULL) {
+        (void)sqlite3_snprintf(USER_SIZE, portal->user, "%s", found->pw_name);
+    } else {
+        (void)sqlite3_snprintf(USER_SIZE, portal->user, "uid %lld", (long long)geteuid());
+    }
+}
+
+struct portal *connection_open(sqlite3 *db)
+{
+    struct portal *portal = sqlite3_malloc(sizeof *portal);
+
+    if (portal == NULL) return NULL;
+    memset(portal, 0, sizeof *portal);
+    portal->db = db;
+    portal->references = 1;
+    portal->application = EHR;
+    user_set(portal);
+    channel_api(portal);
+    return portal;
+}
+
+void connection_release(void *pointer)
+{
+    struct portal *portal = pointer;
+
+    if (--portal->references > 0) return;
+    statement_clear(&portal->statements);
+    channel_clear(portal);
+    setting_clear(&portal->settings);
+    keyring_clear(&portal->keyring);
+    sqlite3_free(portal->error);
+    sqlite3_free(portal);
+}
+
+sqlite3_int64 connection_now(struct portal *portal)
+{
+    sqlite3_vfs *vfs = NULL;
+    sqlite3_int64 milliseconds = 0;
+    double days = 0;
+
+    if (sqlite3_file_control(portal->db, "main", SQLITE_FCNTL_VFS_POINTER, &vfs) != SQLITE_OK ||
+        vfs == NULL) {
+        vfs = sqlite3_vfs_find(NULL);
+    }
+    if (vfs == NULL) return 0;
+    if (vfs->iVersion >= 2 && vfs->xCurrentTimeInt64 != NULL) {
+        if (vfs->xCurrentTimeInt64(vfs, &milliseconds) != SQLITE_OK) return 0;
+    } else {
+        if (vfs->xCurrentTime(vfs, &days) != SQLITE_OK) return 0;
+        milliseconds = (sqlite3_int64)(days * 86400000.0);
+    }
+    return (milliseconds - unix_epoch) / 1000;
+}
+
+const char *connection_application(const struct portal *portal)
+{
+    switch (portal->application) {
+    case SCHEDULING: return "scheduling";
+    case PORTAL: return "portal";
+    case EHR: break;
+    }
+    return "ehr";
+}
+
+void connection_actor(const struct portal *portal, char *out, size_t size)
+{
+    (void)sqlite3_snprintf((int)size, out, "%s:%s", connection_application(portal), portal->user);
+}
+
+static void error_set(struct portal *portal, char *text)
+{
+    sqlite3_free(portal->error);
+    portal->error = text;
+}
+
+int refuse(struct portal *portal, const char *format, ...)
+{
+    va_list arguments;
+    char *text;
+
+    va_start(arguments, format);
+    text = sqlite3_vmprintf(format, arguments);
+    va_end(arguments);
+    error_set(portal, text);
+    return text == NULL ? SQLITE_NOMEM : REFUSED;
+}
+
+static const char *remedy(int code)
+{
+    static const struct { int code; const char *text; } rows[] = {
+        {SQLITE_BUSY, "another connection is writing to the database; try again"},
+        {SQLITE_LOCKED, "another statement is using the table; try again"},
+        {SQLITE_READONLY, "the database can only be read here"},
+        {SQLITE_FULL, "the disk is full; nothing was changed"},
+        {SQLITE_NOMEM, "out of memory; nothing was changed"},
+        {SQLITE_IOERR, "reading or writing the database failed; nothing was changed"},
+        {SQLITE_CORRUPT, "the database is damaged; restore it from a backup"},
+        {SQLITE_INTERRUPT, "interrupted; nothing was changed"},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (rows[i].code == (code & 0xff)) return rows[i].text;
+    }
+    return NULL;
+}
+
+int fault(struct portal *portal, int code)
+{
+    const char *own = sqlite3_errmsg(portal->db);
+    const char *known = remedy(code);
+
+    if (strncmp(own, "no such table: main.portal_", 27) == 0) {
+        return refuse(portal, "this database has no portal tables; run SELECT portal_init()");
+    }
+    if (known != NULL) {
+        error_set(portal, sqlite3_mprintf("%s (%s)", known, own));
+    } else {
+        error_set(portal, sqlite3_mprintf("%s", own));
+    }
+    return code;
+}
+
+int connection_enter(struct portal *portal)
+{
+    sqlite3_stmt *statement = NULL;
+    sqlite3_int64 version;
+    sqlite3_int64 stamp;
+    int code = statement_row(portal, &statement, read_state, "");
+
+    if (code == SQLITE_DONE) {
+        return refuse(portal, "table portal_state is empty; restore the database from a backup");
+    }
+    if (code != SQLITE_ROW) return code;
+    version = sqlite3_column_int64(statement, 0);
+    stamp = sqlite3_column_int64(statement, 1);
+    statement_done(portal, statement);
+    if (version > SCHEMA_VERSION) {
+        return refuse(portal, "the portal tables are of schema version %lld and this extension knows "
+                      "up to %d; load the newer extension", version, SCHEMA_VERSION);
+    }
+    return setting_load(portal, stamp);
+}
+
+const char *connection_path(const struct portal *portal)
+{
+    const char *path = sqlite3_db_filename(portal->db, "main");
+
+    return path == NULL ? "" : path;
+}
+
+char *connection_key_path(struct portal *portal)
+{
+    const char *named = getenv("PORTAL_KEY_FILE");
+    const char *path = connection_path(portal);
+
+    if (named != NULL && *named != '\0') return sqlite3_mprintf("%s", named);
+    return *path == '\0' ? NULL : sqlite3_mprintf("%s.portal-key", path);
+}
+
+/* A key file of another database would prove nothing and seal everything wrong. */
+static int key_compare(struct portal *portal)
+{
+    uint8_t check[TOKEN_HASH_SIZE];
+    sqlite3_stmt *statement = NULL;
+    bool same;
+    int code = statement_row(portal, &statement, read_key_check, "");
+
+    if (code == SQLITE_DONE) {
+        return refuse(portal, "table portal_state is empty; restore the database from a backup");
+    }
+    if (code != SQLITE_ROW) return code;
+    token_hash(keyring_oldest(&portal->keyring), TOKEN_KEY_CHECK, "", 0, check);
+    same = sqlite3_column_bytes(statement, 0) == TOKEN_HASH_SIZE &&
+           sodium_memcmp(sqlite3_column_blob(statement, 0), check, TOKEN_HASH_SIZE) == 0;
+    statement_done(portal, statement);
+    return same ? SQLITE_OK : REFUSED;
+}
+
+static int key_read(struct portal *portal, const char *path)
+{
+    const char *problem = keyring_read(&portal->keyring, path);
+    int code;
+
+    if (problem != NULL) return refuse(portal, "the key file %s %s", path, problem);
+    code = key_compare(portal);
+    if (code == REFUSED) {
+        code = refuse(portal, "the key file %s belongs to another database; put the right one back",
+                      path);
+    }
+    if (code != SQLITE_OK) keyring_clear(&portal->keyring);
+    return code;
+}
+
+static sqlite3_int64 uptime(void)
+{
+    struct timespec now = {0, 0};
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
+int connection_key(struct portal *portal, const struct keyring **keyring)
+{
+    sqlite3_int64 now = uptime();
+    char *path;
+    int code = SQLITE_OK;
+
+    *keyring = &portal->keyring;
+    /* The file is looked at once a second at most: a token check must not cost a system call. */
+    if (portal->keyring.count > 0 && portal->keyring_checked_at == now) return SQLITE_OK;
+    path = connection_key_path(portal);
+    if (path == NULL) {
+        if (portal->keyring.count > 0) return SQLITE_OK;
+        return refuse(portal, "the key of this in-memory database is not here; run SELECT portal_init()");
+    }
+    if (portal->keyring.count == 0 || keyring_changed(&portal->keyring, path)) {
+        code = key_read(portal, path);
+    }
+    if (code == SQLITE_OK) portal->keyring_checked_at = now;
+    sqlite3_free(path);
+    return code;
+}
+
+bool connection_unlocked(const struct portal *portal)
+{
+    return sqlite3_txn_state(portal->db, NULL) == SQLITE_TXN_NONE &&
+           sqlite3_get_autocommit(portal->db);
+}
+
+static int execute(struct portal *portal, const char *sql)
+{
+    int code = sqlite3_exec(portal->db, sql, NULL, NULL, NULL);
+
+    return code == SQLITE_OK ? SQLITE_OK : fault(portal, code);
+}
+
+int scope_begin(struct portal *portal, struct scope *scope)
+{
+    int code;
+
+    scope->outermost = sqlite3_get_autocommit(portal->db) != 0;
+    scope->changes = sqlite3_total_changes64(portal->db);
+    code = sqlite3_exec(portal->db, "SAVEPOINT portal", NULL, NULL, NULL);
+    scope->within = code == SQLITE_BUSY;
+    if (scope->within) return SQLITE_OK;
+    if (code != SQLITE_OK) return fault(portal, code);
+    code = statement_run(portal, take_write_lock, "");
+    return code == SQLITE_OK ? SQLITE_OK : scope_end(portal, scope, code);
+}
+
+/* The message of the failure stays, whatever undoing it says. */
+static void undo(struct portal *portal, const struct scope *scope)
+{
+    const char *sql = scope->outermost ? "ROLLBACK" : "ROLLBACK TO portal; RELEASE portal";
+
+    (void)sqlite3_exec(portal->db, sql, NULL, NULL, NULL);
+}
+
+int scope_end(struct portal *portal, const struct scope *scope, int code)
+{
+    if (scope->within) {
+        bool wrote = sqlite3_total_changes64(portal->db) != scope->changes;
+        bool rolls_back = code == SQLITE_NOMEM || code == SQLITE_FULL || (code & 0xff) == SQLITE_IOERR;
+        return code != SQLITE_OK && wrote && !rolls_back ? SQLITE_IOERR : code;
+    }
+    if (code == SQLITE_OK) {
+        code = execute(portal, "RELEASE portal");
+        if (code == SQLITE_OK) return SQLITE_OK;
+    }
+    if (!scope->outermost || !sqlite3_get_autocommit(portal->db)) undo(portal, scope);
+    return code;
+}

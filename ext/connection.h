@@ -1,0 +1,104 @@
+/*
+** What the extension keeps for one database connection, and how a call begins and ends there.
+*/
+#ifndef PORTAL_CONNECTION_H
+#define PORTAL_CONNECTION_H
+
+#include "sqlite.h"
+
+#include "keyring.h"
+#include "portal.h"
+#include "setting.h"
+#include "statement.h"
+
+#include <stdbool.h>
+
+/* 45 CFR 164.312(a): who a connection acts for.  Bits, so that a row can allow several. */
+enum application { EHR = 1, SCHEDULING = 2, PORTAL = 4 };
+enum { STAFF = EHR | SCHEDULING, ANYBODY = STAFF | PORTAL };
+
+enum {
+    SCHEMA_VERSION = 1,
+    USER_SIZE = 129,
+    FRESH_MAX = 4,
+    /* A refusal: nothing was written, the message says what and the remedy. */
+    REFUSED = SQLITE_CONSTRAINT
+};
+
+struct channel;
+
+struct portal {
+    portal_api api;                  /* first: what plugins are handed is this connection */
+    sqlite3 *db;
+    int references;                  /* registered functions and modules */
+    int connected;                   /* eponymous tables; statements are kept only while > 0 */
+    struct statement_cache statements;
+    struct keyring keyring;
+    sqlite3_int64 keyring_checked_at;
+    struct settings settings;
+    struct channel *channels;
+    enum application application;
+    char user[USER_SIZE];
+    char *error;                     /* of the last refusal or fault; sqlite3_free() */
+    bool busy;                       /* within one of our calls */
+    sqlite3_int64 fresh[FRESH_MAX];  /* messages that the running call queued */
+    int fresh_count;
+};
+
+struct portal *connection_open(sqlite3 *db);
+
+/* A destructor for each registration; the last one frees. */
+void connection_release(void *portal);
+
+/* Seconds UTC, as the VFS of the database has it. */
+sqlite3_int64 connection_now(struct portal *portal);
+
+/* "ehr:anna", "scheduling:desk", "portal:203.0.113.7". */
+void connection_actor(const struct portal *portal, char *out, size_t size);
+const char *connection_application(const struct portal *portal);
+
+/*
+** Checks that the portal's tables are there and of this version, and takes over changed settings.
+** Every call on the database starts with it.  SQLITE_OK, REFUSED or an error code.
+*/
+int connection_enter(struct portal *portal);
+
+/* The keyring, read and checked against the database.  SQLITE_OK, REFUSED or an error code. */
+int connection_key(struct portal *portal, const struct keyring **keyring);
+
+/* Path of the key file, sqlite3_free(); NULL for a database without a file, or without memory. */
+char *connection_key_path(struct portal *portal);
+
+/* File name of the main database, "" when it has none. */
+const char *connection_path(const struct portal *portal);
+
+/*
+** REFUSED, with a message for whoever called: what is refused and the remedy, in lower case, no full
+** stop at the end.  %q and %Q as in sqlite3_mprintf().
+*/
+int refuse(struct portal *portal, const char *format, ...);
+
+/* The error code it is given, with SQLite's own message and the remedy where we know one. */
+int fault(struct portal *portal, int code);
+
+/*
+** A write: everything between begin and end happens, or nothing.
+**
+** Outside a writing statement it is a savepoint that first takes the write lock.  Within one (a
+** scalar in an UPDATE, the insert forms) SQLite allows no savepoint: checks come first, and a
+** failure after the first write is returned as SQLITE_IOERR, upon which SQLite rolls the whole
+** transaction back.
+*/
+struct scope {
+    bool within;                     /* a writing statement of the caller's */
+    bool outermost;                  /* the savepoint is the transaction */
+    sqlite3_int64 changes;           /* at the beginning */
+};
+
+int scope_begin(struct portal *portal, struct scope *scope);
+int scope_end(struct portal *portal, const struct scope *scope, int code);
+
+/* True when the connection holds no lock at all, so that the network may be used. */
+bool connection_unlocked(const struct portal *portal);
+
+#endif

@@ -1,0 +1,206 @@
+#include "keyring.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { HEX_LENGTH = 2 * TOKEN_KEY_SIZE, FILE_MAX = KEYRING_MAX * 80 + 256, PATH_SIZE = 4096 };
+
+static const char comment[] =
+    "# portal key file. Keep it secret, and back it up apart from the database.\n";
+
+/* "1 0123...": a generation from 1 to 255, one space, 64 hexadecimal digits. */
+static bool line_read(struct keyring *keyring, const char *line, size_t length)
+{
+    char *end = NULL;
+    long generation = strtol(line, &end, 10);
+    size_t digits = length - (size_t)(end - line) - 1;
+    size_t written = 0;
+    int slot = keyring->count;
+
+    if (slot == KEYRING_MAX || end == line || *end != ' ' || digits != HEX_LENGTH) return false;
+    if (generation < 1 || generation > UINT8_MAX) return false;
+    if (slot > 0 && generation <= keyring->generation[slot - 1]) return false;
+    if (sodium_hex2bin(keyring->key[slot], TOKEN_KEY_SIZE, end + 1, digits, NULL, &written,
+                       NULL) != 0 || written != TOKEN_KEY_SIZE) {
+        return false;
+    }
+    keyring->generation[slot] = (uint8_t)generation;
+    keyring->count++;
+    return true;
+}
+
+static const char *text_read(struct keyring *keyring, char *text)
+{
+    for (char *line = text; *line != '\0';) {
+        size_t length = strcspn(line, "\n");
+        bool last = line[length] == '\0';
+        line[length] = '\0';
+        if (length > 0 && *line != '#' && !line_read(keyring, line, length)) return "is damaged";
+        line += length + (last ? 0 : 1);
+    }
+    return keyring->count > 0 ? NULL : "holds no key";
+}
+
+static const char *access_problem(const struct stat *status)
+{
+    if (!S_ISREG(status->st_mode)) return "is not a file";
+    if ((status->st_mode & (S_IRWXO | S_IWGRP)) != 0) {
+        return "can be read or changed by other users; run chmod 600 on it";
+    }
+    return NULL;
+}
+
+const char *keyring_read(struct keyring *keyring, const char *path)
+{
+    char text[FILE_MAX + 1];
+    struct stat status;
+    const char *problem = NULL;
+    size_t length = 0;
+    ssize_t got = 0;
+    int file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+
+    keyring_clear(keyring);
+    if (file < 0) {
+        if (errno == ENOENT) return "is missing; restore it from its backup";
+        return errno == EACCES ? "can not be read by this user" : "can not be opened";
+    }
+    if (fstat(file, &status) != 0) problem = "can not be read";
+    if (problem == NULL) problem = access_problem(&status);
+    while (problem == NULL && length < FILE_MAX &&
+           (got = read(file, text + length, FILE_MAX - length)) > 0) {
+        length += (size_t)got;
+    }
+    if (problem == NULL && got < 0) problem = "can not be read";
+    if (problem == NULL && length == FILE_MAX) problem = "is damaged";
+    (void)close(file);
+    if (problem == NULL) {
+        text[length] = '\0';
+        problem = text_read(keyring, text);
+    }
+    sodium_memzero(text, sizeof text);
+    if (problem != NULL) {
+        keyring_clear(keyring);
+        return problem;
+    }
+    keyring->modified = status.st_mtim;
+    return NULL;
+}
+
+bool keyring_changed(const struct keyring *keyring, const char *path)
+{
+    struct stat status;
+
+    return stat(path, &status) != 0 || status.st_mtim.tv_sec != keyring->modified.tv_sec ||
+           status.st_mtim.tv_nsec != keyring->modified.tv_nsec || access_problem(&status) != NULL;
+}
+
+static bool write_all(int file, const char *text, size_t length)
+{
+    while (length > 0) {
+        ssize_t done = write(file, text, length);
+        if (done < 0 && errno == EINTR) continue;
+        if (done <= 0) return false;
+        text += done;
+        length -= (size_t)done;
+    }
+    return fsync(file) == 0;
+}
+
+static bool new_key_write(int file)
+{
+    uint8_t key[TOKEN_KEY_SIZE];
+    char hex[HEX_LENGTH + 1];
+    char text[sizeof comment + HEX_LENGTH + 8];
+    bool written;
+    int length;
+
+    randombytes_buf(key, sizeof key);
+    (void)sodium_bin2hex(hex, sizeof hex, key, sizeof key);
+    length = snprintf(text, sizeof text, "%s1 %s\n", comment, hex);
+    written = length > 0 && (size_t)length < sizeof text && write_all(file, text, (size_t)length);
+    sodium_memzero(key, sizeof key);
+    sodium_memzero(hex, sizeof hex);
+    sodium_memzero(text, sizeof text);
+    return written;
+}
+
+/* The name is durable only when its directory is. */
+static bool directory_sync(const char *path)
+{
+    char directory[PATH_SIZE];
+    const char *slash = strrchr(path, '/');
+    size_t length = slash == NULL ? 0 : (size_t)(slash - path) + 1;
+    int file;
+    bool synced;
+
+    if (length >= sizeof directory) return false;
+    memcpy(directory, path, length);
+    directory[length] = '\0';
+    file = open(length == 0 ? "." : directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (file < 0) return false;
+    synced = fsync(file) == 0;
+    (void)close(file);
+    return synced;
+}
+
+const char *keyring_create(const char *path)
+{
+    char draft[PATH_SIZE];
+    const char *problem = NULL;
+    int length = snprintf(draft, sizeof draft, "%s.XXXXXX", path);
+    int file;
+
+    if (access(path, F_OK) == 0) return NULL;
+    if (length < 0 || (size_t)length >= sizeof draft) return "has too long a name";
+    file = mkstemp(draft);   /* mode 0600 */
+    if (file < 0) return "can not be made in that folder";
+    if (!new_key_write(file)) problem = "can not be written";
+    if (close(file) != 0) problem = "can not be written";
+    /* link() refuses a name that is taken: of two processes, one makes the key for both. */
+    if (problem == NULL && link(draft, path) != 0 && errno != EEXIST) problem = "can not be made";
+    (void)unlink(draft);
+    if (problem == NULL && !directory_sync(path)) problem = "can not be made durable";
+    return problem;
+}
+
+void keyring_throw_away(struct keyring *keyring)
+{
+    keyring_clear(keyring);
+    keyring->generation[0] = 1;
+    randombytes_buf(keyring->key[0], TOKEN_KEY_SIZE);
+    keyring->count = 1;
+}
+
+const uint8_t *keyring_find(const struct keyring *keyring, uint8_t generation)
+{
+    for (int i = keyring->count - 1; i >= 0; i--) {
+        if (keyring->generation[i] == generation) return keyring->key[i];
+    }
+    return NULL;
+}
+
+const uint8_t *keyring_oldest(const struct keyring *keyring)
+{
+    return keyring->key[0];
+}
+
+const uint8_t *keyring_newest(const struct keyring *keyring)
+{
+    return keyring->key[keyring->count - 1];
+}
+
+uint8_t keyring_newest_generation(const struct keyring *keyring)
+{
+    return keyring->generation[keyring->count - 1];
+}
+
+void keyring_clear(struct keyring *keyring)
+{
+    sodium_memzero(keyring, sizeof *keyring);
+}

@@ -1,0 +1,55 @@
+/*
+** The key file: every secret that the portal hands out, seals or chains hangs on it.  A pure leaf:
+** no SQLite here.
+**
+** Text, mode 0600, a comment line and one line "generation hex-key" for each generation, oldest
+** first.  New tokens use the newest generation, older ones still prove theirs.  What must compare
+** equal for ever (audit chain, hashes of contacts) uses the oldest.
+*/
+#ifndef PORTAL_KEYRING_H
+#define PORTAL_KEYRING_H
+
+#include "token.h"
+
+#include <stdbool.h>
+#include <time.h>
+
+enum { KEYRING_MAX = 32 };
+
+struct keyring {
+    int count;                                /* 0: nothing read */
+    uint8_t generation[KEYRING_MAX];
+    uint8_t key[KEYRING_MAX][TOKEN_KEY_SIZE];
+    struct timespec modified;                 /* of the file as it was read */
+};
+
+/*
+** Reads a key file.  NULL when it was read, else what is wrong with it, a static phrase fit to
+** follow "the key file PATH " ("is missing", "can be read or changed by other users; run chmod 600", ...).
+*/
+const char *keyring_read(struct keyring *keyring, const char *path);
+
+/* True when the file is not the one that was read any more. */
+bool keyring_changed(const struct keyring *keyring, const char *path);
+
+/*
+** Makes a key file with one new key; one that is already there stays as it is.  It appears whole or
+** not at all.  NULL, or a static phrase as above.
+*/
+const char *keyring_create(const char *path);
+
+/* Fills a keyring with one new key that no file holds. */
+void keyring_throw_away(struct keyring *keyring);
+
+/* The key of a generation, or NULL. */
+const uint8_t *keyring_find(const struct keyring *keyring, uint8_t generation);
+
+/* The key that never changes, and the one for what is made now. */
+const uint8_t *keyring_oldest(const struct keyring *keyring);
+const uint8_t *keyring_newest(const struct keyring *keyring);
+uint8_t keyring_newest_generation(const struct keyring *keyring);
+
+/* Wipes it. */
+void keyring_clear(struct keyring *keyring);
+
+#endif

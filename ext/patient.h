@@ -1,0 +1,111 @@
+/*
+** The chart: the one place that reads and writes the practice's patient table.
+*/
+#ifndef PORTAL_PATIENT_H
+#define PORTAL_PATIENT_H
+
+#include "connection.h"
+#include "contact.h"
+
+/* A key of the practice's: an integer, or text such as a UUID. */
+struct patient_id {
+    int type;                     /* SQLITE_INTEGER or SQLITE_TEXT */
+    sqlite3_int64 integer;
+    char text[128];
+};
+
+/* How a message travels; also the bits of PORTAL_EMAIL and PORTAL_TEXT. */
+enum medium { MEDIUM_EMAIL = PORTAL_EMAIL, MEDIUM_TEXT = PORTAL_TEXT };
+const char *medium_name(enum medium medium);            /* "email", "text" */
+enum medium medium_from_name(const char *name);         /* of a row of ours; email unless "text" */
+
+enum { PATIENT_NAME_SIZE = 256, PATIENT_CONTACT_SIZE = 320, PATIENT_SHORT_SIZE = 40 };
+
+/* What the portal needs of a chart.  Texts are "" for NULL. */
+struct patient {
+    struct patient_id id;
+    char first_name[PATIENT_NAME_SIZE];
+    char last_name[PATIENT_NAME_SIZE];
+    char date_of_birth[PATIENT_SHORT_SIZE];
+    char email[PATIENT_CONTACT_SIZE];
+    char cell_phone[PATIENT_CONTACT_SIZE];
+    char preferred_language[PATIENT_SHORT_SIZE];
+    char deceased_on[PATIENT_SHORT_SIZE];
+    bool email_consent;
+    bool text_consent;
+    bool active;
+};
+
+/* "42" or "'9f3c...'": for sentences.  Returns `out`. */
+enum { PATIENT_ID_TEXT_SIZE = 140 };
+const char *patient_id_text(const struct patient_id *id, char out[PATIENT_ID_TEXT_SIZE]);
+
+/*
+** Takes a key from an argument.  Integral REALs are integers: JavaScript drivers bind every number
+** so.  REFUSED for NULL, blobs, other numbers, text that is empty, too long or not valid.
+*/
+int patient_id_from_value(struct portal *portal, sqlite3_value *value, struct patient_id *id);
+
+/* The same from a column of our own tables. */
+void patient_id_from_column(sqlite3_stmt *statement, int column, struct patient_id *id);
+
+/* Reads a chart.  SQLITE_ROW, SQLITE_DONE when there is none, or an error code. */
+int patient_find(struct portal *portal, const struct patient_id *id, struct patient *patient);
+
+/* The same; no chart is REFUSED with "patient 42 is not on file". */
+int patient_read(struct portal *portal, const struct patient_id *id, struct patient *patient);
+
+/* Why the portal is closed to this patient (deceased, inactive), as a phrase after "patient 42 "; or NULL. */
+const char *patient_closed(const struct patient *patient);
+
+/*
+** The normalised contact for a medium.  NULL, or why there is none, sqlite3_malloc'd sentence that
+** names the field and the remedy, in *problem; consent counts.  SQLITE_OK, or SQLITE_NOMEM.
+*/
+int patient_contact(struct portal *portal, const struct patient *patient, enum medium medium,
+                    char out[CONTACT_SIZE], char **problem);
+
+/* Keyed hash of a normalised contact; equal contacts, equal hashes. */
+sqlite3_int64 patient_destination(const struct keyring *keyring, const char *contact);
+
+/* Keyed hash of who a chart is about: date of birth and first name (twins share all the rest). */
+sqlite3_int64 patient_identity(const struct keyring *keyring, const struct patient *patient);
+
+/* Fields a patient may ask to change, with the check that Quick Add has for the same. */
+bool patient_field_known(const char *field);
+
+/*
+** Checks a proposed value and writes it as the chart keeps it (trimmed; consent as 0 or 1).  `out`
+** is sqlite3_malloc'd, NULL for SQL NULL.  *problem is NULL or a static phrase after "FIELD ".
+*/
+int patient_field_check(struct portal *portal, const char *field, const char *value, char **out,
+                        const char **problem);
+
+/* The chart's value of a field as text, NULL for NULL; sqlite3_free(). */
+int patient_field_read(struct portal *portal, const struct patient_id *id, const char *field,
+                       char **value);
+
+/* Writes one field of a chart; the practice's own schema may refuse it. */
+int patient_field_write(struct portal *portal, const struct patient_id *id, const char *field,
+                        const char *value);
+
+/* What Quick Add is given. */
+struct patient_entry {
+    const char *first_name;
+    const char *last_name;
+    const char *date_of_birth;
+    const char *email;        /* NULL or normalised */
+    const char *cell_phone;   /* NULL or normalised */
+    bool activate;            /* phr_active */
+};
+
+/* Checks names and date of birth, and that no such person is on file.  SQLITE_OK or REFUSED. */
+int patient_entry_check(struct portal *portal, const struct patient_entry *entry);
+
+/* Inserts the row.  SQLITE_OK, or what the practice's schema says. */
+int patient_insert(struct portal *portal, const struct patient_entry *entry, struct patient_id *id);
+
+/* Columns that the patient table lacks, "a, b", sqlite3_free(); NULL when it has all. */
+int patient_table_check(struct portal *portal, char **missing);
+
+#endif

@@ -1,0 +1,225 @@
+#include "setting.h"
+
+#include "audit.h"
+#include "connection.h"
+#include "contact.h"
+#include "normalize.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+SQLITE_EXTENSION_INIT3
+
+enum kind { LINE, PHONE, URL, EMAIL, DIGITS, NUMBER, NAME, CONTACTS };
+
+static const struct {
+    const char *key;
+    const char *standard;
+    enum kind kind;
+    int least;
+    int most;
+    const char *description;
+} rows[SETTING_COUNT] = {
+#define SETTING_ROW(name, standard, kind, least, most, description) \
+    {#name, standard, kind, least, most, description},
+    SETTING_LIST(SETTING_ROW)
+#undef SETTING_ROW
+};
+
+static const char read_settings[] = "SELECT key, value FROM main.portal_setting";
+static const char store_setting[] =
+    "INSERT INTO main.portal_setting (key, value) VALUES (?1, ?2)"
+    " ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+static const char delete_setting[] = "DELETE FROM main.portal_setting WHERE key = ?1";
+
+const char *setting_text(const struct portal *portal, enum setting setting)
+{
+    const char *text = portal->settings.text[setting];
+
+    return text != NULL ? text : rows[setting].standard;
+}
+
+sqlite3_int64 setting_number(const struct portal *portal, enum setting setting)
+{
+    return portal->settings.number[setting];
+}
+
+struct setting_row setting_row(int index)
+{
+    struct setting_row row = {NULL, NULL, NULL};
+
+    if (index >= 0 && index < SETTING_COUNT) {
+        row.key = rows[index].key;
+        row.standard = rows[index].standard;
+        row.description = rows[index].description;
+    }
+    return row;
+}
+
+int setting_find(const char *key)
+{
+    for (int i = 0; i < SETTING_COUNT; i++) {
+        if (strcmp(rows[i].key, key) == 0) return i;
+    }
+    return -1;
+}
+
+void setting_clear(struct settings *settings)
+{
+    for (int i = 0; i < SETTING_COUNT; i++) sqlite3_free(settings->text[i]);
+    memset(settings, 0, sizeof *settings);
+}
+
+/* Every character of the text is in the set. */
+static int consists_of(const char *text, const char *set)
+{
+    return text[strspn(text, set)] == '\0';
+}
+
+static const char digits[] = "0123456789";
+
+static const char *number_problem(const char *value, int least, int most)
+{
+    long number;
+
+    if (*value == '\0' || !consists_of(value, digits) || strlen(value) > 9) {
+        return "must be a whole number";
+    }
+    number = strtol(value, NULL, 10);
+    return number < least || number > most ? "is out of range" : NULL;
+}
+
+/* A link over plain http could be read and used on its way: only this machine may have one. */
+static const char *url_problem(const char *value)
+{
+    static const char *const loopback[] = {"http://localhost", "http://127.0.0.1", "http://[::1]"};
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                  "-._~:/[]%+";
+    const char *host;
+
+    if (!consists_of(value, allowed)) return "has a character that may not be in it";
+    if (value[strlen(value) - 1] == '/') return "must not end with a slash";
+    if (strncmp(value, "https://", 8) == 0) {
+        host = value + 8;
+        return *host == '/' || *host == ':' || *host == '\0' ? "names no host" : NULL;
+    }
+    for (size_t i = 0; i < sizeof loopback / sizeof loopback[0]; i++) {
+        size_t length = strlen(loopback[i]);
+        if (strncmp(value, loopback[i], length) == 0 && strchr(":/", value[length]) != NULL) {
+            return NULL;
+        }
+    }
+    return "must begin with https://";
+}
+
+/* "email, cell_phone": names from a fixed list, each at most once. */
+static const char *contacts_problem(const char *value)
+{
+    const char *at = value;
+    int email = 0;
+    int phone = 0;
+
+    while (*at != '\0') {
+        size_t length;
+        at += strspn(at, ", ");
+        length = strcspn(at, ", ");
+        if (length == 5 && strncmp(at, "email", 5) == 0) {
+            email++;
+        } else if (length == 10 && strncmp(at, "cell_phone", 10) == 0) {
+            phone++;
+        } else if (length > 0) {
+            return "may name email and cell_phone, with a comma between";
+        }
+        at += length;
+    }
+    return email > 1 || phone > 1 ? "names a contact twice" : NULL;
+}
+
+static const char *email_problem(const char *value)
+{
+    char normal[CONTACT_SIZE];
+
+    return contact_normalize_email(value, normal);
+}
+
+static const char *value_problem(int index, const char *value)
+{
+    long length = normalize_code_points(value);
+
+    if (length < 0) return "is not valid text";
+    if (normalize_has_hidden(value)) return "has a control or invisible character";
+    if (rows[index].kind == NUMBER) {
+        return number_problem(value, rows[index].least, rows[index].most);
+    }
+    if (length < rows[index].least) return "must not be empty";
+    if (length > rows[index].most) return "is too long";
+    switch (rows[index].kind) {
+    case PHONE: return consists_of(value, "0123456789 +-.()/") ? NULL : "is no telephone number";
+    case URL: return url_problem(value);
+    case EMAIL: return email_problem(value);
+    case DIGITS: return consists_of(value, digits) && *value != '0' ? NULL : "must be digits";
+    case NAME:
+        return consists_of(value, "abcdefghijklmnopqrstuvwxyz0123456789_")
+               ? NULL : "may have lower-case letters, digits and _";
+    case CONTACTS: return contacts_problem(value);
+    case NUMBER:
+    case LINE: break;
+    }
+    return NULL;
+}
+
+/* A value that does not fit was put there past us: the default is safer. */
+static int take(struct settings *settings, const char *key, const char *value)
+{
+    int index = key == NULL ? -1 : setting_find(key);
+
+    if (index < 0 || value == NULL || value_problem(index, value) != NULL) return SQLITE_OK;
+    settings->text[index] = sqlite3_mprintf("%s", value);
+    return settings->text[index] == NULL ? SQLITE_NOMEM : SQLITE_OK;
+}
+
+int setting_load(struct portal *portal, sqlite3_int64 stamp)
+{
+    struct settings *settings = &portal->settings;
+    sqlite3_stmt *statement = NULL;
+    int code;
+
+    if (settings->loaded && settings->stamp == stamp) return SQLITE_OK;
+    setting_clear(settings);
+    code = statement_row(portal, &statement, read_settings, "");
+    while (code == SQLITE_ROW) {
+        code = take(settings, (const char *)sqlite3_column_text(statement, 0),
+                    (const char *)sqlite3_column_text(statement, 1));
+        code = code == SQLITE_OK ? statement_next(portal, statement) : fault(portal, code);
+    }
+    statement_done(portal, statement);
+    if (code != SQLITE_DONE) return code;
+    for (int i = 0; i < SETTING_COUNT; i++) {
+        settings->number[i] = strtoll(setting_text(portal, (enum setting)i), NULL, 10);
+    }
+    settings->stamp = stamp;
+    settings->loaded = 1;
+    return SQLITE_OK;
+}
+
+int setting_store(struct portal *portal, const char *key, const char *value)
+{
+    int index = setting_find(key);
+    const char *problem;
+    int code;
+
+    if (index < 0) {
+        return refuse(portal, "there is no setting '%s'; SELECT key FROM portal_settings lists them",
+                      key);
+    }
+    problem = value == NULL ? NULL : value_problem(index, value);
+    if (problem != NULL && rows[index].kind == NUMBER) {
+        return refuse(portal, "the value of %s %s: from %d to %d", key, problem, rows[index].least,
+                      rows[index].most);
+    }
+    if (problem != NULL) return refuse(portal, "the value of %s %s", key, problem);
+    code = value == NULL ? statement_run(portal, delete_setting, "s", key)
+                         : statement_run(portal, store_setting, "ss", key, value);
+    if (code == SQLITE_OK) code = audit_write(portal, "setting.changed", NULL, key, value);
+    return code;
+}

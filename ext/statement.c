@@ -1,0 +1,237 @@
+#include "statement.h"
+
+#include "connection.h"
+#include "patient.h"
+
+#include <stdarg.h>
+#include <stdint.h>
+#include <string.h>
+
+SQLITE_EXTENSION_INIT3
+
+/* Any of our tables does; `main.` keeps a TEMP table of the name away. */
+static const char connect_tables[] = "SELECT 1 FROM main.portal_settings";
+
+static int slot_of(const struct statement_cache *cache, const char *sql)
+{
+    unsigned at = (unsigned)(((uintptr_t)sql >> 3) * 2654435761u) % STATEMENT_SLOTS;
+
+    while (cache->slot[at].sql != NULL && cache->slot[at].sql != sql) {
+        at = (at + 1) % STATEMENT_SLOTS;
+    }
+    return (int)at;
+}
+
+static int prepare(struct portal *portal, const char *sql, unsigned flags, sqlite3_stmt **out)
+{
+    return sqlite3_prepare_v3(portal->db, sql, -1, flags, out, NULL);
+}
+
+/*
+** Makes sure that closing the connection will tell us.  A main table of that name, or no memory,
+** leaves it unconnected; then nothing is kept, and all works, slower.
+*/
+static void connect(struct portal *portal)
+{
+    sqlite3_stmt *statement = NULL;
+
+    if (portal->connected > 0) return;
+    (void)prepare(portal, connect_tables, 0, &statement);
+    (void)sqlite3_finalize(statement);
+}
+
+/* A statement that nobody is using: the kept one, or a new one, kept if possible. */
+static int acquire(struct portal *portal, const char *sql, sqlite3_stmt **out)
+{
+    struct statement_cache *cache = &portal->statements;
+    int at = slot_of(cache, sql);
+    int code;
+
+    if (cache->slot[at].sql == sql && !sqlite3_stmt_busy(cache->slot[at].statement)) {
+        *out = cache->slot[at].statement;
+        return SQLITE_OK;
+    }
+    connect(portal);
+    code = prepare(portal, sql, SQLITE_PREPARE_PERSISTENT, out);
+    if (code != SQLITE_OK) return fault(portal, code);
+    if (portal->connected > 0 && cache->slot[at].sql == NULL && cache->count < STATEMENT_SLOTS / 2) {
+        cache->slot[at].sql = sql;
+        cache->slot[at].statement = *out;
+        cache->count++;
+    } else {
+        cache->loose++;
+    }
+    return SQLITE_OK;
+}
+
+static bool is_kept(const struct statement_cache *cache, const sqlite3_stmt *statement)
+{
+    for (int i = 0; i < STATEMENT_SLOTS; i++) {
+        if (cache->slot[i].statement == statement) return true;
+    }
+    return false;
+}
+
+void statement_done(struct portal *portal, sqlite3_stmt *statement)
+{
+    struct statement_cache *cache = &portal->statements;
+
+    if (statement == NULL) return;
+    (void)sqlite3_reset(statement);
+    (void)sqlite3_clear_bindings(statement);
+    if (cache->loose > 0 && !is_kept(cache, statement)) {
+        (void)sqlite3_finalize(statement);
+        cache->loose--;
+    }
+}
+
+static int bind_patient(sqlite3_stmt *statement, int at, const struct patient_id *id)
+{
+    if (id == NULL) return sqlite3_bind_null(statement, at);
+    if (id->type == SQLITE_INTEGER) return sqlite3_bind_int64(statement, at, id->integer);
+    return sqlite3_bind_text(statement, at, id->text, -1, SQLITE_STATIC);
+}
+
+static int bind(sqlite3_stmt *statement, const char *types, va_list arguments)
+{
+    int code = SQLITE_OK;
+
+    for (int at = 1; types[at - 1] != '\0' && code == SQLITE_OK; at++) {
+        const void *blob;
+        switch (types[at - 1]) {
+        case 'i':
+            code = sqlite3_bind_int64(statement, at, va_arg(arguments, sqlite3_int64));
+            break;
+        case 's':
+            code = sqlite3_bind_text(statement, at, va_arg(arguments, const char *), -1,
+                                     SQLITE_STATIC);
+            break;
+        case 'b':
+            blob = va_arg(arguments, const void *);
+            code = sqlite3_bind_blob(statement, at, blob, va_arg(arguments, int), SQLITE_STATIC);
+            break;
+        case 'v':
+            code = sqlite3_bind_value(statement, at, va_arg(arguments, sqlite3_value *));
+            break;
+        case 'p':
+            code = bind_patient(statement, at, va_arg(arguments, const struct patient_id *));
+            break;
+        default:
+            code = SQLITE_MISUSE;
+        }
+    }
+    return code;
+}
+
+static int row(struct portal *portal, sqlite3_stmt **out, const char *sql, const char *types,
+               va_list arguments)
+{
+    sqlite3_stmt *statement = NULL;
+    int code;
+
+    *out = NULL;
+    code = acquire(portal, sql, &statement);
+    if (code != SQLITE_OK) return code;
+    code = bind(statement, types, arguments);
+    if (code == SQLITE_OK) {
+        code = statement_next(portal, statement);
+    } else {
+        code = fault(portal, code);
+    }
+    if (code == SQLITE_ROW) {
+        *out = statement;
+    } else {
+        statement_done(portal, statement);
+    }
+    return code;
+}
+
+/* PRAGMA count_changes makes a write return a row: step on to the end. */
+static int finish(struct portal *portal, sqlite3_stmt *statement, int code)
+{
+    while (code == SQLITE_ROW) code = statement_next(portal, statement);
+    statement_done(portal, statement);
+    return code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
+int statement_run(struct portal *portal, const char *sql, const char *types, ...)
+{
+    sqlite3_stmt *statement = NULL;
+    va_list arguments;
+    int code;
+
+    va_start(arguments, types);
+    code = row(portal, &statement, sql, types, arguments);
+    va_end(arguments);
+    return finish(portal, statement, code);
+}
+
+int statement_change(struct portal *portal, int *changes, const char *sql, const char *types, ...)
+{
+    sqlite3_stmt *statement = NULL;
+    va_list arguments;
+    int code;
+
+    va_start(arguments, types);
+    code = row(portal, &statement, sql, types, arguments);
+    va_end(arguments);
+    code = finish(portal, statement, code);
+    *changes = code == SQLITE_OK ? sqlite3_changes(portal->db) : 0;
+    return code;
+}
+
+int statement_row(struct portal *portal, sqlite3_stmt **out, const char *sql, const char *types,
+                  ...)
+{
+    va_list arguments;
+    int code;
+
+    va_start(arguments, types);
+    code = row(portal, out, sql, types, arguments);
+    va_end(arguments);
+    return code;
+}
+
+int statement_next(struct portal *portal, sqlite3_stmt *statement)
+{
+    int code = sqlite3_step(statement);
+
+    return code == SQLITE_ROW || code == SQLITE_DONE ? code : fault(portal, code);
+}
+
+int statement_integer(struct portal *portal, sqlite3_int64 *value, const char *sql,
+                      const char *types, ...)
+{
+    sqlite3_stmt *statement = NULL;
+    va_list arguments;
+    int code;
+
+    va_start(arguments, types);
+    code = row(portal, &statement, sql, types, arguments);
+    va_end(arguments);
+    *value = code == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
+    statement_done(portal, statement);
+    return code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
+void statement_clear(struct statement_cache *cache)
+{
+    for (int i = 0; i < STATEMENT_SLOTS; i++) (void)sqlite3_finalize(cache->slot[i].statement);
+    memset(cache->slot, 0, sizeof cache->slot);
+    cache->count = 0;
+}
+
+void statement_text(sqlite3_stmt *statement, int column, char *out, size_t size)
+{
+    const char *text = (const char *)sqlite3_column_text(statement, column);
+    size_t length = (size_t)sqlite3_column_bytes(statement, column);
+
+    if (text == NULL) {
+        text = "";
+        length = 0;
+    } else if (length >= size || strlen(text) != length) {
+        text = "\001";
+        length = 1;
+    }
+    memcpy(out, text, length + 1);
+}
