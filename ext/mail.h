@@ -25,12 +25,16 @@ struct mail {
 ** Writes the mail, lines ended by LF (`line_end` "\n", as files keep it) or by CR LF (`line_end`
 ** "\r\n", as the wire wants it).  Header lines are folded at 76 columns; no line is longer than 998.
 ** Both bodies are UTF-8; plain ASCII with lines of at most 76 columns goes as 7bit, anything else as
-** quoted-printable.  A single-part mail's decoded body is exactly `text`: no line break is added.
+** quoted-printable (so does text that mail systems are known to change: white space at the end of a
+** line, a line that starts with a full stop or "From ").  A single-part mail's decoded body is exactly `text`: no line break is added.
 ** The multipart boundary is derived from message_id, so that the same mail is the same bytes.
 ** A header value that holds a control character is refused: mail addressing and headers cannot be
-** extended through a name or subject.
+** extended through a name or subject.  So is an address that is empty or has a space or one of
+** ,;:<>()[]"\ in it, a message_id that is not one pair of angle brackets around something, and a
+** language that is not letters, digits, hyphens, commas and spaces.
 **
-** Returns 0, or -1 when a header value is refused or writing to `out` failed.
+** Returns 0, or -1 when a header value is refused (then nothing was written) or writing to `out`,
+** which it flushes, failed.
 */
 int mail_write(const struct mail *mail, const char *line_end, FILE *out);
 
@@ -38,6 +42,7 @@ int mail_write(const struct mail *mail, const char *line_end, FILE *out);
 ** Number of SMS segments that a text takes (3GPP TS 23.038, 23.040): in the GSM 7-bit default
 ** alphabet 160 septets for one segment and 153 for each of several, characters of the extension
 ** table counting two; with any other character UCS-2, 70 and 67 UTF-16 units.
+** No character is split between segments; an empty text takes one.
 ** Sets *is_gsm7 (may be NULL).
 */
 int mail_text_segments(const char *text, int *is_gsm7);
