@@ -113,6 +113,7 @@ class Test:
             command += ['-cmd', line]
         done = subprocess.run(command, input=sql, capture_output=True, text=True,
                               env={**os.environ, **(env or {})})
+        self.true(done.returncode >= 0, f'the shell crashed ({done.returncode}):\n{done.stderr}')
         return Finished(done.returncode, done.stdout, done.stderr)
 
     # The clock: frozen at the start, shared with the processes that a test starts from then on

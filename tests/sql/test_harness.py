@@ -1,4 +1,6 @@
 """The plumbing itself: were it broken, other tests could pass without having looked."""
+import importlib.machinery
+import importlib.util
 import os
 import pathlib
 import subprocess
@@ -167,6 +169,14 @@ def test_refuses_wants_a_refusal_that_says_the_words(t):
         t.true(False, f'{sql} counted as refused with {says}')
 
 
+def test_a_shell_that_crashes_is_a_failure(t):
+    try:
+        t.shell(t.path('plain.db'), '.system kill -SEGV $PPID', extension=False)
+    except AssertionError as error:
+        return t.contains(str(error), 'the shell crashed')
+    t.true(False, 'the crash went unseen')
+
+
 # The runner
 
 def test_the_runner_counts_and_tells_failures(t):
@@ -262,3 +272,39 @@ def test_the_environment_of_the_caller_does_not_reach_a_test(t):
             t.true(os.environ['HOME'] == os.getcwd())
         ''', PORTAL_KEY_FILE='/nowhere', TZ='Asia/Tokyo', LANG='de_DE')
     t.equal((code, output), (0, '1 passed, 0 failed, 0 skipped\n'))
+
+
+# Unit test programs
+
+def judged(text, code):
+    runner = load_runner()
+    job = runner.Job('release unit/sample', [], {}, runner.judge_unit, 1)
+    return [(result.name, result.outcome, result.detail.strip())
+            for result in runner.judge(job, runner.Output(code, text, 0.1, False))]
+
+
+def load_runner():
+    loader = importlib.machinery.SourceFileLoader('runner', str(harness.ROOT / 'tests/run'))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader('runner', loader))
+    loader.exec_module(module)
+    return module
+
+
+def test_each_line_of_a_unit_program_is_a_test(t):
+    t.equal(judged('ok - one\nnot ok - two: 3 is not 4\n', 1),
+            [('release unit/sample: one', 'passed', ''),
+             ('release unit/sample: two', 'failed', '3 is not 4')])
+
+
+def test_a_unit_program_that_says_nothing_is_a_failure(t):
+    t.equal(judged('', 0), [('release unit/sample: ends well', 'failed', 'exit code 0')])
+
+
+def test_a_unit_program_that_crashes_after_its_tests_is_a_failure(t):
+    t.equal(judged('ok - one\n', -6)[1:],
+            [('release unit/sample: ends well', 'failed', 'ok - one\n\nended by SIGABRT')])
+
+
+def test_a_unit_program_where_valgrind_finds_an_error_is_a_failure(t):
+    t.equal(judged('ok - one\n==1== definitely lost\n', 99)[1][:2],
+            ('release unit/sample: ends well', 'failed'))
