@@ -40,7 +40,7 @@ build/tests/compiler-flags: Makefile
 build/asan/portal.so: $(ASAN_OBJECTS)
 	$(CC) $(SANITIZE) -shared -o $@ $^ $(LDLIBS)
 
-build/asan/%.o: %.c $(TEST_HEADERS) | $(EMBEDDED)
+build/asan/%.o: %.c $(TEST_HEADERS) $(EMBEDDED)
 	@mkdir -p $(@D)
 	$(CC) $(CPPFLAGS) $(TEST_CFLAGS) $(SANITIZE) -fPIC -fvisibility=hidden -c -o $@ $<
 
