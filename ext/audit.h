@@ -6,7 +6,7 @@
 #ifndef PORTAL_AUDIT_H
 #define PORTAL_AUDIT_H
 
-#include "sqlite.h"
+#include "portal.h"
 
 struct patient_id;
 struct portal;

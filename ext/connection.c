@@ -11,8 +11,6 @@
 #include <time.h>
 #include <unistd.h>
 
-SQLITE_EXTENSION_INIT3
-
 static const char read_state[] =
     "SELECT schema_version, settings_stamp FROM main.portal_state";
 static const char read_key_check[] =

@@ -4,8 +4,6 @@
 #ifndef PORTAL_CONNECTION_H
 #define PORTAL_CONNECTION_H
 
-#include "sqlite.h"
-
 #include "keyring.h"
 #include "portal.h"
 #include "setting.h"
@@ -48,7 +46,7 @@ struct portal {
 struct portal *connection_open(sqlite3 *db);
 
 /* A destructor for each registration; the last one frees. */
-void connection_release(void *portal);
+void connection_release(void *pointer);
 
 /* Seconds UTC, as the VFS of the database has it. */
 sqlite3_int64 connection_now(struct portal *portal);

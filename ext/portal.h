@@ -25,10 +25,18 @@
 #ifndef PORTAL_H
 #define PORTAL_H
 
+#include <stddef.h>
+
+/* Linked into a program (SQLITE_CORE), SQLite is called as it is; loaded, through its routines. */
 #ifdef SQLITE_CORE
 #include <sqlite3.h>
+#define SQLITE_EXTENSION_INIT1
+#define SQLITE_EXTENSION_INIT2(routines) (void)(routines)
+struct sqlite3_api_routines;
+typedef struct sqlite3_api_routines sqlite3_api_routines;
 #else
 #include <sqlite3ext.h>
+SQLITE_EXTENSION_INIT3
 #endif
 
 #ifdef __cplusplus

@@ -8,8 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-SQLITE_EXTENSION_INIT3
-
 enum kind { LINE, PHONE, URL, EMAIL, DIGITS, NUMBER, NAME, CONTACTS };
 
 static const struct {

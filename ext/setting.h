@@ -5,7 +5,7 @@
 #ifndef PORTAL_SETTING_H
 #define PORTAL_SETTING_H
 
-#include "sqlite.h"
+#include "portal.h"
 
 struct portal;
 

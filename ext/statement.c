@@ -7,8 +7,6 @@
 #include <stdint.h>
 #include <string.h>
 
-SQLITE_EXTENSION_INIT3
-
 /* Any of our tables does; `main.` keeps a TEMP table of the name away. */
 static const char connect_tables[] = "SELECT 1 FROM main.portal_settings";
 

@@ -8,7 +8,7 @@
 #ifndef PORTAL_STATEMENT_H
 #define PORTAL_STATEMENT_H
 
-#include "sqlite.h"
+#include "portal.h"
 
 struct portal;
 

@@ -70,7 +70,7 @@ CREATE TABLE main.portal_registration (
     destination     INTEGER NOT NULL,     -- keyed hash of the contact it goes to
     identity        INTEGER NOT NULL,     -- keyed hash of who the patient was: first name, date of birth
     nonce           BLOB NOT NULL,
-    status          TEXT NOT NULL,        -- queued, sent, used, revoked, superseded, expired, failed, changed, spent
+    status          TEXT NOT NULL,        -- queued, live, used, revoked, superseded, expired, failed, changed, spent
     created_at      INTEGER NOT NULL,
     expires_at      INTEGER,              -- NULL until a channel may have it
     ended_at        INTEGER,              -- when it was used, revoked, ...
@@ -81,7 +81,7 @@ CREATE TABLE main.portal_registration (
 
 CREATE INDEX main.portal_registration_patient ON portal_registration (patient_id);
 CREATE INDEX main.portal_registration_destination ON portal_registration (destination);
-CREATE INDEX main.portal_registration_expiry ON portal_registration (expires_at) WHERE status = 'sent';
+CREATE INDEX main.portal_registration_expiry ON portal_registration (expires_at) WHERE status = 'live';
 
 CREATE TABLE main.portal_pin (
     -- A PIN that was sent to somebody who opened a link and proved who the patient is.

@@ -1,0 +1,40 @@
+/*
+** Channels: who carries messages.  The built-in one and plugins register through the same API.
+*/
+#ifndef PORTAL_CHANNEL_H
+#define PORTAL_CHANNEL_H
+
+#include "connection.h"
+
+/* One channel of a connection; a linked list in the order of registration. */
+struct channel {
+    struct channel *next;
+    portal_channel api;
+    void *data;
+    void (*destroy)(void *);
+    const char *file;        /* of the plugin, or "built in" */
+    char *problem;           /* why a plugin could not be loaded, or NULL; then api has only a name */
+};
+
+/* Fills in the API that plugins are handed. */
+void channel_api(struct portal *portal);
+
+/*
+** The channel of a name, loaded from portal.d/ if need be.  SQLITE_OK and *channel, or REFUSED with
+** what is wrong: no such plugin, it failed to start, it does not serve the medium, it is not
+** configured.
+*/
+int channel_open(struct portal *portal, const char *name, int serves, struct channel **channel);
+
+/* The channel that carries a medium (PORTAL_EMAIL, PORTAL_TEXT), by the settings. */
+int channel_for(struct portal *portal, int serves, struct channel **channel);
+
+/* Loads every plugin in portal.d/, so that portal_channels can list them. */
+int channel_load_all(struct portal *portal);
+
+void channel_clear(struct portal *portal);
+
+/* The built-in channel; ext/plugins/maildir.c. */
+int maildir_register(portal_api *api);
+
+#endif

@@ -1,0 +1,478 @@
+#include "patient.h"
+
+#include "calendar.h"
+#include "normalize.h"
+
+#include <string.h>
+
+enum { NAME_MAX_POINTS = 100, LINE_MAX_POINTS = 200, LANGUAGE_MAX = 35, POSTAL_CODE_MAX = 20 };
+
+static const char read_patient[] =
+    "SELECT patient_id, first_name, last_name, date_of_birth, email, cell_phone,"
+    "       preferred_language, deceased_on, email_consent, text_consent, active"
+    "  FROM main.patient WHERE patient_id = ?1";
+static const char born_on[] =
+    "SELECT patient_id, first_name, last_name FROM main.patient WHERE date_of_birth = ?1"
+    " ORDER BY patient_id";
+static const char insert_patient[] =
+    "INSERT INTO main.patient"
+    " (first_name, last_name, date_of_birth, email, cell_phone, phr_active)"
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+static const char inserted_patient[] =
+    "SELECT patient_id FROM main.patient WHERE rowid = ?1";
+static const char missing_columns[] =
+    "SELECT group_concat(value, ', ') FROM json_each(?1)"
+    " WHERE value NOT IN (SELECT name FROM pragma_table_info('patient', 'main'))";
+static const char needed_columns[] =
+    "[\"patient_id\", \"first_name\", \"last_name\", \"date_of_birth\", \"sex\", \"email\","
+    " \"cell_phone\", \"home_phone\", \"address_line1\", \"address_line2\", \"city\", \"state\","
+    " \"postal_code\", \"preferred_language\", \"email_consent\", \"text_consent\","
+    " \"phr_active\", \"active\", \"deceased_on\"]";
+
+const char *medium_name(enum medium medium)
+{
+    return medium == MEDIUM_TEXT ? "text" : "email";
+}
+
+enum medium medium_from_name(const char *name)
+{
+    return name != NULL && strcmp(name, "text") == 0 ? MEDIUM_TEXT : MEDIUM_EMAIL;
+}
+
+const char *patient_id_text(const struct patient_id *id, char out[PATIENT_ID_TEXT_SIZE])
+{
+    if (id->type == SQLITE_INTEGER) {
+        (void)sqlite3_snprintf(PATIENT_ID_TEXT_SIZE, out, "%lld", id->integer);
+    } else {
+        (void)sqlite3_snprintf(PATIENT_ID_TEXT_SIZE, out, "'%s'", id->text);
+    }
+    return out;
+}
+
+static int id_from_real(struct portal *portal, double number, struct patient_id *id)
+{
+    /* 2^53: beyond it a REAL can not tell two integers apart. */
+    if (!(number >= -9007199254740992.0 && number <= 9007199254740992.0) ||
+        number != (double)(sqlite3_int64)number) {
+        return refuse(portal, "patient_id must be a whole number or text, not %!.15g", number);
+    }
+    id->type = SQLITE_INTEGER;
+    id->integer = (sqlite3_int64)number;
+    return SQLITE_OK;
+}
+
+static int id_from_text(struct portal *portal, const char *text, size_t length,
+                        struct patient_id *id)
+{
+    if (text == NULL || length == 0) return refuse(portal, "patient_id is empty");
+    if (length >= sizeof id->text) {
+        return refuse(portal, "patient_id is too long (%d bytes at most)", (int)sizeof id->text - 1);
+    }
+    if (strlen(text) != length || normalize_has_hidden(text)) {
+        return refuse(portal, "patient_id is not valid text");
+    }
+    id->type = SQLITE_TEXT;
+    memcpy(id->text, text, length + 1);
+    return SQLITE_OK;
+}
+
+int patient_id_from_value(struct portal *portal, sqlite3_value *value, struct patient_id *id)
+{
+    const char *text;
+
+    switch (sqlite3_value_type(value)) {
+    case SQLITE_INTEGER:
+        id->type = SQLITE_INTEGER;
+        id->integer = sqlite3_value_int64(value);
+        return SQLITE_OK;
+    case SQLITE_FLOAT:
+        return id_from_real(portal, sqlite3_value_double(value), id);
+    case SQLITE_TEXT:
+        text = (const char *)sqlite3_value_text(value);
+        return id_from_text(portal, text, (size_t)sqlite3_value_bytes(value), id);
+    case SQLITE_NULL:
+        return refuse(portal, "patient_id is NULL; name a patient");
+    default:
+        return refuse(portal, "patient_id must be a number or text, not a blob");
+    }
+}
+
+void patient_id_from_column(sqlite3_stmt *statement, int column, struct patient_id *id)
+{
+    id->type = SQLITE_INTEGER;
+    id->integer = 0;
+    if (sqlite3_column_type(statement, column) == SQLITE_TEXT) {
+        id->type = SQLITE_TEXT;
+        statement_text(statement, column, id->text, sizeof id->text);
+    } else {
+        id->integer = sqlite3_column_int64(statement, column);
+    }
+}
+
+/* Consent and the active flag hold unless the chart says 0. */
+static bool flag_column(sqlite3_stmt *statement, int column)
+{
+    return sqlite3_column_type(statement, column) == SQLITE_NULL ||
+           sqlite3_column_int(statement, column) != 0;
+}
+
+int patient_find(struct portal *portal, const struct patient_id *id, struct patient *patient)
+{
+    sqlite3_stmt *statement = NULL;
+    int code = statement_row(portal, &statement, read_patient, "p", id);
+
+    if (code != SQLITE_ROW) return code;
+    patient_id_from_column(statement, 0, &patient->id);
+    statement_text(statement, 1, patient->first_name, sizeof patient->first_name);
+    statement_text(statement, 2, patient->last_name, sizeof patient->last_name);
+    statement_text(statement, 3, patient->date_of_birth, sizeof patient->date_of_birth);
+    statement_text(statement, 4, patient->email, sizeof patient->email);
+    statement_text(statement, 5, patient->cell_phone, sizeof patient->cell_phone);
+    statement_text(statement, 6, patient->preferred_language, sizeof patient->preferred_language);
+    statement_text(statement, 7, patient->deceased_on, sizeof patient->deceased_on);
+    patient->email_consent = flag_column(statement, 8);
+    patient->text_consent = flag_column(statement, 9);
+    patient->active = flag_column(statement, 10);
+    statement_done(portal, statement);
+    return SQLITE_ROW;
+}
+
+int patient_read(struct portal *portal, const struct patient_id *id, struct patient *patient)
+{
+    char name[PATIENT_ID_TEXT_SIZE];
+    int code = patient_find(portal, id, patient);
+
+    if (code == SQLITE_ROW) return SQLITE_OK;
+    if (code != SQLITE_DONE) return code;
+    return refuse(portal, "patient %s is not on file", patient_id_text(id, name));
+}
+
+const char *patient_closed(const struct patient *patient)
+{
+    if (patient->deceased_on[0] != '\0') return "is deceased";
+    if (!patient->active) return "is not an active patient";
+    return NULL;
+}
+
+int patient_contact(struct portal *portal, const struct patient *patient, enum medium medium,
+                    char out[CONTACT_SIZE], char **problem)
+{
+    char id[PATIENT_ID_TEXT_SIZE];
+    bool email = medium == MEDIUM_EMAIL;
+    const char *on_file = email ? patient->email : patient->cell_phone;
+    const char *noun = email ? "email address" : "cell phone number";
+    const char *wrong;
+
+    *problem = NULL;
+    out[0] = '\0';
+    (void)patient_id_text(&patient->id, id);
+    if (on_file[0] == '\0') {
+        *problem = sqlite3_mprintf("patient %s has no %s on file; add one, then send again", id, noun);
+        return *problem == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
+    }
+    wrong = email ? contact_normalize_email(on_file, out)
+                  : contact_normalize_phone(on_file, setting_text(portal, SETTING_country_code), out);
+    if (wrong != NULL) {
+        *problem = sqlite3_mprintf("the %s of patient %s %s; correct %s, then send again", noun, id,
+                                   wrong, email ? "email" : "cell_phone");
+    } else if (email ? !patient->email_consent : !patient->text_consent) {
+        *problem = sqlite3_mprintf("patient %s has declined %s (%s is 0); ask them, then send again", id,
+                                   email ? "email" : "text messages",
+                                   email ? "email_consent" : "text_consent");
+    } else {
+        return SQLITE_OK;
+    }
+    return *problem == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
+}
+
+sqlite3_int64 patient_destination(const struct keyring *keyring, const char *contact)
+{
+    return token_hash_integer(keyring_oldest(keyring), TOKEN_DESTINATION, contact, strlen(contact));
+}
+
+sqlite3_int64 patient_identity(const struct keyring *keyring, const struct patient *patient)
+{
+    char text[NORMALIZE_SIZE + PATIENT_SHORT_SIZE];
+    size_t length = strlen(patient->date_of_birth);
+
+    memcpy(text, patient->date_of_birth, length + 1);
+    /* A name that can not be normalised counts as empty: still another one than before. */
+    (void)normalize_name(patient->first_name, text + length + 1, NORMALIZE_SIZE);
+    length += 1 + strlen(text + length + 1);
+    return token_hash_integer(keyring_oldest(keyring), TOKEN_IDENTITY, text, length);
+}
+
+/* How a value of a field is checked. */
+enum check { CHECK_NAME, CHECK_LINE, CHECK_EMAIL, CHECK_PHONE, CHECK_LANGUAGE, CHECK_FLAG, CHECK_CODE };
+
+/* What a patient may ask to change.  A date of birth is proved, not changed, on the portal. */
+static const struct field {
+    const char *name;
+    enum check check;
+    bool required;
+    const char *read;
+    const char *write;
+} fields[] = {
+#define FIELD(name, check, required) \
+    {#name, check, required, "SELECT " #name " FROM main.patient WHERE patient_id = ?1", \
+     "UPDATE main.patient SET " #name " = ?2 WHERE patient_id = ?1"}
+    FIELD(first_name, CHECK_NAME, true),
+    FIELD(last_name, CHECK_NAME, true),
+    FIELD(sex, CHECK_CODE, false),
+    FIELD(email, CHECK_EMAIL, false),
+    FIELD(cell_phone, CHECK_PHONE, false),
+    FIELD(home_phone, CHECK_PHONE, false),
+    FIELD(address_line1, CHECK_LINE, false),
+    FIELD(address_line2, CHECK_LINE, false),
+    FIELD(city, CHECK_LINE, false),
+    FIELD(state, CHECK_LINE, false),
+    FIELD(postal_code, CHECK_CODE, false),
+    FIELD(preferred_language, CHECK_LANGUAGE, false),
+    FIELD(email_consent, CHECK_FLAG, true),
+    FIELD(text_consent, CHECK_FLAG, true),
+#undef FIELD
+};
+
+static const struct field *field_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
+        if (strcmp(fields[i].name, name) == 0) return &fields[i];
+    }
+    return NULL;
+}
+
+bool patient_field_known(const char *field)
+{
+    return field_find(field) != NULL;
+}
+
+/* Shared by Quick Add and the portal: what a name may be. */
+static const char *name_problem(const char *name)
+{
+    char normal[NORMALIZE_SIZE];
+    long points = normalize_code_points(name);
+
+    if (points < 0) return "is not valid text";
+    if (points > NAME_MAX_POINTS) return "is too long (100 characters at most)";
+    if (normalize_has_hidden(name)) return "has a control or invisible character";
+    if (normalize_name(name, normal, sizeof normal) != 0) return "is not valid text";
+    return normal[0] == '\0' ? "is empty" : NULL;
+}
+
+static const char *line_problem(const char *value, long most)
+{
+    long points = normalize_code_points(value);
+
+    if (points < 0) return "is not valid text";
+    if (points > most) return "is too long";
+    return normalize_has_hidden(value) ? "has a control or invisible character" : NULL;
+}
+
+/* BCP 47 in outline: letters and digits in groups of up to eight. */
+static const char *language_problem(const char *value)
+{
+    size_t group = 0;
+
+    for (const char *at = value; *at != '\0'; at++) {
+        if (*at == '-') {
+            if (group == 0) return "is no language tag, such as en or es";
+            group = 0;
+        } else if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", *at) ==
+                   NULL || ++group > 8) {
+            return "is no language tag, such as en or es";
+        }
+    }
+    return group == 0 || strlen(value) > LANGUAGE_MAX ? "is no language tag, such as en or es" : NULL;
+}
+
+static const char *field_problem(struct portal *portal, const struct field *field, const char *value,
+                                 char normal[CONTACT_SIZE])
+{
+    normal[0] = '\0';
+    switch (field->check) {
+    case CHECK_NAME: return name_problem(value);
+    case CHECK_EMAIL: return contact_normalize_email(value, normal);
+    case CHECK_PHONE:
+        return contact_normalize_phone(value, setting_text(portal, SETTING_country_code), normal);
+    case CHECK_LANGUAGE: return language_problem(value);
+    case CHECK_FLAG:
+        return strcmp(value, "0") == 0 || strcmp(value, "1") == 0 ? NULL : "must be 0 or 1";
+    case CHECK_CODE: return line_problem(value, POSTAL_CODE_MAX);
+    case CHECK_LINE: break;
+    }
+    return line_problem(value, LINE_MAX_POINTS);
+}
+
+static char *trimmed(const char *value)
+{
+    size_t length;
+
+    value += strspn(value, " \t");
+    length = strlen(value);
+    while (length > 0 && (value[length - 1] == ' ' || value[length - 1] == '\t')) length--;
+    return sqlite3_mprintf("%.*s", (int)length, value);
+}
+
+int patient_field_check(struct portal *portal, const char *field, const char *value, char **out,
+                        const char **problem)
+{
+    const struct field *row = field_find(field);
+    char normal[CONTACT_SIZE];
+    char *text = NULL;
+
+    *out = NULL;
+    *problem = row == NULL ? "can not be changed on the portal" : NULL;
+    if (row == NULL) return SQLITE_OK;
+    if (value != NULL && strlen(value) > NORMALIZE_INPUT_MAX) {
+        *problem = "is too long";
+        return SQLITE_OK;
+    }
+    if (value != NULL) {
+        text = trimmed(value);
+        if (text == NULL) return fault(portal, SQLITE_NOMEM);
+    }
+    if (text == NULL || *text == '\0') {
+        sqlite3_free(text);
+        if (row->required) *problem = "must not be empty";
+        return SQLITE_OK;
+    }
+    *problem = field_problem(portal, row, text, normal);
+    if (*problem == NULL) {
+        *out = text;
+    } else {
+        sqlite3_free(text);
+    }
+    return SQLITE_OK;
+}
+
+int patient_field_read(struct portal *portal, const struct patient_id *id, const char *field,
+                       char **value)
+{
+    const struct field *row = field_find(field);
+    sqlite3_stmt *statement = NULL;
+    const unsigned char *text;
+    int code;
+
+    *value = NULL;
+    if (row == NULL) return refuse(portal, "field '%s' can not be changed on the portal", field);
+    code = statement_row(portal, &statement, row->read, "p", id);
+    if (code == SQLITE_DONE) return refuse(portal, "the patient is not on file");
+    if (code != SQLITE_ROW) return code;
+    code = SQLITE_OK;
+    text = sqlite3_column_text(statement, 0);
+    if (text != NULL) {
+        *value = sqlite3_mprintf("%s", text);
+        if (*value == NULL) code = fault(portal, SQLITE_NOMEM);
+    }
+    statement_done(portal, statement);
+    return code;
+}
+
+int patient_field_write(struct portal *portal, const struct patient_id *id, const char *field,
+                        const char *value)
+{
+    const struct field *row = field_find(field);
+    int changes = 0;
+    int code;
+
+    if (row == NULL) return refuse(portal, "field '%s' can not be changed on the portal", field);
+    code = statement_change(portal, &changes, row->write, "ps", id, value);
+    if (code == SQLITE_OK && changes == 0) {
+        code = refuse(portal, "the chart did not take %s; look at the patient table's triggers", field);
+    }
+    return code;
+}
+
+/* REFUSED, naming who is there already; SQLITE_OK when nobody is. */
+static int namesake_check(struct portal *portal, const struct patient_entry *entry)
+{
+    char first[NORMALIZE_SIZE];
+    char last[NORMALIZE_SIZE];
+    char normal[NORMALIZE_SIZE];
+    char other[PATIENT_NAME_SIZE];
+    char id_text[PATIENT_ID_TEXT_SIZE];
+    struct patient_id id;
+    sqlite3_stmt *statement = NULL;
+    bool found = false;
+    int code = statement_row(portal, &statement, born_on, "s", entry->date_of_birth);
+
+    (void)normalize_name(entry->first_name, first, sizeof first);
+    (void)normalize_name(entry->last_name, last, sizeof last);
+    while (code == SQLITE_ROW && !found) {
+        statement_text(statement, 1, other, sizeof other);
+        found = normalize_name(other, normal, sizeof normal) == 0 && strcmp(normal, first) == 0;
+        statement_text(statement, 2, other, sizeof other);
+        found = found && normalize_name(other, normal, sizeof normal) == 0 && strcmp(normal, last) == 0;
+        if (found) {
+            patient_id_from_column(statement, 0, &id);
+        } else {
+            code = statement_next(portal, statement);
+        }
+    }
+    statement_done(portal, statement);
+    if (found) {
+        return refuse(portal, "patient %s has the same name and date of birth; send to that patient, or "
+                      "add a namesake with the full profile", patient_id_text(&id, id_text));
+    }
+    return code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
+int patient_entry_check(struct portal *portal, const struct patient_entry *entry)
+{
+    const char *problem = name_problem(entry->first_name);
+    char today[CALENDAR_TIME_SIZE];
+
+    if (problem != NULL) return refuse(portal, "first_name %s", problem);
+    problem = name_problem(entry->last_name);
+    if (problem != NULL) return refuse(portal, "last_name %s", problem);
+    if (!calendar_is_date(entry->date_of_birth)) {
+        return refuse(portal, "date_of_birth must be a date as YYYY-MM-DD");
+    }
+    calendar_date(connection_now(portal) + 86400, today);   /* it is tomorrow somewhere */
+    if (strcmp(entry->date_of_birth, today) > 0) return refuse(portal, "date_of_birth is in the future");
+    return namesake_check(portal, entry);
+}
+
+int patient_insert(struct portal *portal, const struct patient_entry *entry, struct patient_id *id)
+{
+    sqlite3_stmt *statement = NULL;
+    sqlite3_int64 rowid;
+    char *first = trimmed(entry->first_name);
+    char *last = trimmed(entry->last_name);
+    int code;
+
+    if (first == NULL || last == NULL) {
+        code = fault(portal, SQLITE_NOMEM);
+    } else {
+        code = statement_run(portal, insert_patient, "sssssi", first, last, entry->date_of_birth,
+                             entry->email, entry->cell_phone, (sqlite3_int64)entry->activate);
+    }
+    sqlite3_free(first);
+    sqlite3_free(last);
+    if (code != SQLITE_OK) return code;
+    rowid = sqlite3_last_insert_rowid(portal->db);
+    code = statement_row(portal, &statement, inserted_patient, "i", rowid);
+    if (code == SQLITE_DONE) return refuse(portal, "the patient table did not keep the new row");
+    if (code != SQLITE_ROW) return code;
+    patient_id_from_column(statement, 0, id);
+    statement_done(portal, statement);
+    return SQLITE_OK;
+}
+
+int patient_table_check(struct portal *portal, char **missing)
+{
+    sqlite3_stmt *statement = NULL;
+    const unsigned char *text;
+    int code = statement_row(portal, &statement, missing_columns, "s", needed_columns);
+
+    *missing = NULL;
+    if (code != SQLITE_ROW) return code;
+    code = SQLITE_OK;
+    text = sqlite3_column_text(statement, 0);
+    if (text != NULL) {
+        *missing = sqlite3_mprintf("%s", text);
+        if (*missing == NULL) code = fault(portal, SQLITE_NOMEM);
+    }
+    statement_done(portal, statement);
+    return code;
+}
