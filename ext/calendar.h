@@ -18,10 +18,10 @@ bool calendar_is_date(const char *date);
 /* Writes the UTC date of a time as YYYY-MM-DD. */
 void calendar_date(int64_t time, char out[CALENDAR_TIME_SIZE]);
 
-/* Full years from one ISO date to another; negative when `day` is before `birth`.  Both are dates. */
+/* Full years from one ISO date to another; negative when `day` is before `birth`. */
 int calendar_age(const char *birth, const char *day);
 
-/* "2026-11-22 14:20 CET": local time of this process (TZ) with its zone, for sentences and messages. */
+/* "2026-11-22 14:20 CET": local time of this process (TZ), for sentences and messages. */
 void calendar_local(int64_t time, char out[CALENDAR_TIME_SIZE]);
 
 /* "2026-11-22 13:20:00", UTC, for tables and views. */
@@ -31,8 +31,8 @@ void calendar_utc(int64_t time, char out[CALENDAR_TIME_SIZE]);
 void calendar_rfc5322(int64_t time, char out[CALENDAR_TIME_SIZE]);
 
 /*
-** "20 seconds", "1 minute", "3 hours", "2 days": the largest unit, rounded up (59 minutes and a second
-** is "1 hour").  Nothing or less is "0 seconds".
+** "20 seconds", "1 minute", "3 hours", "2 days": the largest unit, rounded up (59 minutes
+** and a second is "1 hour").  Nothing or less is "0 seconds".
 */
 void calendar_duration(int64_t seconds, char out[CALENDAR_TIME_SIZE]);
 

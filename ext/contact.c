@@ -139,7 +139,7 @@ static bool starts_with_mark(const char *text, size_t length) {
     return length > 0 && next_point(text, length, &point) > 0 && is_mark(utf8proc_category(point));
 }
 
-/* All other characters have been refused, so what is left is RFC 5322 atext and RFC 6531 letters. */
+/* The specials have been refused, so what is left is RFC 5322 atext and RFC 6531 letters. */
 static const char *local_part_problem(const char *local, size_t length) {
     if (length == 0) return "has nothing before the @";
     if (length > CONTACT_LOCAL_PART_MAX) return "is too long before the @ (64 bytes at most)";

@@ -32,8 +32,8 @@ const char *contact_normalize_email(const char *email, char out[CONTACT_SIZE]);
 /*
 ** Normalises a phone number to E.164 ("+16175550142").  Digits, spaces, hyphens, full stops,
 ** slashes, parentheses and one leading "+" (or "00") may be there; white space at either end is
-** dropped.  `country_code` is the practice's calling code without "+" ("1"; NULL or "" for none: then
-** national numbers are refused); it goes before a national number, whose trunk prefix is dropped (0,
+** dropped.  `country_code` is the practice's calling code without "+" ("1"; NULL or "" for none:
+** then national numbers are refused); it goes before a national number, whose trunk prefix is dropped (0,
 ** but 1 for "1", 8 for "7", 06 for "36", and none in Italy and others whose numbers keep their 0).
 ** With country code 1 or 7 a number has ten national digits.
 **

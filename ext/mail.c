@@ -94,7 +94,7 @@ static void put_name(struct writer *writer, const char *name) {
     writer->column = (size_t)fprintf(writer->out, "%s:", name);
 }
 
-/* A space and the word; the line is folded before the space when the word would be too long for it. */
+/* A space and the word; when the line has no room for them, it is folded before the space. */
 static void put_word(struct writer *writer, const char *word, size_t length) {
     if (writer->column + 1 + length > LINE_MAX_COLUMNS) end_line(writer);
     fputc(' ', writer->out);
@@ -110,7 +110,8 @@ static void put_field(struct writer *writer, const char *name, const char *value
 
 /* RFC 2047 section 5 (3): what may stand for itself wherever an encoded word may be. */
 static bool is_plain_in_word(unsigned char byte) {
-    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!*+-/";
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!*+-/";
     return byte != '\0' && strchr(plain, byte) != NULL;
 }
 
@@ -148,8 +149,11 @@ static void put_encoded_words(struct writer *writer, const char *text) {
     while (length > 0) {
         char word[ENCODED_WORD_MAX + 1] = WORD_START;
         size_t used = strlen(WORD_START);
-        size_t left = LINE_MAX_COLUMNS - (writer->column < LINE_MAX_COLUMNS ? writer->column + 1 : 0);
-        if (left < FRAME + LONGEST_CHARACTER || left > ENCODED_WORD_MAX) left = ENCODED_WORD_MAX;
+        size_t taken_columns = writer->column + 1;
+        size_t left = ENCODED_WORD_MAX;
+        if (taken_columns + FRAME + LONGEST_CHARACTER <= LINE_MAX_COLUMNS) {
+            left = LINE_MAX_COLUMNS - taken_columns;
+        }
         size_t taken = fill_word(text, length, left - strlen(WORD_END), word, &used);
         memcpy(word + used, WORD_END, strlen(WORD_END));
         put_word(writer, word, used + strlen(WORD_END));
@@ -228,7 +232,7 @@ static void put_from(struct writer *writer, const char *name, const char *addres
     end_line(writer);
 }
 
-/* Length of the line break at `text`, 0 when there is none.  A lone CR is a character, not a break. */
+/* Length of the line break at `text`, 0 when there is none.  A lone CR is a character. */
 static size_t line_break(const char *text) {
     if (text[0] == '\n') return 1;
     return text[0] == '\r' && text[1] == '\n' ? 2 : 0;

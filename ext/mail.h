@@ -26,7 +26,9 @@ struct mail {
 ** "\r\n", as the wire wants it).  Header lines are folded at 76 columns; no line is longer than 998.
 ** Both bodies are UTF-8; plain ASCII with lines of at most 76 columns goes as 7bit, anything else as
 ** quoted-printable (so does text that mail systems are known to change: white space at the end of a
-** line, a line that starts with a full stop or "From ").  A single-part mail's decoded body is exactly `text`: no line break is added.
+** line, a line that starts with a full stop or "From ").  A line break in a body is LF or CR LF and
+** becomes `line_end`; a lone CR is kept, encoded.  A single-part mail's decoded body is exactly
+** `text`: no line break is added.
 ** The multipart boundary is derived from message_id, so that the same mail is the same bytes.
 ** A header value that holds a control character is refused: mail addressing and headers cannot be
 ** extended through a name or subject.  So is an address that is empty or has a space or one of

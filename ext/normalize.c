@@ -80,7 +80,8 @@ static bool is_letter(utf8proc_int32_t point) {
 
 /* Default-ignorable too: the Hangul fillers are letters by category, and yet nothing is seen. */
 static bool is_invisible(utf8proc_int32_t point) {
-    return utf8proc_category(point) == UTF8PROC_CATEGORY_CF || utf8proc_get_property(point)->ignorable;
+    return utf8proc_category(point) == UTF8PROC_CATEGORY_CF
+           || utf8proc_get_property(point)->ignorable;
 }
 
 static bool is_dropped_in_name(utf8proc_int32_t point) {

@@ -15,8 +15,8 @@
 enum { NORMALIZE_INPUT_MAX = 1024 };
 
 /*
-** A size that the result of anything people write fits into.  (Only a row of Arabic ligatures such as
-** U+FDFA, which NFKC writes out as 18 letters, is longer; the functions then return -1.)
+** A size that the result of anything people write fits into.  (Only a row of Arabic ligatures such
+** as U+FDFA, which NFKC writes out as 18 letters, is longer; the functions then return -1.)
 */
 enum { NORMALIZE_SIZE = 4 * NORMALIZE_INPUT_MAX + 1 };
 
@@ -58,8 +58,8 @@ bool normalize_is_utf8(const char *text, size_t length);
 ** True when the text has a character that must not reach a mail header, a terminal or a screen
 ** unseen: C0 and C1 controls, line and paragraph separators, surrogates, private use, unassigned,
 ** and format characters (zero-width, bidirectional controls, BOM, soft hyphen) and the Hangul
-** fillers; also when it is not valid UTF-8.  The zero-width joiner and non-joiner are allowed between letters, where scripts
-** such as Persian and Devanagari need them.
+** fillers; also when it is not valid UTF-8.  The zero-width joiner and non-joiner are allowed
+** between letters, where scripts such as Persian and Devanagari need them.
 */
 bool normalize_has_hidden(const char *text);
 

@@ -26,14 +26,14 @@ struct password_context {
 /*
 ** NULL when the password may be used, else the reason as the patient is told it: "password too
 ** short", "password too long", "password not valid text", "password equal to user name", "password
-** equal to name", "password equal to date of birth".  Names are compared normalised (normalize_name),
-** also "first last" and "last first"; the practice's name is one of them.
+** equal to name", "password equal to date of birth".  Names are compared normalised
+** (normalize_name), also "first last" and "last first"; the practice's name is one of them.
 */
 const char *password_problem(const char *password, const struct password_context *context);
 
 /*
-** Hashes a password after NFKC.  0, or -1 (and an empty `out`) when there is not enough memory, or when
-** the password is not valid text or longer than NORMALIZE_INPUT_MAX bytes.
+** Hashes a password after NFKC.  0, or -1 (and an empty `out`) when there is not enough memory, or
+** when the password is not valid text or longer than NORMALIZE_INPUT_MAX bytes.
 */
 int password_hash(const char *password, char out[PASSWORD_HASH_SIZE]);
 

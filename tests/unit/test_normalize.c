@@ -312,12 +312,15 @@ static void test_utf8(void) {
 static void test_hidden(void) {
     TEST("controls, separators, private use, unassigned and format characters are hidden") {
         static const char *const texts[] = {
-            "a\nb", "a\rb", "a\tb", "\x1B[31m", "\x7F", "a\u0080", "a\u009Fb", "a\u2028b", "a\u2029b",
+            "a\nb", "a\rb", "a\tb", "\x1B[31m", "\x7F", "a\xC2\x80", "a\xC2\x9F",
+            "a\u2028b", "a\u2029b",
             "\uE000", "\U0010FFFF", "\u0378", "\u200B", "\u200E", "\u202Eabc", "\u2066abc\u2069",
             "\uFEFFabc", "so\u00ADft", "a\u2060b", "\u3164", "a\u115Fb", "\uFFA0", "\uFFF9",
             "\U000E0041",
         };
-        for (size_t i = 0; i < COUNT(texts); i++) CHECK_FOR(texts[i], normalize_has_hidden(texts[i]));
+        for (size_t i = 0; i < COUNT(texts); i++) {
+            CHECK_FOR(texts[i], normalize_has_hidden(texts[i]));
+        }
     }
     TEST("text as people write it has nothing hidden in it") {
         static const char *const texts[] = {
@@ -325,7 +328,9 @@ static void test_hidden(void) {
             "\u0645\u062D\u0645\u062F", "e\u0301", "\U0001F600", "\u9089\U000E0101",
             "\u2764\uFE0F", "a\u3000b", "~!@#$%^&*()",
         };
-        for (size_t i = 0; i < COUNT(texts); i++) CHECK_FOR(texts[i], !normalize_has_hidden(texts[i]));
+        for (size_t i = 0; i < COUNT(texts); i++) {
+            CHECK_FOR(texts[i], !normalize_has_hidden(texts[i]));
+        }
     }
     TEST("joiners are allowed between letters and nowhere else") {
         CHECK(!normalize_has_hidden("\u0645\u06CC\u200C\u062E\u0648\u0627\u0647\u0645"));

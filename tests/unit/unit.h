@@ -34,13 +34,24 @@ static inline void unit_begin(const char *sentence) {
     unit.failure[0] = '\0';
 }
 
+/* A test's line stays one line whatever values it tells. */
+static inline void unit_print_escaped(const char *text) {
+    for (; *text != '\0'; text++) {
+        unsigned char byte = (unsigned char)*text;
+        if (byte < ' ' || byte == 0x7F) printf("\\x%02X", byte);
+        else putchar(byte);
+    }
+}
+
 static inline void unit_end(void) {
     unit.running = false;
     if (unit.checks == 0) snprintf(unit.failure, sizeof unit.failure, "nothing was checked");
     if (unit.failure[0] == '\0') {
         printf("ok - %s\n", unit.sentence);
     } else {
-        printf("not ok - %s: %s\n", unit.sentence, unit.failure);
+        printf("not ok - %s: ", unit.sentence);
+        unit_print_escaped(unit.failure);
+        putchar('\n');
         unit.failed_tests++;
     }
     fflush(stdout);
@@ -74,7 +85,8 @@ static inline int unit_result(void) {
     unit_check((expression), __FILE__, __LINE__, "%s for \"%s\"", #expression, (row))
 
 /* Compares two strings, either of which may be NULL, and tells both. */
-#define CHECK_TEXT(actual, expected) unit_check_text((actual), (expected), __FILE__, __LINE__, #actual)
+#define CHECK_TEXT(actual, expected) \
+    unit_check_text((actual), (expected), __FILE__, __LINE__, #actual)
 
 static inline void unit_check_text(const char *actual, const char *expected, const char *file,
                                    int line, const char *expression) {

@@ -1,0 +1,274 @@
+#include "channel.h"
+
+#include "message.h"
+#include "secret.h"
+
+#include <dirent.h>
+#include <dlfcn.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { NAME_SIZE = 64, CHANNELS_MAX = 64 };
+
+typedef int (*plugin_init)(sqlite3 *db, char **error, const sqlite3_api_routines *routines);
+
+static struct channel *channel_find(const struct portal *portal, const char *name)
+{
+    for (struct channel *channel = portal->channels; channel != NULL; channel = channel->next) {
+        if (strcmp(channel->api.name, name) == 0) return channel;
+    }
+    return NULL;
+}
+
+static void channel_append(struct portal *portal, struct channel *channel)
+{
+    struct channel **end = &portal->channels;
+
+    while (*end != NULL) end = &(*end)->next;
+    *end = channel;
+}
+
+/* A node with a name; its texts are copies. */
+static struct channel *channel_new(const char *name)
+{
+    struct channel *channel = sqlite3_malloc(sizeof *channel);
+
+    if (channel == NULL) return NULL;
+    memset(channel, 0, sizeof *channel);
+    channel->api.name = sqlite3_mprintf("%s", name);
+    if (channel->api.name == NULL) {
+        sqlite3_free(channel);
+        return NULL;
+    }
+    return channel;
+}
+
+static void channel_free(struct channel *channel)
+{
+    if (channel->destroy != NULL) channel->destroy(channel->data);
+    sqlite3_free((char *)channel->api.name);
+    sqlite3_free((char *)channel->api.release);
+    sqlite3_free(channel->problem);
+    sqlite3_free(channel);
+}
+
+void channel_clear(struct portal *portal)
+{
+    while (portal->channels != NULL) {
+        struct channel *channel = portal->channels;
+        portal->channels = channel->next;
+        channel_free(channel);
+    }
+}
+
+static int register_channel(portal_api *api, const portal_channel *given, void *data,
+                            void (*destroy)(void *))
+{
+    struct portal *portal = (struct portal *)api;
+    struct channel *channel = NULL;
+    int code = SQLITE_MISUSE;
+
+    if (given != NULL && given->version >= 1 && given->name != NULL && *given->name != '\0' &&
+        given->deliver != NULL && (given->serves & (PORTAL_EMAIL | PORTAL_TEXT)) != 0 &&
+        channel_find(portal, given->name) == NULL) {
+        channel = channel_new(given->name);
+        code = SQLITE_NOMEM;
+    }
+    if (channel == NULL) {
+        if (destroy != NULL) destroy(data);
+        return code;
+    }
+    channel->api.version = given->version;
+    channel->api.serves = given->serves;
+    channel->api.deliver = given->deliver;
+    channel->api.problem = given->problem;
+    channel->api.release = sqlite3_mprintf("%s", given->release == NULL ? "" : given->release);
+    channel->data = data;
+    channel->destroy = destroy;
+    channel->file = "built in";
+    channel_append(portal, channel);
+    return SQLITE_OK;
+}
+
+/* Beside the database; an in-memory one keeps its mail in the current folder. */
+static char *default_maildir(struct portal *portal)
+{
+    const char *path = connection_path(portal);
+
+    return sqlite3_mprintf("%s-outbox", *path == '\0' ? "portal" : path);
+}
+
+static char *api_setting(portal_api *api, const char *key)
+{
+    struct portal *portal = (struct portal *)api;
+    int index = setting_find(key);
+
+    if (strcmp(key, "default_maildir") == 0) return default_maildir(portal);
+    return index < 0 ? NULL : sqlite3_mprintf("%s", setting_text(portal, (enum setting)index));
+}
+
+static char *api_secret(portal_api *api, const char *key)
+{
+    char *value = NULL;
+
+    return secret_read((struct portal *)api, key, &value) == SQLITE_OK ? value : NULL;
+}
+
+void channel_api(struct portal *portal)
+{
+    portal->api.version = PORTAL_API_VERSION;
+    portal->api.register_channel = register_channel;
+    portal->api.setting = api_setting;
+    portal->api.secret = api_secret;
+    portal->api.mail = message_mail;
+}
+
+/* The folder portal.d/ beside the library that this code is in; false when it can not be told. */
+static bool plugin_folder(char *out, size_t size)
+{
+    static const char anchor = 0;
+    Dl_info library;
+    const char *slash;
+
+    if (dladdr(&anchor, &library) == 0 || library.dli_fname == NULL) return false;
+    slash = strrchr(library.dli_fname, '/');
+    (void)sqlite3_snprintf((int)size, out, "%.*sportal.d",
+                           slash == NULL ? 0 : (int)(slash - library.dli_fname) + 1, library.dli_fname);
+    return true;
+}
+
+/* Runs a plugin's entry point.  NULL, or what went wrong, sqlite3_mprintf() text. */
+static char *plugin_start(struct portal *portal, void *library, const char *name)
+{
+    char *error = NULL;
+    char *problem = NULL;
+    void *symbol = dlsym(library, "portal_plugin_init");
+    plugin_init start;
+    const sqlite3_api_routines *routines = NULL;
+    int code;
+
+    if (symbol == NULL) return sqlite3_mprintf("has no function portal_plugin_init");
+    memcpy(&start, &symbol, sizeof start);   /* ISO C has no cast from object to function pointer */
+#ifndef SQLITE_CORE
+    routines = sqlite3_api;
+#endif
+    code = start(portal->db, &error, routines);
+    if (code != SQLITE_OK) {
+        problem = sqlite3_mprintf("did not start: %s", error != NULL ? error : sqlite3_errstr(code));
+    } else if (channel_find(portal, name) == NULL) {
+        problem = sqlite3_mprintf("registered no channel of its name");
+    }
+    sqlite3_free(error);
+    return problem;
+}
+
+/* Loads portal.d/NAME.so; what goes wrong is kept as the channel's problem, so that it is tried once. */
+static int plugin_load(struct portal *portal, const char *name)
+{
+    char folder[4096];
+    char path[4096 + NAME_SIZE];
+    struct channel *channel;
+    char *problem;
+    void *library;
+    struct stat status;
+
+    if (strlen(name) >= NAME_SIZE || name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_")] != '\0' ||
+        !plugin_folder(folder, sizeof folder)) {
+        return SQLITE_OK;
+    }
+    (void)sqlite3_snprintf((int)sizeof path, path, "%s/%s.so", folder, name);
+    if (stat(path, &status) != 0) return SQLITE_OK;
+    library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    problem = library == NULL ? sqlite3_mprintf("can not be loaded: %s", dlerror())
+                              : plugin_start(portal, library, name);
+    channel = channel_find(portal, name);
+    if (problem == NULL) {
+        if (channel != NULL) channel->file = "portal.d";
+        return SQLITE_OK;
+    }
+    if (channel == NULL) {
+        channel = channel_new(name);
+        if (channel != NULL) channel_append(portal, channel);
+    }
+    if (channel == NULL) {
+        sqlite3_free(problem);
+        return fault(portal, SQLITE_NOMEM);
+    }
+    channel->file = "portal.d";
+    sqlite3_free(channel->problem);
+    channel->problem = problem;
+    return SQLITE_OK;
+}
+
+static int built_in(struct portal *portal)
+{
+    if (channel_find(portal, "maildir") != NULL) return SQLITE_OK;
+    return maildir_register(&portal->api) == SQLITE_OK ? SQLITE_OK : fault(portal, SQLITE_NOMEM);
+}
+
+int channel_load_all(struct portal *portal)
+{
+    char folder[4096];
+    DIR *listing;
+    struct dirent *entry;
+    int code = built_in(portal);
+
+    if (code != SQLITE_OK || !plugin_folder(folder, sizeof folder)) return code;
+    listing = opendir(folder);
+    if (listing == NULL) return SQLITE_OK;
+    while (code == SQLITE_OK && (entry = readdir(listing)) != NULL) {
+        char name[NAME_SIZE];
+        size_t length = strlen(entry->d_name);
+        if (length < 4 || length - 3 >= sizeof name || strcmp(entry->d_name + length - 3, ".so") != 0) {
+            continue;
+        }
+        (void)sqlite3_snprintf((int)(length - 2), name, "%s", entry->d_name);
+        if (channel_find(portal, name) == NULL) code = plugin_load(portal, name);
+    }
+    (void)closedir(listing);
+    return code;
+}
+
+/* What keeps a channel from taking messages, said as a refusal. */
+static int channel_check(struct portal *portal, const struct channel *channel, int serves)
+{
+    char *problem;
+    int code;
+
+    if (channel->problem != NULL) {
+        return refuse(portal, "the plugin %s %s", channel->api.name, channel->problem);
+    }
+    if ((channel->api.serves & serves) != serves) {
+        return refuse(portal, "the channel %s does not carry %s", channel->api.name,
+                      serves == PORTAL_TEXT ? "text messages" : "email");
+    }
+    if (channel->api.problem == NULL) return SQLITE_OK;
+    problem = channel->api.problem(channel->data);
+    if (problem == NULL) return SQLITE_OK;
+    code = refuse(portal, "the channel %s is not ready: %s", channel->api.name, problem);
+    sqlite3_free(problem);
+    return code;
+}
+
+int channel_open(struct portal *portal, const char *name, int serves, struct channel **channel)
+{
+    int code = built_in(portal);
+
+    *channel = channel_find(portal, name);
+    if (code == SQLITE_OK && *channel == NULL) {
+        code = plugin_load(portal, name);
+        *channel = channel_find(portal, name);
+    }
+    if (code != SQLITE_OK) return code;
+    if (*channel == NULL) {
+        return refuse(portal, "there is no channel %s: no %s.so in portal.d beside portal.so", name, name);
+    }
+    return channel_check(portal, *channel, serves);
+}
+
+int channel_for(struct portal *portal, int serves, struct channel **channel)
+{
+    enum setting setting = serves == PORTAL_TEXT ? SETTING_text_channel : SETTING_email_channel;
+
+    return channel_open(portal, setting_text(portal, setting), serves, channel);
+}

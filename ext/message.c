@@ -1,0 +1,309 @@
+#include "message.h"
+
+#include "calendar.h"
+#include "embedded.h"
+#include "mail.h"
+
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The row behind a message that carries something secret. */
+static const char read_registration[] =
+    "SELECT nonce FROM main.portal_registration WHERE registration_id = ?1";
+static const char read_pin[] = "SELECT nonce FROM main.portal_pin WHERE pin_id = ?1";
+static const char read_reset[] = "SELECT nonce FROM main.portal_reset WHERE reset_id = ?1";
+
+/* What a kind of message carries: a link below the portal's URL, or a PIN. */
+static const struct secret {
+    const char *kind;
+    enum token_purpose purpose;
+    const char *sql;
+    const char *path;        /* NULL: a PIN */
+    enum setting minutes;
+} secrets[] = {
+    {"registration", TOKEN_LINK, read_registration, "/r/", SETTING_link_hours},
+    {"pin", TOKEN_PIN, read_pin, NULL, SETTING_pin_minutes},
+    {"password_reset", TOKEN_RESET, read_reset, "/p/", SETTING_reset_minutes},
+};
+
+enum { VALUE_MAX = 8, VALUE_SIZE = 512 };
+
+/* What the placeholders of a template stand for. */
+struct values {
+    int count;
+    struct {
+        const char *name;
+        char text[VALUE_SIZE];
+    } value[VALUE_MAX];
+};
+
+static char *value_add(struct values *values, const char *name)
+{
+    values->value[values->count].name = name;
+    return values->value[values->count++].text;
+}
+
+static const char *value_find(const struct values *values, const char *name, size_t length)
+{
+    for (int i = 0; i < values->count; i++) {
+        const char *own = values->value[i].name;
+        if (strlen(own) == length && memcmp(own, name, length) == 0) return values->value[i].text;
+    }
+    return "";
+}
+
+static const struct secret *secret_find(const char *kind)
+{
+    for (size_t i = 0; i < sizeof secrets / sizeof secrets[0]; i++) {
+        if (strcmp(secrets[i].kind, kind) == 0) return &secrets[i];
+    }
+    return NULL;
+}
+
+static int nonce_read(struct portal *portal, const char *sql, sqlite3_int64 id, uint8_t *nonce)
+{
+    sqlite3_stmt *statement = NULL;
+    int code = statement_row(portal, &statement, sql, "i", id);
+
+    if (code == SQLITE_DONE) return refuse(portal, "message %lld has lost what it carries", id);
+    if (code != SQLITE_ROW) return code;
+    code = SQLITE_OK;
+    if (sqlite3_column_bytes(statement, 0) == TOKEN_NONCE_SIZE) {
+        memcpy(nonce, sqlite3_column_blob(statement, 0), TOKEN_NONCE_SIZE);
+    } else {
+        code = refuse(portal, "message %lld has lost what it carries", id);
+    }
+    statement_done(portal, statement);
+    return code;
+}
+
+/* Derives the link or the PIN of a message. */
+static int secret_add(struct portal *portal, const struct outbox_message *row,
+                      const struct secret *secret, struct values *values)
+{
+    const struct keyring *keyring = NULL;
+    struct token token = {0, (uint32_t)row->message_id, {0}};
+    char text[TOKEN_SIZE];
+    int code = connection_key(portal, &keyring);
+
+    if (code == SQLITE_OK) code = nonce_read(portal, secret->sql, row->message_id, token.nonce);
+    if (code != SQLITE_OK) return code;
+    token.generation = keyring_newest_generation(keyring);
+    if (secret->path == NULL) {
+        token_pin(keyring_newest(keyring), &token, value_add(values, "pin"));
+        return SQLITE_OK;
+    }
+    token_derive(keyring_newest(keyring), secret->purpose, &token, text);
+    (void)sqlite3_snprintf(VALUE_SIZE, value_add(values, "link"), "%s%s%s",
+                           setting_text(portal, SETTING_portal_url), secret->path, text);
+    sodium_memzero(text, sizeof text);
+    return SQLITE_OK;
+}
+
+static int values_fill(struct portal *portal, const struct outbox_message *row,
+                       struct values *values)
+{
+    const struct secret *secret = secret_find(row->kind);
+    const char *name = setting_text(portal, SETTING_practice_name);
+    const char *phone = setting_text(portal, SETTING_practice_phone);
+
+    (void)sqlite3_snprintf(VALUE_SIZE, value_add(values, "practice_name"), "%s", name);
+    (void)sqlite3_snprintf(VALUE_SIZE, value_add(values, "practice"), *phone == '\0' ? "%s" : "%s, %s",
+                           name, phone);
+    if (secret == NULL) return SQLITE_OK;
+    (void)sqlite3_snprintf(VALUE_SIZE, value_add(values, secret->purpose == TOKEN_LINK ? "hours" : "minutes"),
+                           "%lld", setting_number(portal, secret->minutes));
+    return secret_add(portal, row, secret, values);
+}
+
+static void append_escaped(sqlite3_str *out, const char *text)
+{
+    for (; *text != '\0'; text++) {
+        switch (*text) {
+        case '&': sqlite3_str_appendall(out, "&amp;"); break;
+        case '<': sqlite3_str_appendall(out, "&lt;"); break;
+        case '>': sqlite3_str_appendall(out, "&gt;"); break;
+        case '"': sqlite3_str_appendall(out, "&quot;"); break;
+        case '\'': sqlite3_str_appendall(out, "&#39;"); break;
+        default: sqlite3_str_appendchar(out, 1, *text);
+        }
+    }
+}
+
+/* Fills in a part of a template.  NULL without memory. */
+static char *expand(const char *template, size_t length, const struct values *values, bool html)
+{
+    sqlite3_str *out = sqlite3_str_new(NULL);
+    const char *end = template + length;
+
+    while (template < end) {
+        const char *open = strstr(template, "{{");
+        const char *close = open == NULL ? NULL : strstr(open, "}}");
+        if (close == NULL || close > end) break;
+        sqlite3_str_append(out, template, (int)(open - template));
+        if (html) {
+            append_escaped(out, value_find(values, open + 2, (size_t)(close - open) - 2));
+        } else {
+            sqlite3_str_appendall(out, value_find(values, open + 2, (size_t)(close - open) - 2));
+        }
+        template = close + 2;
+    }
+    sqlite3_str_append(out, template, (int)(end - template));
+    return sqlite3_str_finish(out);
+}
+
+/* Where the parts of a template are. */
+struct parts {
+    const char *subject, *text, *html;
+    size_t subject_length, text_length, html_length;
+};
+
+/* A text message is its text; mail has a subject line, an empty line, the text, "---" and HTML. */
+static bool parts_find(const char *template, bool mail, struct parts *parts)
+{
+    static const char field[] = "Subject: ";
+    const char *blank = strstr(template, "\n\n");
+    const char *rule = strstr(template, "\n---\n");
+
+    memset(parts, 0, sizeof *parts);
+    if (!mail) {
+        parts->text = template;
+        parts->text_length = strlen(template);
+        return true;
+    }
+    if (strncmp(template, field, sizeof field - 1) != 0 || blank == NULL || rule == NULL ||
+        rule < blank) {
+        return false;
+    }
+    parts->subject = template + sizeof field - 1;
+    parts->subject_length = (size_t)(blank - parts->subject);
+    parts->text = blank + 2;
+    parts->text_length = (size_t)(rule + 1 - parts->text);
+    parts->html = rule + 5;
+    parts->html_length = strlen(parts->html);
+    return true;
+}
+
+/* RFC 5322 section 3.6.4; the same at every try, and another one in every database. */
+static int header_write(struct portal *portal, const struct outbox_message *row, char *out, int size)
+{
+    const struct keyring *keyring = NULL;
+    const char *from = setting_text(portal, SETTING_mail_from);
+    const char *domain = strrchr(from, '@');
+    sqlite3_int64 about[2] = {row->message_id, row->created_at};
+    int code = connection_key(portal, &keyring);
+
+    if (code != SQLITE_OK) return code;
+    (void)sqlite3_snprintf(size, out, "<%lld.%016llx@%.80s>", row->message_id,
+                           (unsigned long long)token_hash_integer(keyring_oldest(keyring),
+                                                                  TOKEN_MESSAGE_ID, about, sizeof about),
+                           domain == NULL ? "localhost" : domain + 1);
+    return SQLITE_OK;
+}
+
+static void outgoing_fill(struct portal *portal, const struct outbox_message *row,
+                          struct message *message)
+{
+    portal_outgoing *outgoing = &message->outgoing;
+
+    outgoing->message_id = row->message_id;
+    outgoing->kind = row->kind;
+    outgoing->serves = (int)row->medium;
+    outgoing->recipient = row->recipient;
+    outgoing->sender = setting_text(portal, SETTING_mail_from);
+    outgoing->sender_name = setting_text(portal, SETTING_practice_name);
+    outgoing->subject = message->subject;
+    outgoing->text = message->text;
+    outgoing->html = message->html;
+    outgoing->message_id_header = message->header;
+    outgoing->language = "en";
+    outgoing->created_at = row->created_at;
+    outgoing->attempt = row->attempts;
+}
+
+static int parts_expand(struct portal *portal, const struct parts *parts,
+                        const struct values *values, struct message *message)
+{
+    message->subject = expand(parts->subject, parts->subject_length, values, false);
+    message->text = expand(parts->text, parts->text_length, values, false);
+    if (parts->html != NULL) {
+        message->html = expand(parts->html, parts->html_length, values, true);
+    }
+    /* An empty part comes out as NULL as well. */
+    if (message->subject == NULL) message->subject = sqlite3_mprintf("");
+    if (message->subject == NULL || message->text == NULL ||
+        (parts->html != NULL && message->html == NULL)) {
+        return fault(portal, SQLITE_NOMEM);
+    }
+    return SQLITE_OK;
+}
+
+int message_render(struct portal *portal, const struct outbox_message *row, struct message *message)
+{
+    char name[80];
+    struct values values;
+    struct parts parts;
+    const char *template;
+    int code;
+
+    memset(message, 0, sizeof *message);
+    values.count = 0;
+    (void)sqlite3_snprintf((int)sizeof name, name, "messages/%s.%s.txt", row->kind,
+                           medium_name(row->medium));
+    template = embedded_find(name);
+    if (template == NULL || !parts_find(template, row->medium == MEDIUM_EMAIL, &parts)) {
+        return refuse(portal, "there is no template %s", name);
+    }
+    code = values_fill(portal, row, &values);
+    if (code == SQLITE_OK) code = parts_expand(portal, &parts, &values, message);
+    if (code == SQLITE_OK) {
+        code = header_write(portal, row, message->header, (int)sizeof message->header);
+    }
+    if (code == SQLITE_OK) outgoing_fill(portal, row, message);
+    if (code != SQLITE_OK) message_clear(message);
+    sodium_memzero(&values, sizeof values);
+    return code;
+}
+
+static void wipe(char *text)
+{
+    if (text != NULL) sodium_memzero(text, strlen(text));
+    sqlite3_free(text);
+}
+
+void message_clear(struct message *message)
+{
+    wipe(message->subject);
+    wipe(message->text);
+    wipe(message->html);
+    memset(message, 0, sizeof *message);
+}
+
+char *message_mail(portal_api *api, const portal_outgoing *outgoing, const char *line_end,
+                   size_t *size)
+{
+    struct mail mail = {outgoing->sender_name, outgoing->sender, outgoing->recipient,
+                        outgoing->subject, outgoing->message_id_header, outgoing->language,
+                        outgoing->text, outgoing->html, outgoing->created_at};
+    char *buffer = NULL;
+    char *copy = NULL;
+    size_t length = 0;
+    FILE *stream = open_memstream(&buffer, &length);
+    int written;
+
+    (void)api;
+    *size = 0;
+    if (stream == NULL) return NULL;
+    written = mail_write(&mail, line_end, stream);
+    if (fclose(stream) != 0) written = -1;
+    if (written == 0) copy = sqlite3_malloc64(length + 1);
+    if (copy != NULL) {
+        memcpy(copy, buffer, length + 1);
+        *size = length;
+    }
+    if (buffer != NULL) sodium_memzero(buffer, length);
+    free(buffer);
+    return copy;
+}

@@ -1,0 +1,540 @@
+#include "outbox.h"
+
+#include "account.h"
+#include "audit.h"
+#include "channel.h"
+#include "message.h"
+#include "proof.h"
+#include "registration.h"
+
+#include <sodium.h>
+#include <string.h>
+
+enum { SECOND_TRY_AFTER = 60 };
+
+static const char insert_message[] =
+    "INSERT INTO main.portal_message (kind, channel, patient_id, recipient, status, created_at, due_at)"
+    " VALUES (?1, ?2, ?3, ?4, 'queued', ?5, ?5)";
+static const char cancel_message[] =
+    "UPDATE main.portal_message SET status = 'cancelled', due_at = NULL, detail = ?2"
+    " WHERE message_id = ?1 AND status = 'queued'";
+static const char cancel_patient[] =
+    "UPDATE main.portal_message SET status = 'cancelled', due_at = NULL, detail = ?2"
+    " WHERE patient_id = ?1 AND due_at IS NOT NULL AND kind <> 'registration'";
+static const char due_messages[] =
+    "SELECT message_id, kind, channel, patient_id, recipient, created_at, attempts, status"
+    "  FROM main.portal_message"
+    " WHERE due_at <= ?1 AND channel IN (?2, ?3) ORDER BY due_at LIMIT ?4";
+static const char one_message[] =
+    "SELECT message_id, kind, channel, patient_id, recipient, created_at, attempts, status"
+    "  FROM main.portal_message"
+    " WHERE message_id = ?1 AND due_at <= ?2 AND channel IN (?3, ?4)";
+/* A claim whose lease ran out may have been handed over all the same. */
+static const char claim_message[] =
+    "UPDATE main.portal_message"
+    "   SET status = 'claimed', claim = ?2, due_at = ?3, attempts = attempts + 1,"
+    "       duplicate = duplicate OR status = 'claimed'"
+    " WHERE message_id = ?1";
+static const char read_claimed[] =
+    "SELECT message_id, kind, channel, patient_id, recipient, created_at, attempts, status, claim"
+    "  FROM main.portal_message WHERE message_id = ?1";
+static const char report_done[] =
+    "UPDATE main.portal_message"
+    "   SET status = ?2, due_at = NULL, detail = ?3, sent_at = coalesce(sent_at, ?4)"
+    " WHERE message_id = ?1";
+static const char report_again[] =
+    "UPDATE main.portal_message"
+    "   SET status = 'queued', due_at = ?2, detail = ?3, duplicate = duplicate OR ?4"
+    " WHERE message_id = ?1";
+static const char read_duplicate[] =
+    "SELECT duplicate FROM main.portal_message WHERE message_id = ?1";
+static const char count_waiting[] =
+    "SELECT count(*) FROM main.portal_message WHERE due_at IS NOT NULL";
+
+/*
+** Kinds of message.  claim() says whether the message may still be sent: *dead is a reason why not,
+** or NULL, and what it carries is then good.  fate() is told how it ended.  Either may be missing.
+*/
+static const struct kind {
+    const char *name;
+    int (*claim)(struct portal *portal, const struct outbox_message *message, const char **dead);
+    int (*fate)(struct portal *portal, const struct outbox_message *message, enum outbox_fate fate);
+} kinds[] = {
+    {"registration", registration_claim, registration_fate},
+    {"pin", proof_claim, proof_fate},
+    {"password_reset", account_reset_claim, account_reset_fate},
+    {"deactivated", NULL, NULL},
+    {"contact_changed", NULL, NULL},
+    {"account_contact_changed", NULL, NULL},
+};
+
+static const struct kind *kind_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (strcmp(kinds[i].name, name) == 0) return &kinds[i];
+    }
+    return NULL;
+}
+
+int outbox_queue(struct portal *portal, const char *kind, enum medium medium,
+                 const struct patient_id *patient, const char *recipient, sqlite3_int64 *message_id)
+{
+    int code = statement_run(portal, insert_message, "sspsi", kind, medium_name(medium), patient,
+                             recipient, connection_now(portal));
+
+    if (code != SQLITE_OK) return code;
+    *message_id = sqlite3_last_insert_rowid(portal->db);
+    if (portal->fresh_count < FRESH_MAX) portal->fresh[portal->fresh_count++] = *message_id;
+    return SQLITE_OK;
+}
+
+int outbox_cancel(struct portal *portal, sqlite3_int64 message_id, const char *why)
+{
+    return statement_run(portal, cancel_message, "is", message_id, why);
+}
+
+int outbox_cancel_patient(struct portal *portal, const struct patient_id *patient, const char *why)
+{
+    return statement_run(portal, cancel_patient, "ps", patient, why);
+}
+
+int outbox_waiting(struct portal *portal, sqlite3_int64 *count)
+{
+    return statement_integer(portal, count, count_waiting, "");
+}
+
+/* Rows of one claim. */
+struct batch {
+    int count;
+    struct outbox_message message[OUTBOX_BATCH];
+    bool lapsed[OUTBOX_BATCH];
+    char claim[OUTBOX_CLAIM_SIZE];
+};
+
+static void message_from_row(sqlite3_stmt *statement, struct outbox_message *message)
+{
+    message->message_id = sqlite3_column_int64(statement, 0);
+    statement_text(statement, 1, message->kind, sizeof message->kind);
+    message->medium = medium_from_name((const char *)sqlite3_column_text(statement, 2));
+    message->has_patient = sqlite3_column_type(statement, 3) != SQLITE_NULL;
+    patient_id_from_column(statement, 3, &message->patient);
+    statement_text(statement, 4, message->recipient, sizeof message->recipient);
+    message->created_at = sqlite3_column_int64(statement, 5);
+    message->attempts = sqlite3_column_int(statement, 6);
+}
+
+static bool status_is(sqlite3_stmt *statement, int column, const char *status)
+{
+    const unsigned char *text = sqlite3_column_text(statement, column);
+
+    return text != NULL && strcmp((const char *)text, status) == 0;
+}
+
+/* All are read before any is changed: the index that is walked is the one that changes. */
+static int batch_read(struct portal *portal, struct batch *batch, int limit, int media,
+                      sqlite3_int64 only)
+{
+    const char *email = (media & PORTAL_EMAIL) != 0 ? "email" : "";
+    const char *text = (media & PORTAL_TEXT) != 0 ? "text" : "";
+    sqlite3_int64 now = connection_now(portal);
+    sqlite3_stmt *statement = NULL;
+    int code = only != 0
+               ? statement_row(portal, &statement, one_message, "iiss", only, now, email, text)
+               : statement_row(portal, &statement, due_messages, "issi", now, email, text,
+                               (sqlite3_int64)limit);
+
+    batch->count = 0;
+    while (code == SQLITE_ROW && batch->count < OUTBOX_BATCH) {
+        message_from_row(statement, &batch->message[batch->count]);
+        batch->lapsed[batch->count] = status_is(statement, 7, "claimed");
+        batch->count++;
+        code = statement_next(portal, statement);
+    }
+    statement_done(portal, statement);
+    return code == SQLITE_DONE || code == SQLITE_ROW ? SQLITE_OK : code;
+}
+
+static int fate_tell(struct portal *portal, const struct outbox_message *message,
+                     enum outbox_fate fate)
+{
+    const struct kind *kind = kind_find(message->kind);
+
+    return kind == NULL || kind->fate == NULL ? SQLITE_OK : kind->fate(portal, message, fate);
+}
+
+static const struct patient_id *patient_of(const struct outbox_message *message)
+{
+    return message->has_patient ? &message->patient : NULL;
+}
+
+static int message_fail(struct portal *portal, const struct outbox_message *message,
+                        const char *status, const char *detail)
+{
+    int code = statement_run(portal, report_done, "isss", message->message_id, status, detail, NULL);
+
+    if (code == SQLITE_OK) code = fate_tell(portal, message, FATE_FAILED);
+    if (code == SQLITE_OK) {
+        code = audit_write_about(portal, "message.failed", patient_of(message), "message",
+                                 message->message_id, detail);
+    }
+    return code;
+}
+
+/* Takes one message, or ends it when it must not be sent any more; *taken says which. */
+static int message_take(struct portal *portal, struct batch *batch, int index,
+                        sqlite3_int64 lease_end, bool *taken)
+{
+    struct outbox_message *message = &batch->message[index];
+    const struct kind *kind = kind_find(message->kind);
+    const char *dead = kind == NULL ? "this version does not know the kind of message" : NULL;
+    int code = SQLITE_OK;
+
+    *taken = false;
+    if (message->attempts >= setting_number(portal, SETTING_delivery_attempts)) {
+        return message_fail(portal, message, "failed", "no sender reported what became of it");
+    }
+    if (kind != NULL && kind->claim != NULL) code = kind->claim(portal, message, &dead);
+    if (code != SQLITE_OK) return code;
+    if (dead != NULL) {
+        return statement_run(portal, report_done, "isss", message->message_id, "cancelled", dead, NULL);
+    }
+    code = statement_run(portal, claim_message, "isi", message->message_id, batch->claim, lease_end);
+    if (code == SQLITE_OK && batch->lapsed[index]) {
+        code = audit_write_about(portal, "message.claimed_again", patient_of(message), "message",
+                                 message->message_id, "its sender did not report; a duplicate is possible");
+    }
+    message->attempts++;
+    *taken = code == SQLITE_OK;
+    return code;
+}
+
+/* The lease's end stands first, so that portal_claimed() finds its rows by the due index. */
+static void claim_name(struct batch *batch, sqlite3_int64 lease_end)
+{
+    uint8_t bytes[8];
+    char hex[2 * sizeof bytes + 1];
+
+    randombytes_buf(bytes, sizeof bytes);
+    (void)sodium_bin2hex(hex, sizeof hex, bytes, sizeof bytes);
+    (void)sqlite3_snprintf(OUTBOX_CLAIM_SIZE, batch->claim, "%lld-%s", lease_end, hex);
+}
+
+/* Claims within a scope; dead messages end, so that a batch may come out smaller than what was due. */
+static int batch_claim(struct portal *portal, struct batch *batch, int limit, int media,
+                       sqlite3_int64 only, int *seen)
+{
+    sqlite3_int64 lease_end = connection_now(portal) + setting_number(portal, SETTING_lease_seconds);
+    int kept = 0;
+    int code = batch_read(portal, batch, limit, media, only);
+
+    *seen = batch->count;
+    claim_name(batch, lease_end);
+    for (int i = 0; i < batch->count && code == SQLITE_OK; i++) {
+        bool taken = false;
+        code = message_take(portal, batch, i, lease_end, &taken);
+        if (taken && kept != i) batch->message[kept] = batch->message[i];
+        if (taken) kept++;
+    }
+    batch->count = kept;
+    return code;
+}
+
+int outbox_claim(struct portal *portal, sqlite3_int64 limit, int media,
+                 char claim[OUTBOX_CLAIM_SIZE])
+{
+    struct batch *batch = sqlite3_malloc(sizeof *batch);
+    int most = limit < OUTBOX_BATCH ? (int)limit : OUTBOX_BATCH;
+    int seen = 0;
+    int code;
+
+    claim[0] = '\0';
+    if (batch == NULL) return fault(portal, SQLITE_NOMEM);
+    do {
+        code = batch_claim(portal, batch, most, media, 0, &seen);
+    } while (code == SQLITE_OK && batch->count == 0 && seen > 0);
+    if (code == SQLITE_OK && batch->count > 0) {
+        (void)sqlite3_snprintf(OUTBOX_CLAIM_SIZE, claim, "%s", batch->claim);
+    }
+    sqlite3_free(batch);
+    return code;
+}
+
+/* About 1, 2, 4, ... minutes, at most 4 hours, up to a quarter more so that senders spread. */
+static sqlite3_int64 retry_delay(int attempts)
+{
+    sqlite3_int64 delay = 60;
+
+    for (int i = 1; i < attempts && delay < 14400; i++) delay *= 2;
+    if (delay > 14400) delay = 14400;
+    return delay + (sqlite3_int64)randombytes_uniform((uint32_t)(delay / 4) + 1);
+}
+
+static int report_sent(struct portal *portal, const struct outbox_message *message,
+                       const char *detail)
+{
+    int code = statement_run(portal, report_done, "issi", message->message_id, "sent", detail,
+                             connection_now(portal));
+
+    return code == SQLITE_OK ? fate_tell(portal, message, FATE_SENT) : code;
+}
+
+static int report_retry(struct portal *portal, const struct outbox_message *message,
+                        const char *detail)
+{
+    if (message->attempts >= setting_number(portal, SETTING_delivery_attempts)) {
+        return message_fail(portal, message, "failed", detail);
+    }
+    return statement_run(portal, report_again, "iisi", message->message_id,
+                         connection_now(portal) + retry_delay(message->attempts), detail,
+                         (sqlite3_int64)0);
+}
+
+static int report_failed(struct portal *portal, const struct outbox_message *message,
+                         const char *detail)
+{
+    return message_fail(portal, message, "failed", detail);
+}
+
+/* Once more, under the same Message-ID; then it counts as sent, and the row says so. */
+static int report_uncertain(struct portal *portal, const struct outbox_message *message,
+                            const char *detail)
+{
+    sqlite3_int64 before = 0;
+    int code = statement_integer(portal, &before, read_duplicate, "i", message->message_id);
+
+    if (code != SQLITE_OK) return code;
+    if (before != 0) return report_sent(portal, message, detail);
+    code = statement_run(portal, report_again, "iisi", message->message_id,
+                         connection_now(portal) + SECOND_TRY_AFTER, detail, (sqlite3_int64)1);
+    if (code == SQLITE_OK) {
+        code = audit_write_about(portal, "message.uncertain", patient_of(message), "message",
+                                 message->message_id, "a duplicate is possible");
+    }
+    return code;
+}
+
+static int report_delivered(struct portal *portal, const struct outbox_message *message,
+                            const char *detail)
+{
+    return statement_run(portal, report_done, "issi", message->message_id, "delivered", detail,
+                         connection_now(portal));
+}
+
+static int report_bounced(struct portal *portal, const struct outbox_message *message,
+                          const char *detail)
+{
+    return message_fail(portal, message, "bounced", detail);
+}
+
+static int report_opted_out(struct portal *portal, const struct outbox_message *message,
+                            const char *detail)
+{
+    return message_fail(portal, message, "opted_out", detail);
+}
+
+/* What a sender may report, and from which states of a message. */
+static const struct report {
+    const char *status;
+    const char *from;         /* states, each with a space before and after */
+    int (*apply)(struct portal *portal, const struct outbox_message *message, const char *detail);
+} reports[] = {
+    {"sent", " claimed cancelled sent ", report_sent},
+    {"retry", " claimed ", report_retry},
+    {"undeliverable", " claimed sent ", report_failed},
+    {"uncertain", " claimed ", report_uncertain},
+    {"delivered", " claimed sent delivered ", report_delivered},
+    {"bounced", " claimed sent delivered bounced ", report_bounced},
+    {"opted_out", " claimed sent delivered opted_out ", report_opted_out},
+};
+
+static const struct report *report_find(const char *status)
+{
+    for (size_t i = 0; i < sizeof reports / sizeof reports[0]; i++) {
+        if (strcmp(reports[i].status, status) == 0) return &reports[i];
+    }
+    return NULL;
+}
+
+/* Reads the message and checks that the claim is its newest. */
+static int report_read(struct portal *portal, const char *claim, sqlite3_int64 message_id,
+                       struct outbox_message *message, char status[32])
+{
+    sqlite3_stmt *statement = NULL;
+    int code = statement_row(portal, &statement, read_claimed, "i", message_id);
+    bool own = false;
+
+    if (code == SQLITE_ROW) {
+        message_from_row(statement, message);
+        statement_text(statement, 7, status, 32);
+        own = status_is(statement, 8, claim);
+        statement_done(portal, statement);
+    } else if (code != SQLITE_DONE) {
+        return code;
+    }
+    if (!own) return refuse(portal, "message %lld is not of the claim %s", message_id, claim);
+    return SQLITE_OK;
+}
+
+int outbox_report(struct portal *portal, const char *claim, sqlite3_int64 message_id,
+                  const char *status, const char *detail)
+{
+    const struct report *report = report_find(status);
+    struct outbox_message message;
+    char before[32];
+    char spaced[40];
+    int code;
+
+    if (report == NULL) {
+        return refuse(portal, "'%s' is no report; use sent, retry, undeliverable, uncertain, delivered, "
+                      "bounced or opted_out", status);
+    }
+    code = report_read(portal, claim, message_id, &message, before);
+    if (code != SQLITE_OK) return code;
+    (void)sqlite3_snprintf((int)sizeof spaced, spaced, " %s ", before);
+    if (strstr(report->from, spaced) == NULL) {
+        /* Revoked or superseded meanwhile: a retry or a failure changes nothing about it. */
+        if (strcmp(before, "cancelled") == 0) return SQLITE_OK;
+        return refuse(portal, "message %lld is %s and can not be reported %s", message_id, before, status);
+    }
+    return report->apply(portal, &message, detail);
+}
+
+/* What a channel is given, and where its reports go. */
+struct delivery {
+    portal_batch api;              /* first */
+    struct portal *portal;
+    const char *claim;
+    struct outbox_count *count;
+};
+
+/* No line breaks or other controls from a server's words into a row that people read. */
+static void detail_copy(const char *detail, char out[OUTBOX_DETAIL_SIZE])
+{
+    (void)sqlite3_snprintf(OUTBOX_DETAIL_SIZE, out, "%s", detail);
+    for (char *at = out; *at != '\0'; at++) {
+        if ((unsigned char)*at < ' ' || *at == 127) *at = ' ';
+    }
+}
+
+static int delivery_report(portal_batch *batch, int index, portal_result result, const char *detail)
+{
+    static const char *const status[] = {"sent", "retry", "undeliverable", "uncertain"};
+    struct delivery *delivery = (struct delivery *)batch;
+    struct portal *portal = delivery->portal;
+    char text[OUTBOX_DETAIL_SIZE];
+    struct scope scope;
+    int code;
+
+    if (index < 0 || index >= batch->count || (int)result < 0 || result > PORTAL_UNCERTAIN) {
+        return SQLITE_MISUSE;
+    }
+    detail_copy(detail == NULL ? "" : detail, text);
+    code = scope_begin(portal, &scope);
+    if (code != SQLITE_OK) return code;
+    code = outbox_report(portal, delivery->claim, batch->messages[index].message_id, status[result],
+                         text[0] == '\0' ? NULL : text);
+    code = scope_end(portal, &scope, code);
+    if (code != SQLITE_OK) return code;
+    if (result == PORTAL_SENT) delivery->count->sent++;
+    if (result == PORTAL_UNDELIVERABLE) delivery->count->failed++;
+    if (result == PORTAL_RETRY || result == PORTAL_UNCERTAIN) delivery->count->retrying++;
+    return SQLITE_OK;
+}
+
+/* Renders and hands over the messages of one medium. */
+static int medium_deliver(struct portal *portal, const struct batch *batch, enum medium medium,
+                          struct message *rendered, portal_outgoing *outgoing,
+                          struct outbox_count *count)
+{
+    struct delivery delivery = {{0, outgoing, delivery_report}, portal, batch->claim, count};
+    struct channel *channel = NULL;
+    int used = 0;
+    int code = SQLITE_OK;
+
+    for (int i = 0; i < batch->count && code == SQLITE_OK; i++) {
+        if (batch->message[i].medium != medium) continue;
+        code = message_render(portal, &batch->message[i], &rendered[used]);
+        if (code == SQLITE_OK) outgoing[used] = rendered[used].outgoing;
+        if (code == SQLITE_OK) used++;
+    }
+    delivery.api.count = used;
+    if (code == SQLITE_OK && used > 0) code = channel_for(portal, (int)medium, &channel);
+    if (code == SQLITE_OK && used > 0) {
+        code = channel->api.deliver(channel->data, &delivery.api);
+        if (code != SQLITE_OK && portal->error == NULL) code = fault(portal, code);
+    }
+    for (int i = 0; i < used; i++) message_clear(&rendered[i]);
+    return code;
+}
+
+static int batch_deliver(struct portal *portal, const struct batch *batch,
+                         struct outbox_count *count)
+{
+    struct message *rendered = sqlite3_malloc64(sizeof *rendered * OUTBOX_BATCH);
+    portal_outgoing *outgoing = sqlite3_malloc64(sizeof *outgoing * OUTBOX_BATCH);
+    int code = rendered == NULL || outgoing == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
+
+    if (code == SQLITE_OK) {
+        code = medium_deliver(portal, batch, MEDIUM_EMAIL, rendered, outgoing, count);
+    }
+    if (code == SQLITE_OK) {
+        code = medium_deliver(portal, batch, MEDIUM_TEXT, rendered, outgoing, count);
+    }
+    sqlite3_free(rendered);
+    sqlite3_free(outgoing);
+    return code;
+}
+
+/* Media whose channel can take messages now.  Others wait, and portal_check() says why. */
+static int media_ready(struct portal *portal)
+{
+    struct channel *channel = NULL;
+    int media = 0;
+
+    if (channel_for(portal, PORTAL_EMAIL, &channel) == SQLITE_OK) media |= PORTAL_EMAIL;
+    if (channel_for(portal, PORTAL_TEXT, &channel) == SQLITE_OK) media |= PORTAL_TEXT;
+    return media;
+}
+
+static int deliver(struct portal *portal, sqlite3_int64 limit, sqlite3_int64 only,
+                   struct outbox_count *count)
+{
+    struct batch *batch = sqlite3_malloc(sizeof *batch);
+    int media = media_ready(portal);
+    int seen = 1;
+    int code = batch == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
+
+    while (code == SQLITE_OK && media != 0 && limit > 0 && seen > 0) {
+        struct scope scope;
+        int most = limit < OUTBOX_BATCH ? (int)limit : OUTBOX_BATCH;
+        code = scope_begin(portal, &scope);
+        if (code != SQLITE_OK) break;
+        code = batch_claim(portal, batch, most, media, only, &seen);
+        code = scope_end(portal, &scope, code);
+        if (code == SQLITE_OK && batch->count > 0) code = batch_deliver(portal, batch, count);
+        limit -= batch->count;
+        if (only != 0) break;
+    }
+    sqlite3_free(batch);
+    return code;
+}
+
+int outbox_deliver(struct portal *portal, sqlite3_int64 limit, struct outbox_count *count)
+{
+    int code;
+
+    memset(count, 0, sizeof *count);
+    code = deliver(portal, limit, 0, count);
+    if (code == SQLITE_OK) code = outbox_waiting(portal, &count->waiting);
+    return code;
+}
+
+void outbox_hand_over(struct portal *portal)
+{
+    struct outbox_count count = {0, 0, 0, 0};
+
+    if (portal->fresh_count == 0 || !connection_unlocked(portal)) return;
+    for (int i = 0; i < portal->fresh_count; i++) {
+        (void)deliver(portal, 1, portal->fresh[i], &count);
+    }
+}

@@ -1,0 +1,75 @@
+/*
+** The outbox: messages are queued in the write that causes them, and handed over to a channel after
+** it, never while a lock on the database is held.
+*/
+#ifndef PORTAL_OUTBOX_H
+#define PORTAL_OUTBOX_H
+
+#include "patient.h"
+
+enum { OUTBOX_BATCH = 100, OUTBOX_CLAIM_SIZE = 40, OUTBOX_DETAIL_SIZE = 400 };
+
+/* A claimed message, its row as it was claimed. */
+struct outbox_message {
+    sqlite3_int64 message_id;
+    char kind[32];
+    enum medium medium;
+    bool has_patient;
+    struct patient_id patient;
+    char recipient[CONTACT_SIZE];
+    sqlite3_int64 created_at;
+    int attempts;
+};
+
+/* What became of a message, as the kind it is of is told. */
+enum outbox_fate { FATE_SENT, FATE_FAILED };
+
+/*
+** Queues a message within a scope.  `patient` may be NULL.  *message_id gets its id, and the running
+** call hands it over after its write, if it can.
+*/
+int outbox_queue(struct portal *portal, const char *kind, enum medium medium,
+                 const struct patient_id *patient, const char *recipient,
+                 sqlite3_int64 *message_id);
+
+/* Cancels a message that is not with a sender. */
+int outbox_cancel(struct portal *portal, sqlite3_int64 message_id, const char *why);
+
+/* Cancels what is unsent to a patient, registrations apart (their ids are known to their rows). */
+int outbox_cancel_patient(struct portal *portal, const struct patient_id *patient, const char *why);
+
+struct outbox_count {
+    int sent;
+    int failed;
+    int retrying;
+    sqlite3_int64 waiting;
+};
+
+/* Hands over up to `limit` due messages; no lock may be held. */
+int outbox_deliver(struct portal *portal, sqlite3_int64 limit, struct outbox_count *count);
+
+/*
+** Hands over what the running call queued.  Nothing happens while a lock is held; failing is no
+** error of the call, whose write stands: the messages' rows say what went wrong.
+*/
+void outbox_hand_over(struct portal *portal);
+
+/*
+** Claims up to `limit` due messages (of one medium, or of any: 0) for a mailer of the caller's own.
+** `claim` gets the claim's name, "" when nothing is due.  Within a scope.
+*/
+int outbox_claim(struct portal *portal, sqlite3_int64 limit, int media,
+                 char claim[OUTBOX_CLAIM_SIZE]);
+
+/*
+** Records what became of a claimed message: sent, retry, undeliverable, uncertain; later delivered,
+** bounced, opted_out.  REFUSED for another status, or a message that is not of this claim.  Within a
+** scope.
+*/
+int outbox_report(struct portal *portal, const char *claim, sqlite3_int64 message_id,
+                  const char *status, const char *detail);
+
+/* Counts what waits. */
+int outbox_waiting(struct portal *portal, sqlite3_int64 *count);
+
+#endif

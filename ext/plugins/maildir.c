@@ -1,0 +1,172 @@
+/*
+** The built-in channel: writes every message into a Maildir that any mail reader opens.
+**
+** A message is written to tmp/, synced, renamed into new/, and the folder synced, so that a reader
+** never sees half of one and a crash loses none.  Its name comes from the message alone: a try that
+** is repeated after a crash replaces the file instead of adding one.
+*/
+#include "../portal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int maildir_register(portal_api *api);
+
+enum { PATH_MOST = 4096 };
+
+static const char *const folders[] = {"", "/tmp", "/new", "/cur"};
+
+/* mkdir, unless it is there.  0 or -1. */
+static int folder_make(const char *path)
+{
+    struct stat status;
+
+    if (mkdir(path, 0700) == 0) return 0;
+    return errno == EEXIST && stat(path, &status) == 0 && S_ISDIR(status.st_mode) ? 0 : -1;
+}
+
+static int maildir_make(const char *root)
+{
+    char path[PATH_MOST];
+
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
+        int length = snprintf(path, sizeof path, "%s%s", root, folders[i]);
+        if (length < 0 || (size_t)length >= sizeof path || folder_make(path) != 0) return -1;
+    }
+    return 0;
+}
+
+static int folder_sync(const char *path)
+{
+    int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int synced;
+
+    if (folder < 0) return -1;
+    synced = fsync(folder);
+    return close(folder) == 0 ? synced : -1;
+}
+
+static int file_write(const char *path, const char *text, size_t size)
+{
+    int file = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+    size_t done = 0;
+    int failed = file < 0;
+
+    while (!failed && done < size) {
+        ssize_t written = write(file, text + done, size - done);
+        if (written < 0 && errno == EINTR) continue;
+        failed = written <= 0;
+        if (!failed) done += (size_t)written;
+    }
+    if (!failed) failed = fsync(file) != 0;
+    if (file >= 0 && close(file) != 0) failed = 1;
+    return failed ? -1 : 0;
+}
+
+/* Letters, digits and dots of the Message-ID: unique, and the same at every try. */
+static void file_name(const portal_outgoing *message, char *out, size_t size)
+{
+    size_t length = 0;
+    int start = snprintf(out, size, "%lld.", (long long)message->created_at);
+
+    if (start > 0) length = (size_t)start;
+    for (const char *at = message->message_id_header; *at != '\0' && *at != '@'; at++) {
+        if (length + 1 < size && strchr("<>/:", *at) == NULL) out[length++] = *at;
+    }
+    out[length < size ? length : size - 1] = '\0';
+}
+
+/* 0, or -1 with errno. */
+static int message_store(const char *root, const portal_outgoing *message, const char *text,
+                         size_t size)
+{
+    char name[128];
+    char draft[PATH_MOST];
+    char final[PATH_MOST];
+    char folder[PATH_MOST];
+    int lengths[3];
+
+    file_name(message, name, sizeof name);
+    lengths[0] = snprintf(draft, sizeof draft, "%s/tmp/%s.%ld", root, name, (long)getpid());
+    lengths[1] = snprintf(final, sizeof final, "%s/new/%s.portal", root, name);
+    lengths[2] = snprintf(folder, sizeof folder, "%s/new", root);
+    for (int i = 0; i < 3; i++) {
+        if (lengths[i] < 0 || lengths[i] >= PATH_MOST) {
+            errno = ENAMETOOLONG;
+            return -1;
+        }
+    }
+    if (file_write(draft, text, size) != 0 || rename(draft, final) != 0) {
+        int error = errno;
+        (void)unlink(draft);
+        errno = error;
+        return -1;
+    }
+    return folder_sync(folder);
+}
+
+/* The Maildir's path, sqlite3_free(): the setting, or beside the database. */
+static char *root_path(portal_api *api)
+{
+    char *path = api->setting(api, "maildir");
+
+    if (path != NULL && *path == '\0') {
+        sqlite3_free(path);
+        path = api->setting(api, "default_maildir");
+    }
+    return path;
+}
+
+static const char *base_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash == NULL || slash[1] == '\0' ? path : slash + 1;
+}
+
+static int message_deliver(portal_api *api, const char *root, portal_batch *batch, int index)
+{
+    char detail[512];
+    size_t size = 0;
+    char *text = api->mail(api, &batch->messages[index], "\n", &size);
+    int stored;
+
+    if (text == NULL) {
+        return batch->report(batch, index, PORTAL_UNDELIVERABLE, "a header would be malformed");
+    }
+    stored = maildir_make(root) == 0 ? message_store(root, &batch->messages[index], text, size) : -1;
+    if (stored == 0) {
+        (void)snprintf(detail, sizeof detail, "written to the Maildir %s", base_name(root));
+    } else {
+        (void)snprintf(detail, sizeof detail, "the Maildir %s: %s", root, strerror(errno));
+    }
+    memset(text, 0, size);
+    sqlite3_free(text);
+    return batch->report(batch, index, stored == 0 ? PORTAL_SENT : PORTAL_RETRY, detail);
+}
+
+static int maildir_deliver(void *data, portal_batch *batch)
+{
+    portal_api *api = data;
+    char *root = root_path(api);
+    int code = root == NULL ? SQLITE_NOMEM : SQLITE_OK;
+
+    for (int i = 0; i < batch->count && code == SQLITE_OK; i++) {
+        code = message_deliver(api, root, batch, i);
+    }
+    sqlite3_free(root);
+    return code;
+}
+
+int maildir_register(portal_api *api)
+{
+    static const portal_channel maildir = {
+        PORTAL_API_VERSION, "maildir", PORTAL_EMAIL | PORTAL_TEXT, "1", maildir_deliver, NULL,
+    };
+
+    return api->register_channel(api, &maildir, api, NULL);
+}
