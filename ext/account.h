@@ -1,0 +1,77 @@
+/*
+** Accounts: user names and passwords, wrong ones and what they cost, forgotten ones.
+*/
+#ifndef PORTAL_ACCOUNT_H
+#define PORTAL_ACCOUNT_H
+
+#include "outbox.h"
+#include "password.h"
+
+enum { USERNAME_MIN = 3, USERNAME_MAX = 64, ACCOUNT_NAME_MAX = 200 };
+
+struct account {
+    sqlite3_int64 account_id;
+    char password[PASSWORD_HASH_SIZE];
+};
+
+/* Why a user name can not be used, as the patient is told, or NULL; `key` gets how it is compared. */
+const char *account_username_problem(const char *username, char *key, size_t size);
+
+/* SQLITE_ROW and the account, SQLITE_DONE, or an error code. */
+int account_find(struct portal *portal, const char *username_key, struct account *account);
+
+/* What a new account is made of; all are texts of the caller's. */
+struct account_entry {
+    const char *username;
+    const char *username_key;
+    const char *password_hash;
+    const char *name;
+    enum medium medium;        /* of the contact that received the PIN */
+    const char *contact;
+};
+
+/* Inserts it within a scope.  *taken when the user name is; then nothing is written. */
+int account_insert(struct portal *portal, const struct account_entry *entry,
+                   sqlite3_int64 *account_id, bool *taken);
+
+/*
+** Checks a password as a login does, in scopes of its own: counts the try durably before it
+** compares, takes as long for an unknown name, and refuses while the account's or the client's delay
+** lasts.  *right gets the answer.  `key` is "" for a name that is not valid.
+*/
+int account_authenticate(struct portal *portal, const char *key, const char *password,
+                         struct account *account, bool *right);
+
+/* Stores a login's time, and its password's new hash when the parameters have changed. */
+int account_signed_in(struct portal *portal, const struct account *account, const char *password);
+
+/* portal_login(): in scopes of its own.  `session` is "" when it is refused. */
+int account_login(struct portal *portal, const char *username, const char *password,
+                  char session[TOKEN_SIZE]);
+
+/* forgot_password(): queues, if there is such an account and it may. Within a scope. */
+int account_forgot(struct portal *portal, const char *username);
+
+/* reset_password(): in scopes of its own.  *reason is NULL when done, else why not. */
+int account_reset(struct portal *portal, const char *token, const char *password,
+                  const char **reason);
+
+/* For the outbox. */
+int account_reset_claim(struct portal *portal, const struct outbox_message *message,
+                        const char **dead);
+int account_reset_fate(struct portal *portal, const struct outbox_message *message,
+                       enum outbox_fate fate);
+
+/* unlock_account(): forgets wrong passwords.  Within a scope. */
+int account_unlock(struct portal *portal, const char *username);
+
+/* set_account_contact(): an email address or a telephone number.  Within a scope. */
+int account_set_contact(struct portal *portal, const char *username, const char *contact);
+
+/* When the longest delay of an account ends, or 0. */
+int account_delayed_until(struct portal *portal, const char *username_key, sqlite3_int64 *until);
+
+/* Forgets wrong passwords that cost nothing any more, and ends resets that are over. */
+int account_expire(struct portal *portal);
+
+#endif

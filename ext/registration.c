@@ -1,0 +1,458 @@
+#include "registration.h"
+
+#include "access.h"
+#include "audit.h"
+#include "calendar.h"
+
+#include <sodium.h>
+#include <string.h>
+
+enum { DAY = 86400, HOUR = 3600 };
+
+static const char newest_registration[] =
+    "SELECT registration_id, destination, created_at, status FROM main.portal_registration"
+    " WHERE patient_id = ?1 ORDER BY registration_id DESC LIMIT 1";
+static const char sends_to_patient[] =
+    "SELECT count(*) FROM main.portal_registration WHERE patient_id = ?1 AND created_at > ?2";
+static const char sends_to_destination[] =
+    "SELECT count(*) FROM main.portal_registration WHERE destination = ?1 AND created_at > ?2";
+static const char insert_registration[] =
+    "INSERT INTO main.portal_registration (registration_id, patient_id, destination, identity, nonce,"
+    " status, created_at, sent_by) VALUES (?1, ?2, ?3, ?4, ?5, 'queued', ?6, ?7)";
+static const char supersede[] =
+    "UPDATE main.portal_registration SET status = 'superseded', ended_at = ?3"
+    " WHERE patient_id = ?1 AND registration_id <> ?2 AND status IN ('queued', 'live', 'expired')";
+static const char supersede_pins[] =
+    "UPDATE main.portal_pin SET status = 'superseded' WHERE status = 'live' AND registration_id IN"
+    " (SELECT registration_id FROM main.portal_registration WHERE patient_id = ?1)";
+static const char read_for_claim[] =
+    "SELECT patient_id, destination, identity, status FROM main.portal_registration"
+    " WHERE registration_id = ?1";
+static const char make_live[] =
+    "UPDATE main.portal_registration SET status = 'live', expires_at = ?2 WHERE registration_id = ?1";
+static const char end_registration[] =
+    "UPDATE main.portal_registration SET status = ?2, ended_at = ?3"
+    " WHERE registration_id = ?1 AND status IN ('queued', 'live', 'expired')";
+static const char fix_expiry[] =
+    "UPDATE main.portal_registration SET expires_at = ?2"
+    " WHERE registration_id = ?1 AND status = 'live'";
+static const char read_link[] =
+    "SELECT nonce, status, expires_at FROM main.portal_registration WHERE registration_id = ?1";
+static const char read_registration[] =
+    "SELECT registration_id, patient_id, destination, identity, guesses, pins"
+    "  FROM main.portal_registration WHERE registration_id = ?1";
+static const char count_guess[] =
+    "UPDATE main.portal_registration SET guesses = guesses + 1"
+    " WHERE registration_id = ?1 AND guesses < ?2 AND status = 'live'";
+static const char uncount_guess[] =
+    "UPDATE main.portal_registration SET guesses = guesses - 1"
+    " WHERE registration_id = ?1 AND guesses > 0";
+static const char spend[] =
+    "UPDATE main.portal_registration SET status = 'spent', ended_at = ?3"
+    " WHERE registration_id = ?1 AND guesses >= ?2 AND status = 'live'";
+static const char use[] =
+    "UPDATE main.portal_registration SET status = 'used', ended_at = ?2"
+    " WHERE registration_id = ?1 AND status = 'live' AND expires_at > ?2";
+static const char revoke[] =
+    "UPDATE main.portal_registration SET status = 'revoked', ended_at = ?2"
+    " WHERE patient_id = ?1 AND status IN ('queued', 'live', 'superseded', 'expired')";
+static const char revoke_messages[] =
+    "UPDATE main.portal_message SET status = 'cancelled', due_at = NULL, detail = 'access was revoked'"
+    " WHERE due_at IS NOT NULL AND message_id IN"
+    " (SELECT registration_id FROM main.portal_registration WHERE patient_id = ?1)";
+static const char expire[] =
+    "UPDATE main.portal_registration SET status = 'expired', ended_at = expires_at"
+    " WHERE status = 'live' AND expires_at <= ?1";
+
+int registration_requires(const struct portal *portal, enum medium medium)
+{
+    bool scheduling = portal->application == SCHEDULING;
+    const char *list = setting_text(portal, scheduling ? SETTING_scheduling_requires
+                                                       : SETTING_ehr_requires);
+    int required = (int)medium;
+
+    if (strstr(list, "email") != NULL) required |= PORTAL_EMAIL;
+    if (strstr(list, "cell_phone") != NULL) required |= PORTAL_TEXT;
+    return required;
+}
+
+/* Takes over patient_contact()'s sentence as the refusal. */
+static int contact_refuse(struct portal *portal, char *problem)
+{
+    int code;
+
+    if (problem == NULL) return SQLITE_OK;
+    code = refuse(portal, "%s", problem);
+    sqlite3_free(problem);
+    return code;
+}
+
+/* What is required but not sent to must be there and well formed; declining it does no harm. */
+static int required_check(struct portal *portal, const struct patient *patient, enum medium medium)
+{
+    struct patient consenting = *patient;
+    char contact[CONTACT_SIZE];
+    char *problem = NULL;
+    int code;
+
+    consenting.email_consent = true;
+    consenting.text_consent = true;
+    code = patient_contact(portal, &consenting, medium, contact, &problem);
+    return code == SQLITE_OK ? contact_refuse(portal, problem) : code;
+}
+
+static int contacts_check(struct portal *portal, struct registration_draft *draft, int required)
+{
+    enum medium other = draft->medium == MEDIUM_EMAIL ? MEDIUM_TEXT : MEDIUM_EMAIL;
+    char *problem = NULL;
+    int code = patient_contact(portal, &draft->patient, draft->medium, draft->contact, &problem);
+
+    if (code == SQLITE_OK) code = contact_refuse(portal, problem);
+    if (code == SQLITE_OK && (required & (int)other) != 0) {
+        code = required_check(portal, &draft->patient, other);
+    }
+    return code;
+}
+
+static bool counts_for_cooldown(const unsigned char *status)
+{
+    static const char *const free_again[] = {"failed", "changed", "revoked"};
+
+    for (size_t i = 0; i < sizeof free_again / sizeof free_again[0]; i++) {
+        if (status != NULL && strcmp((const char *)status, free_again[i]) == 0) return false;
+    }
+    return true;
+}
+
+/* The cooldown; *previous gets the newest registration, 0 when there is none. */
+static int cooldown_check(struct portal *portal, struct registration_draft *draft, sqlite3_int64 now)
+{
+    char id[PATIENT_ID_TEXT_SIZE];
+    sqlite3_stmt *statement = NULL;
+    sqlite3_int64 wait = 0;
+    int code = statement_row(portal, &statement, newest_registration, "p", &draft->patient.id);
+
+    draft->previous = 0;
+    if (code == SQLITE_DONE) return SQLITE_OK;
+    if (code != SQLITE_ROW) return code;
+    draft->previous = sqlite3_column_int64(statement, 0);
+    if (sqlite3_column_int64(statement, 1) == draft->destination &&
+        counts_for_cooldown(sqlite3_column_text(statement, 3))) {
+        wait = sqlite3_column_int64(statement, 2) + setting_number(portal, SETTING_resend_seconds) - now;
+    }
+    statement_done(portal, statement);
+    if (wait <= 0) return SQLITE_OK;
+    return refuse(portal, "patient %s was sent a registration a moment ago; wait %lld seconds, then send "
+                  "again", patient_id_text(&draft->patient.id, id), wait);
+}
+
+static int limits_check(struct portal *portal, const struct registration_draft *draft,
+                        sqlite3_int64 now)
+{
+    sqlite3_int64 most = setting_number(portal, SETTING_sends_per_day);
+    sqlite3_int64 count = 0;
+    char id[PATIENT_ID_TEXT_SIZE];
+    int code = SQLITE_OK;
+
+    if (draft->previous != 0) {
+        code = statement_integer(portal, &count, sends_to_patient, "pi", &draft->patient.id, now - DAY);
+    }
+    if (code == SQLITE_OK && count < most) {
+        code = statement_integer(portal, &count, sends_to_destination, "ii", draft->destination,
+                                 now - DAY);
+    }
+    if (code != SQLITE_OK || count < most) return code;
+    return refuse(portal, "patient %s or the %s has been sent %lld registrations in 24 hours, which is "
+                  "the limit (sends_per_day); send again tomorrow",
+                  patient_id_text(&draft->patient.id, id),
+                  draft->medium == MEDIUM_EMAIL ? "email address" : "cell phone", count);
+}
+
+int registration_check(struct portal *portal, const struct patient_id *id, enum medium medium,
+                       int required, struct registration_draft *draft)
+{
+    const struct keyring *keyring = NULL;
+    sqlite3_int64 now = connection_now(portal);
+    char text[PATIENT_ID_TEXT_SIZE];
+    const char *closed;
+    int code = connection_key(portal, &keyring);
+
+    draft->medium = medium;
+    if (code == SQLITE_OK) code = patient_read(portal, id, &draft->patient);
+    if (code != SQLITE_OK) return code;
+    closed = patient_closed(&draft->patient);
+    if (closed != NULL) {
+        return refuse(portal, "patient %s %s; correct the chart if that is wrong, then send again",
+                      patient_id_text(&draft->patient.id, text), closed);
+    }
+    if (!calendar_is_date(draft->patient.date_of_birth)) {
+        return refuse(portal, "patient %s has no date of birth as YYYY-MM-DD on file, which the patient "
+                      "will be asked for; correct date_of_birth, then send again",
+                      patient_id_text(&draft->patient.id, text));
+    }
+    code = contacts_check(portal, draft, required);
+    if (code != SQLITE_OK) return code;
+    draft->destination = patient_destination(keyring, draft->contact);
+    draft->identity = patient_identity(keyring, &draft->patient);
+    code = cooldown_check(portal, draft, now);
+    return code == SQLITE_OK ? limits_check(portal, draft, now) : code;
+}
+
+static int older_end(struct portal *portal, const struct registration_draft *draft,
+                     sqlite3_int64 message_id, sqlite3_int64 now)
+{
+    const struct patient_id *id = &draft->patient.id;
+    int code = statement_run(portal, supersede, "pii", id, message_id, now);
+
+    if (code == SQLITE_OK) code = statement_run(portal, supersede_pins, "p", id);
+    if (code == SQLITE_OK) code = outbox_cancel(portal, draft->previous, "a newer link was sent");
+    return code;
+}
+
+int registration_queue(struct portal *portal, const struct registration_draft *draft,
+                       sqlite3_int64 *message_id)
+{
+    const struct patient_id *id = &draft->patient.id;
+    sqlite3_int64 now = connection_now(portal);
+    uint8_t nonce[TOKEN_NONCE_SIZE];
+    char actor[USER_SIZE + 16];
+    int code = outbox_queue(portal, "registration", draft->medium, id, draft->contact, message_id);
+
+    if (code == SQLITE_OK && *message_id > UINT32_MAX) {
+        return refuse(portal, "the outbox is full: 4294967295 messages; run portal_purge");
+    }
+    randombytes_buf(nonce, sizeof nonce);
+    connection_actor(portal, actor, sizeof actor);
+    if (code == SQLITE_OK) {
+        code = statement_run(portal, insert_registration, "ipiibis", *message_id, id,
+                             draft->destination, draft->identity, nonce, TOKEN_NONCE_SIZE, now, actor);
+    }
+    if (code == SQLITE_OK && draft->previous != 0) code = older_end(portal, draft, *message_id, now);
+    if (code == SQLITE_OK) code = access_grant_again(portal, id);
+    if (code == SQLITE_OK) {
+        code = audit_write_about(portal, "registration.queued", id, "message", *message_id,
+                                 medium_name(draft->medium));
+    }
+    return code;
+}
+
+/* Why the chart is not the one that a link was made for, or NULL. */
+static int chart_compare(struct portal *portal, const struct patient_id *id, enum medium medium,
+                         sqlite3_int64 destination, sqlite3_int64 identity, struct patient *patient,
+                         const char **changed)
+{
+    const struct keyring *keyring = NULL;
+    char contact[CONTACT_SIZE];
+    char *problem = NULL;
+    int code = connection_key(portal, &keyring);
+
+    *changed = NULL;
+    if (code == SQLITE_OK) code = patient_find(portal, id, patient);
+    if (code == SQLITE_DONE) {
+        *changed = "the patient is not on file any more";
+        return SQLITE_OK;
+    }
+    if (code != SQLITE_ROW) return code;
+    code = patient_contact(portal, patient, medium, contact, &problem);
+    if (code != SQLITE_OK) return code;
+    if (patient_closed(patient) != NULL) {
+        *changed = "the patient is deceased or not active";
+    } else if (patient_identity(keyring, patient) != identity) {
+        *changed = "the first name or date of birth on the chart has changed";
+    } else if (problem != NULL) {
+        *changed = medium == MEDIUM_EMAIL ? "the email address on the chart is gone, malformed or declined"
+                                          : "the cell phone on the chart is gone, malformed or declined";
+    } else if (patient_destination(keyring, contact) != destination) {
+        *changed = medium == MEDIUM_EMAIL ? "the email address on the chart has changed"
+                                          : "the cell phone on the chart has changed";
+    }
+    sqlite3_free(problem);
+    return SQLITE_OK;
+}
+
+static int end(struct portal *portal, sqlite3_int64 id, const struct patient_id *patient,
+               const char *status, const char *why)
+{
+    char action[40];
+    int code = statement_run(portal, end_registration, "isi", id, status, connection_now(portal));
+
+    (void)sqlite3_snprintf((int)sizeof action, action, "registration.%s", status);
+    if (code == SQLITE_OK) code = audit_write_about(portal, action, patient, "message", id, why);
+    return code;
+}
+
+int registration_claim(struct portal *portal, const struct outbox_message *message,
+                       const char **dead)
+{
+    sqlite3_stmt *statement = NULL;
+    struct patient_id id;
+    struct patient patient;
+    sqlite3_int64 destination;
+    sqlite3_int64 identity;
+    char status[32];
+    int code = statement_row(portal, &statement, read_for_claim, "i", message->message_id);
+
+    *dead = "its registration is gone";
+    if (code != SQLITE_ROW) return code == SQLITE_DONE ? SQLITE_OK : code;
+    patient_id_from_column(statement, 0, &id);
+    destination = sqlite3_column_int64(statement, 1);
+    identity = sqlite3_column_int64(statement, 2);
+    statement_text(statement, 3, status, sizeof status);
+    statement_done(portal, statement);
+    *dead = "the link is not good any more";
+    if (strcmp(status, "queued") != 0 && strcmp(status, "live") != 0) return SQLITE_OK;
+    code = chart_compare(portal, &id, message->medium, destination, identity, &patient, dead);
+    if (code != SQLITE_OK) return code;
+    if (*dead != NULL) return end(portal, message->message_id, &id, "changed", *dead);
+    /* From here on somebody may have the link: provisional, until the hand-over is reported. */
+    return statement_run(portal, make_live, "ii", message->message_id,
+                         connection_now(portal) + setting_number(portal, SETTING_link_hours) * HOUR);
+}
+
+int registration_fate(struct portal *portal, const struct outbox_message *message,
+                      enum outbox_fate fate)
+{
+    sqlite3_int64 expires = connection_now(portal) + setting_number(portal, SETTING_link_hours) * HOUR;
+
+    if (fate == FATE_SENT) {
+        return statement_run(portal, fix_expiry, "ii", message->message_id, expires);
+    }
+    return statement_run(portal, end_registration, "isi", message->message_id, "failed",
+                         connection_now(portal));
+}
+
+/* How a link's status is told, by the status of its row. */
+static const char *status_told(const char *status, sqlite3_int64 expires_at, sqlite3_int64 now)
+{
+    static const struct { const char *status, *told; } rows[] = {
+        {"used", "used"}, {"superseded", "superseded"}, {"expired", "expired"}, {"queued", "unknown"},
+    };
+
+    if (strcmp(status, "live") == 0) return now < expires_at ? "valid" : "expired";
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (strcmp(status, rows[i].status) == 0) return rows[i].told;
+    }
+    return "revoked";     /* revoked, failed, changed, spent */
+}
+
+int registration_status(struct portal *portal, const char *token, size_t length,
+                        const char **status)
+{
+    const struct keyring *keyring = NULL;
+    const uint8_t *key;
+    struct token claimed;
+    sqlite3_stmt *statement = NULL;
+    int code = connection_key(portal, &keyring);
+
+    *status = "unknown";
+    if (code != SQLITE_OK || !token_parse(token, length, &claimed)) return code;
+    key = keyring_find(keyring, claimed.generation);
+    if (key == NULL || !token_genuine(key, TOKEN_LINK, &claimed, token)) return SQLITE_OK;
+    code = statement_row(portal, &statement, read_link, "i", (sqlite3_int64)claimed.id);
+    if (code != SQLITE_ROW) return code == SQLITE_DONE ? SQLITE_OK : code;
+    if (sqlite3_column_bytes(statement, 0) == TOKEN_NONCE_SIZE &&
+        sodium_memcmp(sqlite3_column_blob(statement, 0), claimed.nonce, TOKEN_NONCE_SIZE) == 0) {
+        const unsigned char *text = sqlite3_column_text(statement, 1);
+        *status = status_told(text == NULL ? "" : (const char *)text,
+                              sqlite3_column_int64(statement, 2), connection_now(portal));
+    }
+    statement_done(portal, statement);
+    return SQLITE_OK;
+}
+
+/* The medium that a registration went by is its message's. */
+static int medium_read(struct portal *portal, sqlite3_int64 id, enum medium *medium)
+{
+    static const char sql[] = "SELECT channel FROM main.portal_message WHERE message_id = ?1";
+    sqlite3_stmt *statement = NULL;
+    int code = statement_row(portal, &statement, sql, "i", id);
+
+    *medium = MEDIUM_EMAIL;
+    if (code == SQLITE_ROW) *medium = medium_from_name((const char *)sqlite3_column_text(statement, 0));
+    statement_done(portal, statement);
+    return code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
+int registration_open(struct portal *portal, const char *token, struct registration *registration,
+                      struct patient *patient)
+{
+    sqlite3_stmt *statement = NULL;
+    const char *status = NULL;
+    const char *changed = NULL;
+    enum medium medium = MEDIUM_EMAIL;
+    struct token claimed;
+    int code = registration_status(portal, token, strlen(token), &status);
+
+    if (code != SQLITE_OK) return code;
+    if (strcmp(status, "valid") != 0 || !token_parse(token, strlen(token), &claimed)) return SQLITE_DONE;
+    code = statement_row(portal, &statement, read_registration, "i", (sqlite3_int64)claimed.id);
+    if (code != SQLITE_ROW) return code;
+    registration->registration_id = sqlite3_column_int64(statement, 0);
+    patient_id_from_column(statement, 1, &registration->patient);
+    registration->destination = sqlite3_column_int64(statement, 2);
+    registration->identity = sqlite3_column_int64(statement, 3);
+    registration->guesses = sqlite3_column_int(statement, 4);
+    registration->pins = sqlite3_column_int(statement, 5);
+    statement_done(portal, statement);
+    code = medium_read(portal, registration->registration_id, &medium);
+    if (code == SQLITE_OK) {
+        code = chart_compare(portal, &registration->patient, medium, registration->destination,
+                             registration->identity, patient, &changed);
+    }
+    if (code != SQLITE_OK) return code;
+    if (changed == NULL) return SQLITE_ROW;
+    code = end(portal, registration->registration_id, &registration->patient, "changed", changed);
+    return code == SQLITE_OK ? SQLITE_DONE : code;
+}
+
+int registration_guess(struct portal *portal, const struct registration *registration,
+                       bool *allowed)
+{
+    int changes = 0;
+    int code = statement_change(portal, &changes, count_guess, "ii", registration->registration_id,
+                                (sqlite3_int64)REGISTRATION_GUESSES);
+
+    *allowed = changes == 1;
+    return code;
+}
+
+int registration_guess_right(struct portal *portal, sqlite3_int64 registration_id)
+{
+    return statement_run(portal, uncount_guess, "i", registration_id);
+}
+
+int registration_guess_wrong(struct portal *portal, const struct registration *registration)
+{
+    int changes = 0;
+    int code = statement_change(portal, &changes, spend, "iii", registration->registration_id,
+                                (sqlite3_int64)REGISTRATION_GUESSES, connection_now(portal));
+
+    if (code != SQLITE_OK || changes == 0) return code;
+    return audit_write_about(portal, "registration.spent", &registration->patient, "message",
+                             registration->registration_id, "10 wrong proofs or PINs");
+}
+
+int registration_use(struct portal *portal, sqlite3_int64 registration_id, bool *used)
+{
+    int changes = 0;
+    int code = statement_change(portal, &changes, use, "ii", registration_id, connection_now(portal));
+
+    *used = changes == 1;
+    return code;
+}
+
+int registration_revoke(struct portal *portal, const struct patient_id *patient)
+{
+    int code = statement_run(portal, revoke, "pi", patient, connection_now(portal));
+
+    return code == SQLITE_OK ? statement_run(portal, revoke_messages, "p", patient) : code;
+}
+
+int registration_expire(struct portal *portal, sqlite3_int64 *count)
+{
+    int changes = 0;
+    int code = statement_change(portal, &changes, expire, "i", connection_now(portal));
+
+    *count = changes;
+    return code;
+}
