@@ -368,6 +368,19 @@ int patient_field_read(struct portal *portal, const struct patient_id *id, const
     return code;
 }
 
+bool patient_field_same(struct portal *portal, const char *field, const char *a, const char *b)
+{
+    const struct field *row = field_find(field);
+    char left[CONTACT_SIZE];
+    char right[CONTACT_SIZE];
+
+    if (a == NULL || b == NULL) return a == b;
+    if (strcmp(a, b) == 0) return true;
+    if (row == NULL || (row->check != CHECK_EMAIL && row->check != CHECK_PHONE)) return false;
+    return field_problem(portal, row, a, left) == NULL && field_problem(portal, row, b, right) == NULL &&
+           strcmp(left, right) == 0;
+}
+
 int patient_field_write(struct portal *portal, const struct patient_id *id, const char *field,
                         const char *value)
 {

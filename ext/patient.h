@@ -85,6 +85,9 @@ int patient_field_check(struct portal *portal, const char *field, const char *va
 int patient_field_read(struct portal *portal, const struct patient_id *id, const char *field,
                        char **value);
 
+/* True when two values of a field (NULL for NULL) say the same: contacts are compared normalised. */
+bool patient_field_same(struct portal *portal, const char *field, const char *a, const char *b);
+
 /* Writes one field of a chart; the practice's own schema may refuse it. */
 int patient_field_write(struct portal *portal, const struct patient_id *id, const char *field,
                         const char *value);

@@ -345,15 +345,11 @@ static int pin_prove(struct portal *portal, const char *pin, struct attempt *att
     return in_scope(portal, attempt_right, attempt);
 }
 
-/* What can be said against the entry before any password is hashed. */
+/* What can be said against the entry, but for its password. */
 static const char *entry_problem(struct portal *portal, const struct proof_entry *entry,
                                  const struct patient *patient, char *key, size_t size)
 {
-    struct password_context context = {entry->username, patient->first_name, patient->last_name,
-                                       patient->date_of_birth,
-                                       setting_text(portal, SETTING_practice_name)};
     char today[CALENDAR_TIME_SIZE];
-    const char *problem;
 
     calendar_date(connection_now(portal), today);
     if (entry->relationship == NULL &&
@@ -368,8 +364,7 @@ static const char *entry_problem(struct portal *portal, const struct proof_entry
         if (normalize_has_hidden(entry->relationship)) return "relationship not valid text";
         if (strlen(entry->relationship) >= ACCESS_ROLE_SIZE) return "relationship too long";
     }
-    problem = account_username_problem(entry->username, key, size);
-    return problem != NULL ? problem : password_problem(entry->password, &context);
+    return account_username_problem(entry->username, key, size);
 }
 
 /* What the last write of a registration needs. */
@@ -447,6 +442,10 @@ static int finish_step(struct portal *portal, void *data)
 static int password_settle(struct portal *portal, struct finish *finish,
                            char hash[PASSWORD_HASH_SIZE])
 {
+    const struct patient *patient = &finish->attempt->patient;
+    struct password_context context = {finish->entry->username, patient->first_name,
+                                       patient->last_name, patient->date_of_birth,
+                                       setting_text(portal, SETTING_practice_name)};
     bool right = false;
     int code = account_find(portal, finish->username_key, &finish->account);
 
@@ -457,6 +456,8 @@ static int password_settle(struct portal *portal, struct finish *finish,
         return code;
     }
     if (code != SQLITE_DONE) return code;
+    finish->reason = password_problem(finish->entry->password, &context);
+    if (finish->reason != NULL) return SQLITE_OK;
     if (password_hash(finish->entry->password, hash) != 0) return fault(portal, SQLITE_NOMEM);
     finish->hash = hash;
     return SQLITE_OK;
