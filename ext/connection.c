@@ -59,6 +59,7 @@ void connection_release(void *pointer)
     channel_clear(portal);
     setting_clear(&portal->settings);
     keyring_clear(&portal->keyring);
+    for (int i = 0; i < TEXT_MAX; i++) sqlite3_free(portal->text[i].sql);
     sqlite3_free(portal->error);
     sqlite3_free(portal);
 }

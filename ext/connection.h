@@ -19,6 +19,7 @@ enum {
     SCHEMA_VERSION = 1,
     USER_SIZE = 129,
     FRESH_MAX = 4,
+    TEXT_MAX = 12,
     /* A refusal: nothing was written, the message says what and the remedy. */
     REFUSED = SQLITE_CONSTRAINT
 };
@@ -37,6 +38,11 @@ struct portal {
     struct channel *channels;
     enum application application;
     char user[USER_SIZE];
+    struct {                         /* statements of files in sql/, with a clause; see table_sql() */
+        const char *file;
+        const char *clause;
+        char *sql;
+    } text[TEXT_MAX];
     char *error;                     /* of the last refusal or fault; sqlite3_free() */
     bool busy;                       /* within one of our calls */
     sqlite3_int64 fresh[FRESH_MAX];  /* messages that the running call queued */

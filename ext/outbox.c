@@ -111,7 +111,7 @@ struct batch {
     char claim[OUTBOX_CLAIM_SIZE];
 };
 
-static void message_from_row(sqlite3_stmt *statement, struct outbox_message *message)
+void outbox_read(sqlite3_stmt *statement, struct outbox_message *message)
 {
     message->message_id = sqlite3_column_int64(statement, 0);
     statement_text(statement, 1, message->kind, sizeof message->kind);
@@ -145,7 +145,7 @@ static int batch_read(struct portal *portal, struct batch *batch, int limit, int
 
     batch->count = 0;
     while (code == SQLITE_ROW && batch->count < OUTBOX_BATCH) {
-        message_from_row(statement, &batch->message[batch->count]);
+        outbox_read(statement, &batch->message[batch->count]);
         batch->lapsed[batch->count] = status_is(statement, 7, "claimed");
         batch->count++;
         code = statement_next(portal, statement);
@@ -364,7 +364,7 @@ static int report_read(struct portal *portal, const char *claim, sqlite3_int64 m
     bool own = false;
 
     if (code == SQLITE_ROW) {
-        message_from_row(statement, message);
+        outbox_read(statement, message);
         statement_text(statement, 7, status, 32);
         own = status_is(statement, 8, claim);
         statement_done(portal, statement);

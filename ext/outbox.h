@@ -69,6 +69,12 @@ int outbox_claim(struct portal *portal, sqlite3_int64 limit, int media,
 int outbox_report(struct portal *portal, const char *claim, sqlite3_int64 message_id,
                   const char *status, const char *detail);
 
+/*
+** Reads a row whose first columns are message_id, kind, channel, patient_id, recipient, created_at
+** and attempts.
+*/
+void outbox_read(sqlite3_stmt *statement, struct outbox_message *message);
+
 /* Counts what waits. */
 int outbox_waiting(struct portal *portal, sqlite3_int64 *count);
 

@@ -214,7 +214,14 @@ int statement_integer(struct portal *portal, sqlite3_int64 *value, const char *s
 
 void statement_clear(struct statement_cache *cache)
 {
-    for (int i = 0; i < STATEMENT_SLOTS; i++) (void)sqlite3_finalize(cache->slot[i].statement);
+    for (int i = 0; i < STATEMENT_SLOTS; i++) {
+        /* A refused sqlite3_close() comes here too, with a scan of ours still going on. */
+        if (cache->slot[i].statement != NULL && sqlite3_stmt_busy(cache->slot[i].statement)) {
+            cache->loose++;
+        } else {
+            (void)sqlite3_finalize(cache->slot[i].statement);
+        }
+    }
     memset(cache->slot, 0, sizeof cache->slot);
     cache->count = 0;
 }

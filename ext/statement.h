@@ -55,7 +55,7 @@ void statement_done(struct portal *portal, sqlite3_stmt *statement);
 int statement_integer(struct portal *portal, sqlite3_int64 *value, const char *sql,
                       const char *types, ...);
 
-/* Finalises everything in the cache. */
+/* Empties the cache; what is being used is finalised when it is done. */
 void statement_clear(struct statement_cache *cache);
 
 /* Copies a text column; "" for NULL, "\001" for text with a NUL in it or too long. */

@@ -1,0 +1,261 @@
+#include "check.h"
+
+#include "call.h"
+#include "channel.h"
+#include "patient.h"
+
+#include <string.h>
+
+/* A check is a query whose rows are the subjects of one problem.  ?1 is the time now. */
+static const struct check {
+    const char *problem;
+    const char *remedy;
+    const char *sql;
+} checks[] = {
+    {"a message has waited for more than an hour",
+     "run SELECT deliver(), and have it run every minute",
+     "SELECT 'message ' || message_id FROM main.portal_message"
+     " WHERE status = 'queued' AND due_at < ?1 - 3600 ORDER BY due_at LIMIT 100"},
+    {"a sender claimed a message and did not report",
+     "run SELECT deliver(): it takes the message over",
+     "SELECT 'message ' || message_id FROM main.portal_message"
+     " WHERE status = 'claimed' AND due_at < ?1 LIMIT 100"},
+    {"a message could not be delivered",
+     "correct the contact, then send again",
+     "SELECT 'message ' || m.message_id || coalesce(', patient ' || m.patient_id, '')"
+     "       || coalesce(': ' || m.detail, '')"
+     "  FROM main.portal_registration AS r JOIN main.portal_message AS m"
+     "    ON m.message_id = r.registration_id"
+     " WHERE r.status = 'failed' AND NOT EXISTS (SELECT 1 FROM main.portal_registration AS n"
+     "   WHERE n.patient_id = r.patient_id AND n.registration_id > r.registration_id) LIMIT 100"},
+    {"a link was spent by wrong answers",
+     "ask the patient whether it was them, then send again",
+     "SELECT 'patient ' || r.patient_id FROM main.portal_registration AS r"
+     " WHERE r.status = 'spent' AND NOT EXISTS (SELECT 1 FROM main.portal_registration AS n"
+     "   WHERE n.patient_id = r.patient_id AND n.registration_id > r.registration_id) LIMIT 100"},
+    {"the chart has changed since a link was sent, which does not work any more",
+     "send again",
+     "SELECT 'patient ' || r.patient_id FROM main.portal_registration AS r"
+     " WHERE r.status = 'changed' AND NOT EXISTS (SELECT 1 FROM main.portal_registration AS n"
+     "   WHERE n.patient_id = r.patient_id AND n.registration_id > r.registration_id) LIMIT 100"},
+    {"a registration has lost its message",
+     "restore the database from a backup",
+     "SELECT 'registration ' || registration_id FROM main.portal_registration AS r"
+     " WHERE NOT EXISTS (SELECT 1 FROM main.portal_message WHERE message_id = r.registration_id)"
+     " LIMIT 100"},
+    {"a patient has two links that work",
+     "send again: the newest supersedes the others",
+     "SELECT 'patient ' || patient_id FROM main.portal_registration"
+     " WHERE status IN ('queued', 'live') GROUP BY patient_id HAVING count(*) > 1 LIMIT 100"},
+    {"a session is alive for an account without any access",
+     "run SELECT expire_links(); if it stays, end the session in portal_session",
+     "SELECT 'session ' || session_id FROM main.portal_session AS s WHERE ended_at IS NULL"
+     "   AND NOT EXISTS (SELECT 1 FROM main.portal_access AS a"
+     "     WHERE a.account_id = s.account_id AND a.status = 'active') LIMIT 100"},
+    {"a setting has a value that does not fit, and its default holds",
+     "set it with portal_setting(key, value)",
+     "SELECT s.key FROM main.portal_setting AS s"
+     " WHERE s.value IS NOT (SELECT v.value FROM main.portal_settings AS v WHERE v.key = s.key)"},
+    {"a trigger that protects the audit or the settings is missing",
+     "restore the database from a backup",
+     "SELECT value FROM json_each('[\"portal_audit_no_replace\", \"portal_audit_no_update\","
+     " \"portal_audit_no_delete\", \"portal_setting_inserted\", \"portal_setting_updated\","
+     " \"portal_setting_deleted\"]')"
+     " WHERE value NOT IN (SELECT name FROM main.sqlite_schema WHERE type = 'trigger')"},
+};
+
+static const char same_name[] =
+    "SELECT schema || '.' || name FROM pragma_table_list"
+    " WHERE name = ?1 AND type <> 'virtual' LIMIT 1";
+static const char active_access[] =
+    "SELECT a.patient_id, a.identity, u.username FROM main.portal_access AS a"
+    "  JOIN main.portal_account AS u USING (account_id) WHERE a.status = 'active'";
+static const char live_links[] =
+    "SELECT r.patient_id, r.identity, r.destination, m.channel"
+    "  FROM main.portal_registration AS r JOIN main.portal_message AS m"
+    "    ON m.message_id = r.registration_id"
+    " WHERE r.status = 'live' AND r.expires_at > ?1";
+
+static int check_one(struct cursor *cursor, const struct check *check)
+{
+    sqlite3_stmt *statement = NULL;
+    bool takes_time = strstr(check->sql, "?1") != NULL;
+    int code = statement_row(cursor->portal, &statement, check->sql, takes_time ? "i" : "", cursor->now);
+
+    while (code == SQLITE_ROW) {
+        code = table_add(cursor, check->problem, (const char *)sqlite3_column_text(statement, 0),
+                         check->remedy);
+        if (code == SQLITE_OK) code = statement_next(cursor->portal, statement);
+    }
+    statement_done(cursor->portal, statement);
+    return code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
+/* A table of the name takes rows that were meant as calls. */
+static int shadow_check(struct cursor *cursor, const char *name)
+{
+    sqlite3_stmt *statement = NULL;
+    int code = statement_row(cursor->portal, &statement, same_name, "s", name);
+
+    if (code == SQLITE_ROW) {
+        code = table_add(cursor, "a table hides one of the portal's own",
+                         (const char *)sqlite3_column_text(statement, 0), "rename or drop that table");
+    }
+    statement_done(cursor->portal, statement);
+    return code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
+static int shadows_check(struct cursor *cursor)
+{
+    int code = SQLITE_OK;
+    const struct function *function;
+    const struct table *table;
+
+    for (int i = 0; code == SQLITE_OK && (function = call_function(i)) != NULL; i++) {
+        if ((function->flags & CALL_ACTION) != 0) code = shadow_check(cursor, function->name);
+    }
+    for (int i = 0; code == SQLITE_OK && (table = table_row(i)) != NULL; i++) {
+        code = shadow_check(cursor, table->name);
+    }
+    return code;
+}
+
+/* Why the chart of a patient is not the one that something was given for, or NULL. */
+static int chart_problem(struct portal *portal, const struct patient_id *id, sqlite3_int64 identity,
+                         struct patient *patient, const char **problem)
+{
+    const struct keyring *keyring = NULL;
+    int code = connection_key(portal, &keyring);
+
+    *problem = NULL;
+    if (code == SQLITE_OK) code = patient_find(portal, id, patient);
+    if (code == SQLITE_DONE) {
+        *problem = "the patient is not on file any more";
+        return SQLITE_OK;
+    }
+    if (code != SQLITE_ROW) return code;
+    if (patient_closed(patient) != NULL) {
+        *problem = "the patient is deceased or not active";
+    } else if (patient_identity(keyring, patient) != identity) {
+        *problem = "first name or date of birth on the chart have changed: perhaps another person";
+    }
+    return SQLITE_OK;
+}
+
+static int subject_add(struct cursor *cursor, const char *problem, const struct patient_id *id,
+                       const char *what, const char *remedy)
+{
+    char text[PATIENT_ID_TEXT_SIZE];
+    char *subject = sqlite3_mprintf("patient %s, %s", patient_id_text(id, text), what);
+    int code = subject == NULL ? fault(cursor->portal, SQLITE_NOMEM)
+                               : table_add(cursor, problem, subject, remedy);
+
+    sqlite3_free(subject);
+    return code;
+}
+
+static int access_check(struct cursor *cursor)
+{
+    struct portal *portal = cursor->portal;
+    sqlite3_stmt *statement = NULL;
+    int code = statement_row(portal, &statement, active_access, "");
+
+    while (code == SQLITE_ROW) {
+        const char *username = (const char *)sqlite3_column_text(statement, 2);
+        const char *problem = NULL;
+        struct patient_id id;
+        struct patient patient;
+        patient_id_from_column(statement, 0, &id);
+        code = chart_problem(portal, &id, sqlite3_column_int64(statement, 1), &patient, &problem);
+        if (code == SQLITE_OK && problem != NULL) {
+            code = subject_add(cursor, problem, &id, username,
+                               "access does not work; correct the chart, or revoke it, or send again so that "
+                               "the login is linked anew");
+        }
+        if (code == SQLITE_OK) code = statement_next(portal, statement);
+    }
+    statement_done(portal, statement);
+    return code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
+/* The contact that a link went to is the chart's still. */
+static int destination_problem(struct portal *portal, const struct patient *patient,
+                               enum medium medium, sqlite3_int64 destination, const char **problem)
+{
+    const struct keyring *keyring = NULL;
+    char contact[CONTACT_SIZE];
+    char *why = NULL;
+    int code = connection_key(portal, &keyring);
+
+    if (code == SQLITE_OK) code = patient_contact(portal, patient, medium, contact, &why);
+    if (code == SQLITE_OK && (why != NULL || patient_destination(keyring, contact) != destination)) {
+        *problem = "the contact on the chart has changed since a link was sent, which will not work";
+    }
+    sqlite3_free(why);
+    return code;
+}
+
+static int links_check(struct cursor *cursor)
+{
+    struct portal *portal = cursor->portal;
+    sqlite3_stmt *statement = NULL;
+    int code = statement_row(portal, &statement, live_links, "i", cursor->now);
+
+    while (code == SQLITE_ROW) {
+        const char *problem = NULL;
+        struct patient_id id;
+        struct patient patient;
+        patient_id_from_column(statement, 0, &id);
+        code = chart_problem(portal, &id, sqlite3_column_int64(statement, 1), &patient, &problem);
+        if (code == SQLITE_OK && problem == NULL) {
+            code = destination_problem(portal, &patient,
+                                       medium_from_name((const char *)sqlite3_column_text(statement, 3)),
+                                       sqlite3_column_int64(statement, 2), &problem);
+        }
+        if (code == SQLITE_OK && problem != NULL) {
+            code = subject_add(cursor, problem, &id, "live link", "send again");
+        }
+        if (code == SQLITE_OK) code = statement_next(portal, statement);
+    }
+    statement_done(portal, statement);
+    return code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
+static int channel_check(struct cursor *cursor, int serves, const char *setting)
+{
+    struct channel *channel = NULL;
+    int code = channel_for(cursor->portal, serves, &channel);
+
+    if (code != REFUSED) return code;
+    return table_add(cursor, cursor->portal->error, setting, "see portal_channels");
+}
+
+static int patient_check(struct cursor *cursor)
+{
+    char *missing = NULL;
+    int code = patient_table_check(cursor->portal, &missing);
+
+    if (code == SQLITE_OK && missing != NULL) {
+        code = table_add(cursor, "the table patient lacks columns", missing, "add them");
+    }
+    sqlite3_free(missing);
+    return code;
+}
+
+int check_open(struct cursor *cursor, sqlite3_value *key[2])
+{
+    int code;
+
+    (void)key;
+    cursor->width = 3;
+    code = shadows_check(cursor);
+    if (code == SQLITE_OK) code = patient_check(cursor);
+    if (code == SQLITE_OK) code = channel_check(cursor, PORTAL_EMAIL, "email_channel");
+    if (code == SQLITE_OK) code = channel_check(cursor, PORTAL_TEXT, "text_channel");
+    for (size_t i = 0; i < sizeof checks / sizeof checks[0] && code == SQLITE_OK; i++) {
+        code = check_one(cursor, &checks[i]);
+    }
+    if (code == SQLITE_OK) code = access_check(cursor);
+    if (code == SQLITE_OK) code = links_check(cursor);
+    return code;
+}

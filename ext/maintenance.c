@@ -1,0 +1,66 @@
+#include "maintenance.h"
+
+#include "account.h"
+#include "audit.h"
+#include "proof.h"
+#include "registration.h"
+#include "session.h"
+
+enum { DAY = 86400, AUDIT_DAYS = 2192 };   /* six years, with their leap days */
+
+/* In this order: what refers goes before what is referred to.  ?1 is the time before which. */
+static const char purge_sessions[] =
+    "DELETE FROM main.portal_session WHERE ended_at < ?1";
+static const char purge_pins[] =
+    "DELETE FROM main.portal_pin WHERE status <> 'live' AND created_at < ?1";
+static const char purge_resets[] =
+    "DELETE FROM main.portal_reset WHERE status <> 'live' AND created_at < ?1";
+static const char purge_registrations[] =
+    "DELETE FROM main.portal_registration AS r"
+    " WHERE r.status NOT IN ('queued', 'live') AND r.ended_at < ?1"
+    "   AND EXISTS (SELECT 1 FROM main.portal_registration AS n"
+    "                WHERE n.patient_id = r.patient_id AND n.registration_id > r.registration_id)";
+static const char purge_messages[] =
+    "DELETE FROM main.portal_message AS m WHERE m.due_at IS NULL AND m.created_at < ?1"
+    "   AND NOT EXISTS (SELECT 1 FROM main.portal_registration WHERE registration_id = m.message_id)"
+    "   AND NOT EXISTS (SELECT 1 FROM main.portal_pin WHERE pin_id = m.message_id)"
+    "   AND NOT EXISTS (SELECT 1 FROM main.portal_reset WHERE reset_id = m.message_id)";
+
+static const char *const purges[] = {purge_sessions, purge_pins, purge_resets, purge_registrations,
+                                     purge_messages};
+
+int maintenance_expire(struct portal *portal, sqlite3_int64 *count)
+{
+    sqlite3_int64 sessions = 0;
+    char detail[64];
+    int code = registration_expire(portal, count);
+
+    if (code == SQLITE_OK) code = session_expire(portal, &sessions);
+    if (code == SQLITE_OK) code = proof_expire(portal);
+    if (code == SQLITE_OK) code = account_expire(portal);
+    if (code != SQLITE_OK || (*count == 0 && sessions == 0)) return code;
+    (void)sqlite3_snprintf((int)sizeof detail, detail, "%lld links, %lld sessions", *count, sessions);
+    return audit_write(portal, "links.expired", NULL, NULL, detail);
+}
+
+int maintenance_purge(struct portal *portal, sqlite3_int64 days, sqlite3_int64 *rows,
+                      sqlite3_int64 *events)
+{
+    sqlite3_int64 now = connection_now(portal);
+    char detail[64];
+    int code = SQLITE_OK;
+
+    *rows = 0;
+    *events = 0;
+    for (size_t i = 0; i < sizeof purges / sizeof purges[0] && code == SQLITE_OK; i++) {
+        int changes = 0;
+        code = statement_change(portal, &changes, purges[i], "i", now - days * DAY);
+        *rows += changes;
+    }
+    if (code == SQLITE_OK) {
+        code = audit_purge(portal, now - (days > AUDIT_DAYS ? days : AUDIT_DAYS) * DAY, events);
+    }
+    if (code != SQLITE_OK || (*rows == 0 && *events == 0)) return code;
+    (void)sqlite3_snprintf((int)sizeof detail, detail, "%lld rows, %lld events", *rows, *events);
+    return audit_write(portal, "portal.purged", NULL, NULL, detail);
+}

@@ -1,0 +1,125 @@
+#include "schema.h"
+
+#include "audit.h"
+#include "embedded.h"
+#include "patient.h"
+
+#include <string.h>
+
+static const char has_state[] =
+    "SELECT count(*) FROM main.sqlite_schema WHERE type = 'table' AND name = 'portal_state'";
+static const char count_tables[] =
+    "SELECT count(*) FROM main.sqlite_schema"
+    " WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
+static const char has_patient[] =
+    "SELECT count(*) FROM main.sqlite_schema WHERE type IN ('table', 'view') AND name = 'patient'";
+static const char insert_state[] =
+    "INSERT INTO main.portal_state (state_id, schema_version, settings_stamp, key_check, audit_count,"
+    " audit_head, audit_seal, checkpoint_id, checkpoint_hash, checkpoint_seal)"
+    " VALUES (1, ?1, random(), ?2, 0, ?3, ?4, 0, ?3, ?5)";
+
+static int execute(struct portal *portal, const char *sql)
+{
+    int code = sqlite3_exec(portal->db, sql, NULL, NULL, NULL);
+
+    return code == SQLITE_OK ? SQLITE_OK : fault(portal, code);
+}
+
+static int patient_table_make(struct portal *portal)
+{
+    sqlite3_int64 tables = 0;
+    sqlite3_int64 there = 0;
+    char *missing = NULL;
+    int code = statement_integer(portal, &tables, count_tables, "");
+
+    if (code == SQLITE_OK && tables == 0) return execute(portal, embedded_find("patient.sql"));
+    if (code == SQLITE_OK) code = statement_integer(portal, &there, has_patient, "");
+    if (code != SQLITE_OK) return code;
+    if (there == 0) {
+        return refuse(portal, "this database has tables, but none named patient; add a table or view "
+                      "patient with the columns of sql/patient.sql, then run portal_init() again");
+    }
+    code = patient_table_check(portal, &missing);
+    if (code == SQLITE_OK && missing != NULL) {
+        code = refuse(portal, "the table patient has no column %s; add what is missing, then run "
+                      "portal_init() again", missing);
+    }
+    sqlite3_free(missing);
+    return code;
+}
+
+/* The key file, made if need be; nothing in the database depends on it yet. */
+static int key_make(struct portal *portal)
+{
+    char *path = connection_key_path(portal);
+    const char *problem = NULL;
+    int code = SQLITE_OK;
+
+    if (path == NULL) {
+        keyring_throw_away(&portal->keyring);
+        return SQLITE_OK;
+    }
+    problem = keyring_create(path);
+    if (problem == NULL) problem = keyring_read(&portal->keyring, path);
+    if (problem != NULL) code = refuse(portal, "the key file %s %s", path, problem);
+    sqlite3_free(path);
+    return code;
+}
+
+static int state_make(struct portal *portal)
+{
+    const uint8_t *key = keyring_oldest(&portal->keyring);
+    uint8_t check[TOKEN_HASH_SIZE];
+    struct audit_start start;
+
+    token_hash(key, TOKEN_KEY_CHECK, "", 0, check);
+    audit_start(key, &start);
+    return statement_run(portal, insert_state, "ibbbb", (sqlite3_int64)SCHEMA_VERSION, check,
+                         TOKEN_HASH_SIZE, start.head, TOKEN_HASH_SIZE, start.seal, TOKEN_HASH_SIZE,
+                         start.checkpoint_seal, TOKEN_HASH_SIZE);
+}
+
+static int tables_make(struct portal *portal)
+{
+    int code = patient_table_make(portal);
+
+    if (code == SQLITE_OK) code = key_make(portal);
+    if (code == SQLITE_OK) code = execute(portal, embedded_find("schema.sql"));
+    if (code == SQLITE_OK) code = execute(portal, embedded_find("views.sql"));
+    if (code == SQLITE_OK) code = state_make(portal);
+    if (code == SQLITE_OK) code = connection_enter(portal);
+    if (code == SQLITE_OK) code = audit_write(portal, "portal.initialised", NULL, NULL, NULL);
+    return code;
+}
+
+static int make_or_check(struct portal *portal, bool *created)
+{
+    const struct keyring *keyring = NULL;
+    sqlite3_int64 there = 0;
+    int code = statement_integer(portal, &there, has_state, "");
+
+    *created = there == 0;
+    if (code != SQLITE_OK) return code;
+    if (there == 0) return tables_make(portal);
+    code = connection_enter(portal);
+    return code == SQLITE_OK ? connection_key(portal, &keyring) : code;
+}
+
+int schema_init(struct portal *portal, bool *created)
+{
+    bool outermost = sqlite3_get_autocommit(portal->db) != 0;
+    int code;
+
+    if (sqlite3_txn_state(portal->db, NULL) == SQLITE_TXN_WRITE && outermost) {
+        return refuse(portal, "portal_init() does not run inside a writing statement; call it by itself");
+    }
+    code = execute(portal, outermost ? "BEGIN IMMEDIATE" : "SAVEPOINT portal");
+    if (code != SQLITE_OK) return code;
+    code = make_or_check(portal, created);
+    if (code == SQLITE_OK) code = execute(portal, outermost ? "COMMIT" : "RELEASE portal");
+    if (code != SQLITE_OK) {
+        (void)sqlite3_exec(portal->db, outermost ? "ROLLBACK" : "ROLLBACK TO portal; RELEASE portal",
+                           NULL, NULL, NULL);
+    }
+    return code;
+}

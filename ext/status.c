@@ -1,0 +1,290 @@
+#include "status.h"
+
+#include "access.h"
+#include "account.h"
+#include "calendar.h"
+#include "table.h"
+
+#include <string.h>
+
+static const char people[] =
+    "SELECT a.account_id, u.username, u.username_key FROM main.portal_access AS a"
+    "  JOIN main.portal_account AS u USING (account_id)"
+    " WHERE a.patient_id = ?1 AND a.status = 'active' ORDER BY a.access_id";
+
+static const char *text_of(sqlite3_stmt *row, enum status_column column)
+{
+    const char *text = (const char *)sqlite3_column_text(row, (int)column);
+
+    return text == NULL ? "" : text;
+}
+
+static bool is_null(sqlite3_stmt *row, enum status_column column)
+{
+    return sqlite3_column_type(row, (int)column) == SQLITE_NULL;
+}
+
+static void time_of(sqlite3_stmt *row, enum status_column column, char out[CALENDAR_TIME_SIZE])
+{
+    calendar_local(sqlite3_column_int64(row, (int)column), out);
+}
+
+/* "by email to a•••@example.com" */
+static void way(sqlite3_stmt *row, char *out, size_t size)
+{
+    char masked[CONTACT_SIZE];
+
+    contact_mask(text_of(row, STATUS_RECIPIENT), masked, sizeof masked);
+    (void)sqlite3_snprintf((int)size, out, "by %s to %s", text_of(row, STATUS_CHANNEL), masked);
+}
+
+static char *say_none(struct portal *portal, sqlite3_stmt *row)
+{
+    (void)portal;
+    (void)row;
+    return sqlite3_mprintf("No portal registration has been sent.");
+}
+
+static char *say_queued(struct portal *portal, sqlite3_stmt *row)
+{
+    char created[CALENDAR_TIME_SIZE];
+    char by[CONTACT_SIZE + 40];
+    bool tried = !is_null(row, STATUS_DETAIL);
+
+    (void)portal;
+    way(row, by, sizeof by);
+    time_of(row, STATUS_CREATED_AT, created);
+    return sqlite3_mprintf("Portal registration queued %s on %s, not handed over yet%s%s.", by, created,
+                           tried ? ": " : "", tried ? text_of(row, STATUS_DETAIL) : "");
+}
+
+static char *say_sent(struct portal *portal, sqlite3_stmt *row)
+{
+    char sent[CALENDAR_TIME_SIZE];
+    char expires[CALENDAR_TIME_SIZE];
+    char by[CONTACT_SIZE + 40];
+    bool detail = !is_null(row, STATUS_DETAIL);
+    sqlite3_int64 hours = (sqlite3_column_int64(row, STATUS_EXPIRES_AT) -
+                           sqlite3_column_int64(row, STATUS_SENT_AT)) / 3600;
+
+    (void)portal;
+    way(row, by, sizeof by);
+    time_of(row, STATUS_SENT_AT, sent);
+    time_of(row, STATUS_EXPIRES_AT, expires);
+    return sqlite3_mprintf("Portal registration sent %s on %s%s%s%s. The link is valid for %lld hour%s, "
+                           "until %s.", by, sent, detail ? " (" : "", text_of(row, STATUS_DETAIL),
+                           detail ? ")" : "", hours, hours == 1 ? "" : "s", expires);
+}
+
+static char *say_expired(struct portal *portal, sqlite3_stmt *row)
+{
+    char sent[CALENDAR_TIME_SIZE];
+    char expires[CALENDAR_TIME_SIZE];
+    char by[CONTACT_SIZE + 40];
+
+    (void)portal;
+    way(row, by, sizeof by);
+    time_of(row, is_null(row, STATUS_SENT_AT) ? STATUS_CREATED_AT : STATUS_SENT_AT, sent);
+    time_of(row, STATUS_EXPIRES_AT, expires);
+    return sqlite3_mprintf("Portal registration sent %s on %s expired on %s without a registration.", by,
+                           sent, expires);
+}
+
+/* Why a registration failed, in words that stand after a colon. */
+static const char *failure(sqlite3_stmt *row)
+{
+    const char *status = text_of(row, STATUS_REGISTRATION_STATUS);
+
+    if (strcmp(status, "spent") == 0) return "ten wrong answers or PINs were given";
+    if (strcmp(status, "revoked") == 0) return "it was revoked";
+    if (strcmp(status, "changed") == 0 && strcmp(text_of(row, STATUS_MESSAGE_STATUS), "cancelled") != 0) {
+        return "the chart has changed since it was sent";
+    }
+    return is_null(row, STATUS_DETAIL) ? "no reason was given" : text_of(row, STATUS_DETAIL);
+}
+
+static char *say_failed(struct portal *portal, sqlite3_stmt *row)
+{
+    char ended[CALENDAR_TIME_SIZE];
+    char by[CONTACT_SIZE + 40];
+
+    (void)portal;
+    way(row, by, sizeof by);
+    time_of(row, is_null(row, STATUS_ENDED_AT) ? STATUS_CREATED_AT : STATUS_ENDED_AT, ended);
+    return sqlite3_mprintf("Portal registration %s failed on %s: %s.", by, ended, failure(row));
+}
+
+static char *say_registered(struct portal *portal, sqlite3_stmt *row)
+{
+    char registered[CALENDAR_TIME_SIZE];
+    char login[CALENDAR_TIME_SIZE] = "never";
+
+    (void)portal;
+    time_of(row, STATUS_REGISTERED_AT, registered);
+    if (!is_null(row, STATUS_LAST_LOGIN_AT)) time_of(row, STATUS_LAST_LOGIN_AT, login);
+    return sqlite3_mprintf("The patient has successfully registered on %s. Last login: %s.", registered,
+                           login);
+}
+
+static char *say_revoked(struct portal *portal, sqlite3_stmt *row)
+{
+    char revoked[CALENDAR_TIME_SIZE];
+
+    (void)portal;
+    time_of(row, STATUS_REVOKED_AT, revoked);
+    return sqlite3_mprintf("Portal access was revoked on %s by %s.", revoked, text_of(row, STATUS_REVOKED_BY));
+}
+
+/* Why nothing can be sent, or what to do when it can. */
+static int step_send(struct portal *portal, sqlite3_stmt *row, const char *do_this, char **text)
+{
+    struct registration_draft *draft = sqlite3_malloc(sizeof *draft);
+    struct patient_id id;
+    int code = draft == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
+
+    *text = NULL;
+    patient_id_from_column(row, STATUS_PATIENT_ID, &id);
+    if (code == SQLITE_OK) {
+        code = registration_check(portal, &id, MEDIUM_EMAIL, registration_requires(portal, MEDIUM_EMAIL),
+                                  draft);
+    }
+    sqlite3_free(draft);
+    if (code != SQLITE_OK && code != REFUSED) return code;
+    *text = sqlite3_mprintf("%s", code == REFUSED ? portal->error : do_this);
+    return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
+}
+
+static int step_none(struct portal *portal, sqlite3_stmt *row, char **text)
+{
+    return step_send(portal, row, "send a registration", text);
+}
+
+static int step_again(struct portal *portal, sqlite3_stmt *row, char **text)
+{
+    return step_send(portal, row, "send the registration again", text);
+}
+
+static int step_grant(struct portal *portal, sqlite3_stmt *row, char **text)
+{
+    return step_send(portal, row, "send a registration to grant access again", text);
+}
+
+static int step_deliver(struct portal *portal, sqlite3_stmt *row, char **text)
+{
+    (void)row;
+    *text = sqlite3_mprintf("SELECT deliver() hands it over; portal_check() tells what is in the way");
+    return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
+}
+
+static int step_wait(struct portal *portal, sqlite3_stmt *row, char **text)
+{
+    int guesses = sqlite3_column_int(row, STATUS_GUESSES);
+
+    *text = guesses > 0
+            ? sqlite3_mprintf("the patient has given %d wrong answers or PINs of %d; check name, date of "
+                              "birth and contacts on the chart with them", guesses,
+                              (int)REGISTRATION_GUESSES)
+            : sqlite3_mprintf("wait for the patient to open the link and register");
+    return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
+}
+
+/* One person's trouble: an access that does not work, or a delay. */
+static int person_step(struct portal *portal, const struct patient_id *id, sqlite3_stmt *person,
+                       char **text)
+{
+    char until[CALENDAR_TIME_SIZE];
+    sqlite3_int64 end = 0;
+    bool works = false;
+    struct patient patient;
+    int code = access_works(portal, sqlite3_column_int64(person, 0), id, &works, NULL);
+
+    if (code == SQLITE_OK && !works) {
+        code = patient_read(portal, id, &patient);
+        if (code != SQLITE_OK) return code;
+        *text = patient_closed(&patient) != NULL
+                ? sqlite3_mprintf("access does not work: the patient %s", patient_closed(&patient))
+                : sqlite3_mprintf("access of '%s' does not work: first name or date of birth on the chart "
+                                  "have changed; correct the chart, or send a registration to link the "
+                                  "login anew", sqlite3_column_text(person, 1));
+        return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
+    }
+    if (code == SQLITE_OK) {
+        code = account_delayed_until(portal, (const char *)sqlite3_column_text(person, 2), &end);
+    }
+    if (code != SQLITE_OK || end == 0) return code;
+    calendar_local(end, until);
+    *text = sqlite3_mprintf("'%s' gave wrong passwords and has to wait until %s; unlock_account('%q') ends "
+                            "it", sqlite3_column_text(person, 1), until, sqlite3_column_text(person, 1));
+    return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
+}
+
+static int step_registered(struct portal *portal, sqlite3_stmt *row, char **text)
+{
+    struct patient_id id;
+    sqlite3_stmt *person = NULL;
+    int code;
+
+    patient_id_from_column(row, STATUS_PATIENT_ID, &id);
+    code = statement_row(portal, &person, people, "p", &id);
+    while (code == SQLITE_ROW && *text == NULL) {
+        code = person_step(portal, &id, person, text);
+        if (code == SQLITE_OK) code = statement_next(portal, person);
+    }
+    statement_done(portal, person);
+    return code == SQLITE_DONE || code == SQLITE_ROW ? SQLITE_OK : code;
+}
+
+/* What is said in each state. */
+static const struct {
+    const char *status;
+    char *(*message)(struct portal *portal, sqlite3_stmt *row);
+    int (*next_step)(struct portal *portal, sqlite3_stmt *row, char **text);
+} states[] = {
+    {"not sent", say_none, step_none},
+    {"queued", say_queued, step_deliver},
+    {"sent", say_sent, step_wait},
+    {"failed", say_failed, step_again},
+    {"expired", say_expired, step_again},
+    {"registered", say_registered, step_registered},
+    {"revoked", say_revoked, step_grant},
+};
+
+static size_t state_find(const char *status)
+{
+    for (size_t i = 0; i < sizeof states / sizeof states[0]; i++) {
+        if (strcmp(states[i].status, status) == 0) return i;
+    }
+    return 0;
+}
+
+char *status_message(struct portal *portal, sqlite3_stmt *row)
+{
+    return states[state_find(text_of(row, STATUS_STATUS))].message(portal, row);
+}
+
+int status_next_step(struct portal *portal, sqlite3_stmt *row, char **text)
+{
+    *text = NULL;
+    return states[state_find(text_of(row, STATUS_STATUS))].next_step(portal, row, text);
+}
+
+int status_of_sending(struct portal *portal, const struct patient_id *patient, char **text)
+{
+    sqlite3_stmt *row = NULL;
+    const char *sql = table_sql(portal, "status.sql", " WHERE p.patient_id = ?2");
+    const char *registration;
+    int code = sql == NULL ? fault(portal, SQLITE_NOMEM)
+                           : statement_row(portal, &row, sql, "ip", connection_now(portal), patient);
+
+    *text = NULL;
+    if (code == SQLITE_DONE) return refuse(portal, "the patient is not on file");
+    if (code != SQLITE_ROW) return code;
+    registration = text_of(row, STATUS_REGISTRATION_STATUS);
+    if (strcmp(registration, "live") != 0 && strcmp(registration, "queued") != 0) {
+        *text = say_failed(portal, row);
+    } else {
+        *text = is_null(row, STATUS_SENT_AT) ? say_queued(portal, row) : say_sent(portal, row);
+    }
+    statement_done(portal, row);
+    return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
+}

@@ -1,0 +1,26 @@
+/*
+** What staff see of a patient: the sentences of portal_status, and of the calls that send.
+*/
+#ifndef PORTAL_STATUS_H
+#define PORTAL_STATUS_H
+
+#include "registration.h"
+
+/* Columns of sql/status.sql. */
+enum status_column {
+    STATUS_PATIENT_ID, STATUS_PATIENT_NAME, STATUS_STATUS, STATUS_SENT_AT, STATUS_CHANNEL,
+    STATUS_SENT_BY, STATUS_EXPIRES_AT, STATUS_REGISTERED_AT, STATUS_LAST_LOGIN_AT,
+    STATUS_REVOKED_AT, STATUS_REVOKED_BY, STATUS_RECIPIENT, STATUS_DETAIL, STATUS_MESSAGE_STATUS,
+    STATUS_REGISTRATION_STATUS, STATUS_CREATED_AT, STATUS_ENDED_AT, STATUS_GUESSES, STATUS_ATTEMPTS
+};
+
+/* The sentence the EHR shows for a row of sql/status.sql; sqlite3_malloc'd, NULL without memory. */
+char *status_message(struct portal *portal, sqlite3_stmt *row);
+
+/* Why this person can not get in and what staff do about it; *text is NULL when there is nothing. */
+int status_next_step(struct portal *portal, sqlite3_stmt *row, char **text);
+
+/* The sentence about the newest registration of a patient, whatever else there is. */
+int status_of_sending(struct portal *portal, const struct patient_id *patient, char **text);
+
+#endif

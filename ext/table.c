@@ -1,0 +1,351 @@
+#include "table.h"
+
+#include "call.h"
+#include "embedded.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct readable {
+    sqlite3_vtab base;           /* first */
+    struct portal *portal;
+    const struct table *table;
+};
+
+struct registered {
+    struct portal *portal;
+    const struct table *table;
+};
+
+static void registered_free(void *pointer)
+{
+    struct registered *registered = pointer;
+
+    connection_release(registered->portal);
+    sqlite3_free(registered);
+}
+
+const char *table_sql(struct portal *portal, const char *file, const char *clause)
+{
+    for (int i = 0; i < TEXT_MAX; i++) {
+        if (portal->text[i].sql == NULL) {
+            portal->text[i].file = file;
+            portal->text[i].clause = clause;
+            portal->text[i].sql = sqlite3_mprintf("%s%s", embedded_find(file), clause);
+            return portal->text[i].sql;
+        }
+        if (strcmp(portal->text[i].file, file) == 0 && strcmp(portal->text[i].clause, clause) == 0) {
+            return portal->text[i].sql;
+        }
+    }
+    return NULL;
+}
+
+static int table_connect(sqlite3 *db, void *aux, int argc, const char *const *argv,
+                         sqlite3_vtab **out, char **error)
+{
+    const struct registered *registered = aux;
+    const struct table *table = registered->table;
+    struct readable *readable = sqlite3_malloc(sizeof *readable);
+    char *columns = sqlite3_mprintf("CREATE TABLE x(%s)", table->columns);
+    int code = readable == NULL || columns == NULL ? SQLITE_NOMEM : SQLITE_OK;
+
+    (void)argc;
+    (void)argv;
+    (void)error;
+    if (code == SQLITE_OK) code = sqlite3_declare_vtab(db, columns);
+    if (code == SQLITE_OK) code = sqlite3_vtab_config(db, SQLITE_VTAB_DIRECTONLY);
+    if (code == SQLITE_OK) code = sqlite3_vtab_config(db, SQLITE_VTAB_CONSTRAINT_SUPPORT, 1);
+    sqlite3_free(columns);
+    if (code != SQLITE_OK) {
+        sqlite3_free(readable);
+        return code;
+    }
+    memset(readable, 0, sizeof *readable);
+    readable->portal = registered->portal;
+    readable->table = table;
+    readable->portal->connected++;
+    *out = &readable->base;
+    return SQLITE_OK;
+}
+
+static int table_disconnect(sqlite3_vtab *base)
+{
+    struct readable *readable = (struct readable *)base;
+
+    /* Closing the connection must find no statement of ours. */
+    statement_clear(&readable->portal->statements);
+    readable->portal->connected--;
+    sqlite3_free(readable);
+    return SQLITE_OK;
+}
+
+static int table_error(sqlite3_vtab *base, const struct portal *portal, int code)
+{
+    sqlite3_free(base->zErrMsg);
+    base->zErrMsg = portal->error == NULL ? NULL : sqlite3_mprintf("%s", portal->error);
+    return code == REFUSED ? SQLITE_ERROR : code;
+}
+
+/* The plan has bit k for key k.  A required key that can not be used here makes another plan win. */
+static int table_best_index(sqlite3_vtab *base, sqlite3_index_info *info)
+{
+    struct readable *readable = (struct readable *)base;
+    const struct table *table = readable->table;
+    int found[2] = {-1, -1};
+    bool unusable = false;
+    int arguments = 0;
+
+    for (int i = 0; i < info->nConstraint; i++) {
+        for (int k = 0; k < 2; k++) {
+            if (table->key[k] < 0 || info->aConstraint[i].iColumn != table->key[k] ||
+                info->aConstraint[i].op != SQLITE_INDEX_CONSTRAINT_EQ) {
+                continue;
+            }
+            if (info->aConstraint[i].usable) found[k] = i;
+            if (!info->aConstraint[i].usable && k == 0) unusable = true;
+        }
+    }
+    if (table->required && found[0] < 0) {
+        if (unusable) return SQLITE_CONSTRAINT;
+        (void)refuse(readable->portal, "%s needs its argument: SELECT * FROM %s(...)", table->name,
+                     table->name);
+        return table_error(base, readable->portal, SQLITE_ERROR);
+    }
+    info->idxNum = 0;
+    info->estimatedCost = 1e6;
+    info->estimatedRows = 1000000;
+    for (int k = 0; k < 2; k++) {
+        if (found[k] < 0) continue;
+        info->idxNum |= 1 << k;
+        info->aConstraintUsage[found[k]].argvIndex = ++arguments;
+        info->aConstraintUsage[found[k]].omit = table->required;
+        info->estimatedCost = 10;
+        info->estimatedRows = 5;
+    }
+    return SQLITE_OK;
+}
+
+static int table_open(sqlite3_vtab *base, sqlite3_vtab_cursor **out)
+{
+    struct readable *readable = (struct readable *)base;
+    struct cursor *cursor = sqlite3_malloc(sizeof *cursor);
+
+    if (cursor == NULL) return SQLITE_NOMEM;
+    memset(cursor, 0, sizeof *cursor);
+    cursor->portal = readable->portal;
+    cursor->table = readable->table;
+    *out = &cursor->base;
+    return SQLITE_OK;
+}
+
+static void cursor_clear(struct cursor *cursor)
+{
+    if (cursor->table->arrive != NULL) (void)cursor->table->arrive(cursor, false);
+    statement_done(cursor->portal, cursor->statement);
+    cursor->statement = NULL;
+    for (int i = 0; i < cursor->count * cursor->width; i++) sqlite3_free(cursor->cells[i]);
+    sqlite3_free(cursor->cells);
+    cursor->cells = NULL;
+    cursor->count = 0;
+    cursor->at = 0;
+    cursor->rowid = 0;
+}
+
+static int table_close(sqlite3_vtab_cursor *base)
+{
+    struct cursor *cursor = (struct cursor *)base;
+
+    cursor_clear(cursor);
+    sqlite3_free(cursor);
+    return SQLITE_OK;
+}
+
+int table_add(struct cursor *cursor, ...)
+{
+    va_list arguments;
+    size_t size = (size_t)(cursor->count + 1) * (size_t)cursor->width * sizeof *cursor->cells;
+    char **cells = sqlite3_realloc64(cursor->cells, size);
+    int code = SQLITE_OK;
+
+    if (cells == NULL) return fault(cursor->portal, SQLITE_NOMEM);
+    cursor->cells = cells;
+    va_start(arguments, cursor);
+    for (int i = 0; i < cursor->width; i++) {
+        const char *text = va_arg(arguments, const char *);
+        char *copy = text == NULL ? NULL : sqlite3_mprintf("%s", text);
+        if (text != NULL && copy == NULL) code = fault(cursor->portal, SQLITE_NOMEM);
+        cells[cursor->count * cursor->width + i] = copy;
+    }
+    va_end(arguments);
+    cursor->count++;
+    return code;
+}
+
+static int arrive(struct cursor *cursor)
+{
+    cursor->rowid++;
+    return cursor->table->arrive == NULL ? SQLITE_OK : cursor->table->arrive(cursor, true);
+}
+
+int table_scan(struct cursor *cursor, int code)
+{
+    if (code == SQLITE_ROW) return arrive(cursor);
+    return code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
+static int table_filter(sqlite3_vtab_cursor *base, int plan, const char *text, int argc,
+                        sqlite3_value **argv)
+{
+    struct cursor *cursor = (struct cursor *)base;
+    struct portal *portal = cursor->portal;
+    const struct table *table = cursor->table;
+    sqlite3_value *key[2] = {NULL, NULL};
+    int used = 0;
+    int code;
+
+    (void)text;
+    for (int k = 0; k < 2 && used < argc; k++) {
+        if ((plan & (1 << k)) != 0) key[k] = argv[used++];
+    }
+    cursor_clear(cursor);
+    cursor->now = connection_now(portal);
+    code = call_permit(portal, table->name, table->allowed);
+    if (code == SQLITE_OK && !table->bare) code = connection_enter(portal);
+    if (code == SQLITE_OK) code = table->open(cursor, key);
+    return code == SQLITE_OK ? SQLITE_OK : table_error(base->pVtab, portal, code);
+}
+
+static int table_next(sqlite3_vtab_cursor *base)
+{
+    struct cursor *cursor = (struct cursor *)base;
+    int code;
+
+    if (cursor->statement == NULL) {
+        cursor->at++;
+        return SQLITE_OK;
+    }
+    code = statement_next(cursor->portal, cursor->statement);
+    if (code == SQLITE_ROW) {
+        code = arrive(cursor);
+    } else {
+        statement_done(cursor->portal, cursor->statement);
+        cursor->statement = NULL;
+        if (code == SQLITE_DONE) code = SQLITE_OK;
+    }
+    return code == SQLITE_OK ? SQLITE_OK : table_error(base->pVtab, cursor->portal, code);
+}
+
+static int table_eof(sqlite3_vtab_cursor *base)
+{
+    const struct cursor *cursor = (const struct cursor *)base;
+
+    return cursor->statement == NULL && cursor->at >= cursor->count;
+}
+
+static void cell_result(const struct cursor *cursor, sqlite3_context *context, int column)
+{
+    const char *text = column < cursor->width ? cursor->cells[cursor->at * cursor->width + column] : NULL;
+
+    if (text == NULL) {
+        sqlite3_result_null(context);
+    } else if ((cursor->table->integers & (1u << column)) != 0) {
+        sqlite3_result_int64(context, strtoll(text, NULL, 10));
+    } else {
+        sqlite3_result_text(context, text, -1, SQLITE_TRANSIENT);
+    }
+}
+
+static int table_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int column)
+{
+    struct cursor *cursor = (struct cursor *)base;
+    int code = SQLITE_OK;
+
+    /* An UPDATE that leaves the column alone: xUpdate sees that it did. */
+    if (sqlite3_vtab_nochange(context)) return SQLITE_OK;
+    if (cursor->statement == NULL) {
+        cell_result(cursor, context, column);
+    } else if (cursor->table->column != NULL) {
+        code = cursor->table->column(cursor, context, column);
+    } else if (column < sqlite3_column_count(cursor->statement)) {
+        sqlite3_result_value(context, sqlite3_column_value(cursor->statement, column));
+    }
+    return code == SQLITE_OK ? SQLITE_OK : table_error(base->pVtab, cursor->portal, code);
+}
+
+static int table_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *rowid)
+{
+    const struct cursor *cursor = (const struct cursor *)base;
+
+    *rowid = cursor->statement != NULL ? cursor->rowid : cursor->at + 1;
+    return SQLITE_OK;
+}
+
+static int table_update(sqlite3_vtab *base, int argc, sqlite3_value **argv, sqlite3_int64 *rowid)
+{
+    struct readable *readable = (struct readable *)base;
+    struct portal *portal = readable->portal;
+    const struct table *table = readable->table;
+    int code;
+
+    (void)rowid;
+    if (table->update == NULL || argc == 1 || sqlite3_value_type(argv[0]) == SQLITE_NULL) {
+        (void)refuse(portal, table->update == NULL ? "%s can only be read" : "%s takes UPDATE alone",
+                     table->name);
+        return table_error(base, portal, SQLITE_ERROR);
+    }
+    code = call_permit(portal, table->name, table->allowed);
+    if (code == SQLITE_OK) code = table->update(portal, argc, argv);
+    if (code == SQLITE_OK) return SQLITE_OK;
+    (void)table_error(base, portal, code);
+    return code;
+}
+
+static int one_register(struct portal *portal, const struct table *table)
+{
+    static const sqlite3_module module = {
+        /* iVersion      */ 2,
+        /* xCreate       */ NULL,
+        /* xConnect      */ table_connect,
+        /* xBestIndex    */ table_best_index,
+        /* xDisconnect   */ table_disconnect,
+        /* xDestroy      */ NULL,
+        /* xOpen         */ table_open,
+        /* xClose        */ table_close,
+        /* xFilter       */ table_filter,
+        /* xNext         */ table_next,
+        /* xEof          */ table_eof,
+        /* xColumn       */ table_column,
+        /* xRowid        */ table_rowid,
+        /* xUpdate       */ table_update,
+        /* xBegin        */ NULL,
+        /* xSync         */ NULL,
+        /* xCommit       */ NULL,
+        /* xRollback     */ NULL,
+        /* xFindFunction */ NULL,
+        /* xRename       */ NULL,
+        /* xSavepoint    */ NULL,
+        /* xRelease      */ NULL,
+        /* xRollbackTo   */ NULL,
+        /* xShadowName   */ NULL,
+    };
+    struct registered *registered = sqlite3_malloc(sizeof *registered);
+
+    if (registered == NULL) return SQLITE_NOMEM;
+    portal->references++;
+    registered->portal = portal;
+    registered->table = table;
+    return sqlite3_create_module_v2(portal->db, table->name, &module, registered, registered_free);
+}
+
+int table_register(struct portal *portal)
+{
+    int code = SQLITE_OK;
+    const struct table *table;
+
+    for (int i = 0; code == SQLITE_OK && (table = table_row(i)) != NULL; i++) {
+        code = one_register(portal, table);
+    }
+    return code;
+}

@@ -1,0 +1,61 @@
+/*
+** Eponymous tables to read: each is a row of the list in tables.c.  A table is a statement whose
+** columns it may compute further, or rows that it makes at once.
+*/
+#ifndef PORTAL_TABLE_H
+#define PORTAL_TABLE_H
+
+#include "connection.h"
+
+struct cursor;
+
+struct table {
+    const char *name;
+    const char *columns;          /* of its declaration; hidden ones last */
+    const char *description;
+    unsigned allowed;             /* applications, as bits */
+    bool bare;                    /* works without the portal's own tables */
+    int key[2];                   /* columns whose "=" is used, -1 for none */
+    bool required;                /* key[0] must be given: an argument */
+    unsigned integers;            /* made rows: columns that are integers, as bits */
+
+    /* Starts a scan; `key` has NULL for a key that is not given. */
+    int (*open)(struct cursor *cursor, sqlite3_value *key[2]);
+    /* A column of a statement's row, when it is more than the statement's own; else NULL. */
+    int (*column)(struct cursor *cursor, sqlite3_context *context, int column);
+    /* Called when a row was stepped to and when the scan ends (with `row` false); may be NULL. */
+    int (*arrive)(struct cursor *cursor, bool row);
+    /* UPDATE; may be NULL. */
+    int (*update)(struct portal *portal, int argc, sqlite3_value **argv);
+};
+
+struct cursor {
+    sqlite3_vtab_cursor base;     /* first */
+    struct portal *portal;
+    const struct table *table;
+    sqlite3_stmt *statement;      /* a scan of a statement, on its row */
+    sqlite3_int64 rowid;
+    sqlite3_int64 now;
+    char **cells;                 /* made rows: count * width texts, NULL for NULL */
+    int width;
+    int count;
+    int at;
+    void *own;                    /* the table's, freed by its arrive() */
+};
+
+/* Adds a made row: `width` texts, copied. */
+int table_add(struct cursor *cursor, ...);
+
+/* Starts a scan of a statement: the code of statement_row() becomes the cursor's state. */
+int table_scan(struct cursor *cursor, int code);
+
+/* The statement of a file in sql/, with a clause after it; kept by the connection. */
+const char *table_sql(struct portal *portal, const char *file, const char *clause);
+
+/* Registers all.  SQLITE_OK or an error code. */
+int table_register(struct portal *portal);
+
+/* A row of the list; NULL past its end. */
+const struct table *table_row(int index);
+
+#endif

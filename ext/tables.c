@@ -1,0 +1,325 @@
+/* The tables to read: one list, from which registration, help and reference come. */
+#include "calendar.h"
+#include "call.h"
+#include "channel.h"
+#include "check.h"
+#include "message.h"
+#include "request.h"
+#include "status.h"
+#include "table.h"
+
+#include <string.h>
+
+static void time_result(sqlite3_context *context, sqlite3_stmt *row, int column)
+{
+    char text[CALENDAR_TIME_SIZE];
+
+    if (sqlite3_column_type(row, column) == SQLITE_NULL) return;
+    calendar_utc(sqlite3_column_int64(row, column), text);
+    sqlite3_result_text(context, text, -1, SQLITE_TRANSIENT);
+}
+
+/* A text that may be NULL; ours to give away. */
+static void text_result(sqlite3_context *context, char *text)
+{
+    if (text != NULL) sqlite3_result_text(context, text, -1, sqlite3_free);
+}
+
+/* pending_requests */
+
+enum { REQUEST_CURRENT = 4, REQUEST_SUBMITTED_AT = 8, REQUEST_BASE = 9, REQUEST_CONFLICT = 9,
+       REQUEST_DECISION = 10 };
+
+static int requests_open(struct cursor *cursor, sqlite3_value *key[2])
+{
+    static const char *const clauses[] = {
+        "", " AND r.patient_id = ?1", " AND r.request_id = ?1",
+        " AND r.patient_id = ?1 AND r.request_id = ?2",
+    };
+    int plan = (key[0] != NULL ? 1 : 0) | (key[1] != NULL ? 2 : 0);
+    const char *sql = table_sql(cursor->portal, "pending.sql", clauses[plan]);
+    struct portal *portal = cursor->portal;
+    sqlite3_stmt **out = &cursor->statement;
+
+    if (sql == NULL) return fault(portal, SQLITE_NOMEM);
+    switch (plan) {
+    case 0: return table_scan(cursor, statement_row(portal, out, sql, ""));
+    case 1: return table_scan(cursor, statement_row(portal, out, sql, "v", key[0]));
+    case 2: return table_scan(cursor, statement_row(portal, out, sql, "v", key[1]));
+    default: return table_scan(cursor, statement_row(portal, out, sql, "vv", key[0], key[1]));
+    }
+}
+
+static int requests_arrive(struct cursor *cursor, bool row)
+{
+    if (row) cursor->rowid = sqlite3_column_int64(cursor->statement, 0);
+    return SQLITE_OK;
+}
+
+static bool same_column(sqlite3_stmt *row, int a, int b)
+{
+    const char *left = (const char *)sqlite3_column_text(row, a);
+    const char *right = (const char *)sqlite3_column_text(row, b);
+
+    return left == NULL || right == NULL ? left == right : strcmp(left, right) == 0;
+}
+
+static int requests_column(struct cursor *cursor, sqlite3_context *context, int column)
+{
+    sqlite3_stmt *row = cursor->statement;
+
+    if (column == REQUEST_SUBMITTED_AT) {
+        time_result(context, row, column);
+    } else if (column == REQUEST_CONFLICT) {
+        sqlite3_result_int(context, !same_column(row, REQUEST_CURRENT, REQUEST_BASE));
+    } else if (column < REQUEST_CONFLICT) {
+        sqlite3_result_value(context, sqlite3_column_value(row, column));
+    }
+    return SQLITE_OK;
+}
+
+/* UPDATE pending_requests SET decision = 'accept' | 'decline'. */
+static int requests_update(struct portal *portal, int argc, sqlite3_value **argv)
+{
+    const char *decision = (const char *)sqlite3_value_text(argv[2 + REQUEST_DECISION]);
+    sqlite3_int64 request_id = sqlite3_value_int64(argv[0]);
+    struct scope scope = {true, false, sqlite3_total_changes64(portal->db)};
+    int code = connection_enter(portal);
+
+    (void)argc;
+    if (code != SQLITE_OK) return code;
+    for (int i = 0; i < REQUEST_DECISION; i++) {
+        if (!sqlite3_value_nochange(argv[2 + i])) {
+            return refuse(portal, "only decision can be set: 'accept' or 'decline'");
+        }
+    }
+    portal->fresh_count = 0;
+    if (decision != NULL && strcmp(decision, "accept") == 0) {
+        code = request_accept(portal, request_id, false);
+    } else if (decision != NULL && strcmp(decision, "decline") == 0) {
+        code = request_decline(portal, request_id, NULL);
+    } else {
+        code = refuse(portal, "decision is 'accept' or 'decline'");
+    }
+    return scope_end(portal, &scope, code);
+}
+
+/* portal_status */
+
+static int status_open(struct cursor *cursor, sqlite3_value *key[2])
+{
+    struct portal *portal = cursor->portal;
+    const char *sql = table_sql(portal, "status.sql", key[0] == NULL ? "" : " WHERE p.patient_id = ?2");
+
+    if (sql == NULL) return fault(portal, SQLITE_NOMEM);
+    if (key[0] == NULL) return table_scan(cursor, statement_row(portal, &cursor->statement, sql, "i", cursor->now));
+    return table_scan(cursor, statement_row(portal, &cursor->statement, sql, "iv", cursor->now, key[0]));
+}
+
+static int status_column(struct cursor *cursor, sqlite3_context *context, int column)
+{
+    static const struct { enum status_column from; bool is_time; } columns[] = {
+        {STATUS_PATIENT_ID, false}, {STATUS_PATIENT_NAME, false}, {STATUS_STATUS, false},
+        {STATUS_STATUS, false} /* message */, {STATUS_STATUS, false} /* next_step */,
+        {STATUS_SENT_AT, true}, {STATUS_CHANNEL, false}, {STATUS_SENT_BY, false},
+        {STATUS_EXPIRES_AT, true}, {STATUS_REGISTERED_AT, true}, {STATUS_LAST_LOGIN_AT, true},
+        {STATUS_REVOKED_AT, true},
+    };
+    enum { MESSAGE = 3, NEXT_STEP = 4 };
+    sqlite3_stmt *row = cursor->statement;
+    char *text = NULL;
+    int code = SQLITE_OK;
+
+    if (column == MESSAGE) {
+        text = status_message(cursor->portal, row);
+        if (text == NULL) code = fault(cursor->portal, SQLITE_NOMEM);
+        text_result(context, text);
+    } else if (column == NEXT_STEP) {
+        code = status_next_step(cursor->portal, row, &text);
+        text_result(context, text);
+    } else if (columns[column].is_time) {
+        time_result(context, row, (int)columns[column].from);
+    } else {
+        sqlite3_result_value(context, sqlite3_column_value(row, (int)columns[column].from));
+    }
+    return code;
+}
+
+/* portal_settings */
+
+static int settings_open(struct cursor *cursor, sqlite3_value *key[2])
+{
+    struct setting_row row;
+    int code = SQLITE_OK;
+
+    (void)key;
+    cursor->width = 4;
+    for (int i = 0; code == SQLITE_OK && (row = setting_row(i)).key != NULL; i++) {
+        code = table_add(cursor, row.key, setting_text(cursor->portal, (enum setting)i), row.standard,
+                         row.description);
+    }
+    return code;
+}
+
+/* portal_channels */
+
+static int channel_row(struct cursor *cursor, const struct channel *channel)
+{
+    static const char *const serves[] = {"", "email", "text", "email, text"};
+    char *problem = channel->problem != NULL ? sqlite3_mprintf("%s", channel->problem)
+                    : channel->api.problem == NULL ? NULL : channel->api.problem(channel->data);
+    int code = table_add(cursor, channel->api.name, serves[channel->api.serves & 3], channel->file,
+                         channel->api.release, problem == NULL ? "1" : "0", problem);
+
+    sqlite3_free(problem);
+    return code;
+}
+
+static int channels_open(struct cursor *cursor, sqlite3_value *key[2])
+{
+    int code = channel_load_all(cursor->portal);
+
+    (void)key;
+    cursor->width = 6;
+    for (const struct channel *channel = cursor->portal->channels; channel != NULL && code == SQLITE_OK;
+         channel = channel->next) {
+        code = channel_row(cursor, channel);
+    }
+    return code;
+}
+
+/* portal_claimed(claim) */
+
+static const char read_claim[] =
+    "SELECT message_id, kind, channel, patient_id, recipient, created_at, attempts"
+    "  FROM main.portal_message WHERE due_at = ?1 AND status = 'claimed' AND claim = ?2"
+    " ORDER BY message_id";
+
+static int claimed_open(struct cursor *cursor, sqlite3_value *key[2])
+{
+    const char *claim = (const char *)sqlite3_value_text(key[0]);
+    /* The lease's end stands in front: the index over due messages finds the claim's. */
+    sqlite3_int64 lease_end = claim == NULL ? 0 : sqlite3_value_int64(key[0]);
+
+    if (claim != NULL) lease_end = 0;
+    for (const char *at = claim; at != NULL && *at >= '0' && *at <= '9' && at - claim < 18; at++) {
+        lease_end = lease_end * 10 + (*at - '0');
+    }
+    return table_scan(cursor, statement_row(cursor->portal, &cursor->statement, read_claim, "is",
+                                            lease_end, claim == NULL ? "" : claim));
+}
+
+static int claimed_arrive(struct cursor *cursor, bool row)
+{
+    struct outbox_message message;
+    int code;
+
+    if (cursor->own != NULL) {
+        message_clear(cursor->own);
+        sqlite3_free(cursor->own);
+        cursor->own = NULL;
+    }
+    if (!row) return SQLITE_OK;
+    outbox_read(cursor->statement, &message);
+    cursor->own = sqlite3_malloc(sizeof(struct message));
+    if (cursor->own == NULL) return fault(cursor->portal, SQLITE_NOMEM);
+    code = message_render(cursor->portal, &message, cursor->own);
+    return code;
+}
+
+static int claimed_column(struct cursor *cursor, sqlite3_context *context, int column)
+{
+    enum { SUBJECT = 4, TEXT, HTML, HEADER };
+    const struct message *message = cursor->own;
+    const char *const rendered[] = {message->subject, message->text, message->html, message->header};
+    static const int plain[] = {0, 1, 2, 4};
+
+    if (column < SUBJECT) {
+        sqlite3_result_value(context, sqlite3_column_value(cursor->statement, plain[column]));
+    } else if (column <= HEADER && rendered[column - SUBJECT] != NULL) {
+        sqlite3_result_text(context, rendered[column - SUBJECT], -1, SQLITE_TRANSIENT);
+    }
+    return SQLITE_OK;
+}
+
+/* portal_help */
+
+static const char *applications(unsigned allowed)
+{
+    static const char *const names[] = {
+        "", "ehr", "scheduling", "ehr, scheduling", "portal", "ehr, portal", "scheduling, portal",
+        "ehr, scheduling, portal",
+    };
+
+    return names[allowed & ANYBODY];
+}
+
+static int function_help(struct cursor *cursor, const struct function *function)
+{
+    char *usage = sqlite3_mprintf("%s(%s)", function->name, function->arguments);
+    int code = usage == NULL ? fault(cursor->portal, SQLITE_NOMEM)
+               : table_add(cursor, function->name,
+                           (function->flags & CALL_ACTION) != 0 ? "function, insert" : "function", usage,
+                           function->result, applications(function->allowed), function->description);
+
+    sqlite3_free(usage);
+    return code;
+}
+
+static int help_open(struct cursor *cursor, sqlite3_value *key[2])
+{
+    int code = SQLITE_OK;
+    const struct function *function;
+    const struct table *table;
+
+    (void)key;
+    cursor->width = 6;
+    for (int i = 0; code == SQLITE_OK && (function = call_function(i)) != NULL; i++) {
+        code = function_help(cursor, function);
+    }
+    for (int i = 0; code == SQLITE_OK && (table = table_row(i)) != NULL; i++) {
+        code = table_add(cursor, table->name, "table", table->required ? "portal_claimed(claim)" : table->name,
+                         table->columns, applications(table->allowed), table->description);
+    }
+    return code;
+}
+
+static const struct table tables[] = {
+    {"pending_requests",
+     "request_id INTEGER, patient_id, patient_name TEXT, field TEXT, current_value, proposed_value,"
+     " submitted_by TEXT, submitted_as TEXT, submitted_at TEXT, conflict INTEGER, decision TEXT HIDDEN",
+     "Undecided requests, one for each changed field. UPDATE pending_requests SET decision = 'accept' "
+     "or 'decline' decides, one or many. conflict is 1 when the chart has moved since.",
+     STAFF, false, {1, 0}, false, 0, requests_open, requests_column, requests_arrive, requests_update},
+    {"portal_status",
+     "patient_id, patient_name TEXT, status TEXT, message TEXT, next_step TEXT, sent_at TEXT,"
+     " channel TEXT, sent_by TEXT, expires_at TEXT, registered_at TEXT, last_login_at TEXT,"
+     " revoked_at TEXT",
+     "What staff see, a row for each patient. message is the sentence for the screen, next_step says why "
+     "this person can not get in and what to do about it.",
+     STAFF, false, {0, -1}, false, 0, status_open, status_column, NULL, NULL},
+    {"portal_settings", "key TEXT, value TEXT, default_value TEXT, description TEXT",
+     "All settings; portal_setting(key, value) changes one.",
+     EHR, false, {-1, -1}, false, 0, settings_open, NULL, NULL, NULL},
+    {"portal_channels",
+     "name TEXT, serves TEXT, plugin TEXT, version TEXT, ready INTEGER, detail TEXT",
+     "Channels that carry messages: the built-in one and the plugins in portal.d.",
+     EHR, false, {-1, -1}, false, 1u << 4, channels_open, NULL, NULL, NULL},
+    {"portal_check", "problem TEXT, subject TEXT, remedy TEXT",
+     "Self-check; empty when all is well.",
+     EHR, false, {-1, -1}, false, 0, check_open, NULL, NULL, NULL},
+    {"portal_claimed",
+     "message_id INTEGER, kind TEXT, channel TEXT, recipient TEXT, subject TEXT, text TEXT, html TEXT,"
+     " message_id_header TEXT, claim TEXT HIDDEN",
+     "The messages of a claim, rendered, for a mailer of one's own; they hold links and PINs.",
+     EHR, false, {8, -1}, true, 0, claimed_open, claimed_column, claimed_arrive, NULL},
+    {"portal_help",
+     "name TEXT, kind TEXT, usage TEXT, result TEXT, applications TEXT, description TEXT",
+     "This list.",
+     ANYBODY, true, {-1, -1}, false, 0, help_open, NULL, NULL, NULL},
+};
+
+const struct table *table_row(int index)
+{
+    return index >= 0 && (size_t)index < sizeof tables / sizeof tables[0] ? &tables[index] : NULL;
+}

@@ -1,0 +1,57 @@
+-- Views for analysts: times as text, UTC; contacts masked as little as the tables mask them.
+
+CREATE VIEW main.portal_registrations AS
+-- Every registration: to whom, how, by whom, and what became of it.
+SELECT r.registration_id,
+       r.patient_id,
+       m.channel,
+       m.recipient,
+       r.sent_by,
+       CASE WHEN r.status = 'live' AND r.expires_at <= unixepoch() THEN 'expired' ELSE r.status END AS status,
+       datetime(r.created_at, 'unixepoch') AS created_at,
+       datetime(m.sent_at, 'unixepoch') AS sent_at,
+       datetime(r.expires_at, 'unixepoch') AS expires_at,
+       datetime(r.ended_at, 'unixepoch') AS ended_at
+  FROM portal_registration AS r
+  LEFT JOIN portal_message AS m ON m.message_id = r.registration_id;
+
+CREATE VIEW main.portal_people AS
+-- Who may act, or might, for which patient.
+SELECT x.patient_id,
+       a.username,
+       a.name,
+       x.role,
+       x.relationship,
+       x.status,
+       datetime(x.granted_at, 'unixepoch') AS granted_at,
+       datetime(x.ended_at, 'unixepoch') AS ended_at,
+       datetime(a.last_login_at, 'unixepoch') AS last_login_at
+  FROM portal_access AS x
+  JOIN portal_account AS a USING (account_id);
+
+CREATE VIEW main.portal_outbox AS
+-- Messages that wait for a channel, and those that failed.
+SELECT message_id,
+       kind,
+       channel,
+       patient_id,
+       recipient,
+       status,
+       attempts,
+       datetime(created_at, 'unixepoch') AS created_at,
+       datetime(due_at, 'unixepoch') AS due_at,
+       detail
+  FROM portal_message
+ WHERE due_at IS NOT NULL OR status IN ('failed', 'bounced', 'opted_out');
+
+CREATE VIEW main.portal_events AS
+-- The audit, readable.
+SELECT event_id,
+       datetime(at, 'unixepoch') AS at,
+       application,
+       actor,
+       action,
+       patient_id,
+       subject,
+       detail
+  FROM portal_audit;
