@@ -146,12 +146,11 @@ static int cooldown_check(struct portal *portal, struct registration_draft *draf
                   "again", patient_id_text(&draft->patient.id, id), wait);
 }
 
-static int limits_check(struct portal *portal, const struct registration_draft *draft,
-                        sqlite3_int64 now)
+int registration_limits(struct portal *portal, const struct registration_draft *draft)
 {
+    sqlite3_int64 now = connection_now(portal);
     sqlite3_int64 most = setting_number(portal, SETTING_sends_per_day);
     sqlite3_int64 count = 0;
-    char id[PATIENT_ID_TEXT_SIZE];
     int code = SQLITE_OK;
 
     if (draft->previous != 0) {
@@ -162,9 +161,8 @@ static int limits_check(struct portal *portal, const struct registration_draft *
                                  now - DAY);
     }
     if (code != SQLITE_OK || count < most) return code;
-    return refuse(portal, "patient %s or the %s has been sent %lld registrations in 24 hours, which is "
+    return refuse(portal, "this patient or this %s has been sent %lld registrations in 24 hours, which is "
                   "the limit (sends_per_day); send again tomorrow",
-                  patient_id_text(&draft->patient.id, id),
                   draft->medium == MEDIUM_EMAIL ? "email address" : "cell phone", count);
 }
 
@@ -195,7 +193,7 @@ int registration_check(struct portal *portal, const struct patient_id *id, enum 
     draft->destination = patient_destination(keyring, draft->contact);
     draft->identity = patient_identity(keyring, &draft->patient);
     code = cooldown_check(portal, draft, now);
-    return code == SQLITE_OK ? limits_check(portal, draft, now) : code;
+    return code == SQLITE_OK ? registration_limits(portal, draft) : code;
 }
 
 static int older_end(struct portal *portal, const struct registration_draft *draft,

@@ -30,7 +30,8 @@ lint: all build/tests/compiler-flags
 
 build/tests/clock_vfs.so: tests/clock_vfs.c
 	@mkdir -p $(@D)
-	$(CC) $(TEST_CFLAGS) -O2 -fPIC -shared -o $@ $<
+	@echo '  CC      $@'
+	$(Q)$(CC) $(TEST_CFLAGS) -O2 -fPIC -shared -o $@ $<
 
 # What the static checks have to know to read the sources as the compiler does.
 build/tests/compiler-flags: Makefile
@@ -38,16 +39,20 @@ build/tests/compiler-flags: Makefile
 	echo '$(CPPFLAGS)' > $@
 
 build/asan/portal.so: $(ASAN_OBJECTS)
-	$(CC) $(SANITIZE) -shared -o $@ $^ $(LDLIBS)
+	@echo '  CC      $@'
+	$(Q)$(CC) $(SANITIZE) -shared -o $@ $^ $(LDLIBS)
 
 build/asan/%.o: %.c $(TEST_HEADERS) $(EMBEDDED)
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(TEST_CFLAGS) $(SANITIZE) -fPIC -fvisibility=hidden -c -o $@ $<
+	@echo '  CC      $@'
+	$(Q)$(CC) $(CPPFLAGS) $(TEST_CFLAGS) $(SANITIZE) -fPIC -fvisibility=hidden -c -o $@ $<
 
 build/unit/test_%: tests/unit/test_%.c $(LEAVES) $(TEST_HEADERS)
 	@mkdir -p $(@D)
-	$(CC) -Iext $(CPPFLAGS) $(TEST_CFLAGS) -O1 -o $@ $< $(LEAVES) $(UNIT_LIBRARIES)
+	@echo '  CC      $@'
+	$(Q)$(CC) -Iext $(CPPFLAGS) $(TEST_CFLAGS) -O1 -o $@ $< $(LEAVES) $(UNIT_LIBRARIES)
 
 build/asan/unit/test_%: tests/unit/test_%.c $(LEAVES) $(TEST_HEADERS)
 	@mkdir -p $(@D)
-	$(CC) -Iext $(CPPFLAGS) $(TEST_CFLAGS) $(SANITIZE) -o $@ $< $(LEAVES) $(UNIT_LIBRARIES)
+	@echo '  CC      $@'
+	$(Q)$(CC) -Iext $(CPPFLAGS) $(TEST_CFLAGS) $(SANITIZE) -o $@ $< $(LEAVES) $(UNIT_LIBRARIES)

@@ -1,0 +1,89 @@
+# make            builds everything into build/
+# make demo       installs what is missing, builds, and shows the whole story
+# make test       installs what the tests need, builds, and runs them all
+# make install    DESTDIR= prefix=/usr/local; make uninstall takes it away again
+
+# V=1 shows the commands.
+Q := $(if $(V),,@)
+
+VERSION := 0.1.0
+COMMIT := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+
+CC ?= cc
+prefix ?= /usr/local
+libdir ?= $(prefix)/lib/portal
+includedir ?= $(prefix)/include
+datadir ?= $(prefix)/share/portal
+
+CPPFLAGS += -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -D_GNU_SOURCE -Iext
+CFLAGS ?= -O2 -g
+WARNINGS := -std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
+	-Wmissing-prototypes -Werror
+HARDENING := -fPIC -fvisibility=hidden -fstack-protector-strong
+LDLIBS := -lutf8proc -lsodium -ldl
+
+EMBEDDED := build/embedded.c
+SQL := $(wildcard sql/*.sql sql/messages/*.txt)
+EXTENSION_SOURCES := $(sort $(wildcard ext/*.c) ext/plugins/maildir.c) $(EMBEDDED)
+OBJECTS := $(EXTENSION_SOURCES:%.c=build/%.o)
+STATIC_OBJECTS := $(EXTENSION_SOURCES:%.c=build/static/%.o)
+HEADERS := $(wildcard ext/*.h)
+
+.PHONY: all demo install uninstall clean
+.DELETE_ON_ERROR:
+
+all: build/portal.so build/portal.d build/libportal.a
+
+include tests/tests.mk
+
+build/portal.so: $(OBJECTS)
+	@echo '  LINK    $@'
+	$(Q)$(CC) -shared -Wl,-z,defs,-z,relro,-z,now -o $@ $^ $(LDFLAGS) $(LDLIBS)
+
+build/portal.d:
+	mkdir -p $@
+
+# The extension for programs that link SQLite themselves: sqlite3_auto_extension(sqlite3_portal_init).
+build/libportal.a: $(STATIC_OBJECTS)
+	@echo '  AR      $@'
+	$(Q)$(RM) $@
+	$(Q)$(AR) rcs $@ $^
+
+$(EMBEDDED): ext/embed.sh $(SQL)
+	@mkdir -p $(@D)
+	@echo '  EMBED   sql'
+	$(Q)sh ext/embed.sh $(SQL) > $@
+
+build/%.o: %.c $(HEADERS)
+	@mkdir -p $(@D)
+	@echo '  CC      $<'
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) $(HARDENING) -c -o $@ $<
+
+build/static/%.o: %.c $(HEADERS)
+	@mkdir -p $(@D)
+	@echo '  CC      $< (static)'
+	$(Q)$(CC) $(CPPFLAGS) -DSQLITE_CORE $(CFLAGS) $(WARNINGS) $(HARDENING) -c -o $@ $<
+
+build/ext/running.o build/static/ext/running.o: CPPFLAGS += -DPORTAL_VERSION='"$(VERSION)"' \
+	-DPORTAL_COMMIT='"$(COMMIT)"'
+
+demo:
+	tests/packages demo
+	$(MAKE) all
+	shell/demo
+
+install: all
+	install -d $(DESTDIR)$(libdir)/portal.d $(DESTDIR)$(includedir) $(DESTDIR)$(datadir)
+	install -m 644 build/portal.so $(DESTDIR)$(libdir)/portal.so
+	install -m 644 build/libportal.a $(DESTDIR)$(libdir)/libportal.a
+	install -m 644 ext/portal.h $(DESTDIR)$(includedir)/portal.h
+	sed 's|^\.load build/portal$$|.load $(libdir)/portal|' sql/nightly.sql > $(DESTDIR)$(datadir)/nightly.sql
+	chmod 644 $(DESTDIR)$(datadir)/nightly.sql
+
+uninstall:
+	$(RM) $(DESTDIR)$(libdir)/portal.so $(DESTDIR)$(libdir)/libportal.a \
+		$(DESTDIR)$(includedir)/portal.h $(DESTDIR)$(datadir)/nightly.sql
+	-rmdir $(DESTDIR)$(libdir)/portal.d $(DESTDIR)$(libdir) $(DESTDIR)$(datadir)
+
+clean:
+	$(RM) -r build

@@ -1,0 +1,248 @@
+/*
+** What patients and their representatives reach, through a web page: refusals are data, errors are
+** misuse.
+*/
+#include "access.h"
+#include "account.h"
+#include "call.h"
+#include "json.h"
+#include "proof.h"
+#include "registration.h"
+#include "request.h"
+#include "session.h"
+
+#include <sodium.h>
+#include <string.h>
+
+/* {"result":"refused"} or {"result":"refused","reason":"..."} */
+static int answer_refused(struct call *call, const char *reason)
+{
+    sqlite3_str *out = sqlite3_str_new(call->portal->db);
+
+    sqlite3_str_appendall(out, "{\"result\":\"refused\"");
+    if (reason != NULL) {
+        sqlite3_str_appendall(out, ",\"reason\":");
+        json_append(out, reason);
+    }
+    sqlite3_str_appendchar(out, 1, '}');
+    sqlite3_free(call->text);
+    call->text = sqlite3_str_finish(out);
+    call->answer = ANSWER_TEXT;
+    return call->text == NULL ? fault(call->portal, SQLITE_NOMEM) : SQLITE_OK;
+}
+
+static int status_read(struct call *call, const char **status)
+{
+    const char *token = NULL;
+    int code;
+
+    *status = NULL;
+    if (sqlite3_value_type(call->argv[0]) == SQLITE_NULL) return SQLITE_OK;
+    code = call_typed(call, 0, "token", &token);
+    return code == SQLITE_OK ? registration_status(call->portal, token, strlen(token), status) : code;
+}
+
+static int valid_act(struct call *call)
+{
+    const char *status = NULL;
+    int code = status_read(call, &status);
+
+    if (code != SQLITE_OK || status == NULL) return code;
+    return answer_integer(call, strcmp(status, "valid") == 0);
+}
+
+static int status_act(struct call *call)
+{
+    const char *status = NULL;
+    int code = status_read(call, &status);
+
+    if (code != SQLITE_OK || status == NULL) return code;
+    return answer_text(call, "%s", status);
+}
+
+static int request_act(struct call *call)
+{
+    const char *token = NULL;
+    const char *last_name = NULL;
+    const char *date_of_birth = NULL;
+    struct proof_answer proof;
+    int code = call_typed(call, 0, "token", &token);
+
+    if (code == SQLITE_OK) code = call_typed(call, 1, "last_name", &last_name);
+    if (code == SQLITE_OK) code = call_typed(call, 2, "date_of_birth", &date_of_birth);
+    if (code == SQLITE_OK) code = proof_request(call->portal, token, last_name, date_of_birth, &proof);
+    if (code != SQLITE_OK) return code;
+    if (proof.result == PROOF_SENT) {
+        return answer_text(call, "{\"result\":\"pin_sent\",\"channel\":\"%s\"}", medium_name(proof.medium));
+    }
+    if (proof.result == PROOF_WAIT) {
+        return answer_text(call, "{\"result\":\"wait\",\"seconds\":%lld}", proof.seconds);
+    }
+    return answer_refused(call, NULL);
+}
+
+/* A PIN that a driver bound as a number has lost its leading zeros. */
+static int pin_read(struct call *call, int index, char *buffer, size_t size, const char **pin)
+{
+    int type = sqlite3_value_type(call->argv[index]);
+    sqlite3_int64 number;
+
+    if (type != SQLITE_INTEGER && type != SQLITE_FLOAT) return call_typed(call, index, "pin", pin);
+    *pin = "";
+    number = sqlite3_value_int64(call->argv[index]);
+    if (number < 0 || number > 999999 || (double)number != sqlite3_value_double(call->argv[index])) {
+        return SQLITE_OK;
+    }
+    (void)sqlite3_snprintf((int)size, buffer, "%06lld", number);
+    *pin = buffer;
+    return SQLITE_OK;
+}
+
+static int registered(struct call *call, const struct proof_entry *entry)
+{
+    sqlite3_str *out;
+    const char *reason = NULL;
+    int code = proof_register(call->portal, entry, &reason);
+
+    if (code != SQLITE_OK) return code;
+    if (reason != NULL) return answer_refused(call, reason);
+    out = sqlite3_str_new(call->portal->db);
+    sqlite3_str_appendall(out, "{\"result\":\"registered\",\"username\":");
+    json_append(out, entry->username);
+    sqlite3_str_appendchar(out, 1, '}');
+    call->text = sqlite3_str_finish(out);
+    call->answer = ANSWER_TEXT;
+    return call->text == NULL ? fault(call->portal, SQLITE_NOMEM) : SQLITE_OK;
+}
+
+static int register_act(struct call *call)
+{
+    struct proof_entry entry = {"", "", "", "", NULL, NULL};
+    char pin[TOKEN_PIN_SIZE];
+    int code = call_typed(call, 0, "token", &entry.token);
+
+    if (code == SQLITE_OK) code = pin_read(call, 1, pin, sizeof pin, &entry.pin);
+    if (code == SQLITE_OK) code = call_typed(call, 2, "username", &entry.username);
+    if (code == SQLITE_OK) code = call_typed(call, 3, "password", &entry.password);
+    if (code == SQLITE_OK && call->argc > 4) code = call_typed(call, 4, "name", &entry.name);
+    if (code == SQLITE_OK && call->argc > 5) {
+        code = call_typed(call, 5, "relationship", &entry.relationship);
+    }
+    return code == SQLITE_OK ? registered(call, &entry) : code;
+}
+
+static int login_act(struct call *call)
+{
+    const char *username = NULL;
+    const char *password = NULL;
+    char session[TOKEN_SIZE];
+    int code = call_typed(call, 0, "username", &username);
+
+    if (code == SQLITE_OK) code = call_typed(call, 1, "password", &password);
+    if (code == SQLITE_OK) code = account_login(call->portal, username, password, session);
+    if (code != SQLITE_OK) return code;
+    if (session[0] == '\0') return answer_refused(call, NULL);
+    code = answer_text(call, "{\"result\":\"ok\",\"session\":\"%s\"}", session);
+    sodium_memzero(session, sizeof session);
+    return code;
+}
+
+static int session_act(struct call *call)
+{
+    const char *token = NULL;
+    int code = call_typed(call, 0, "session", &token);
+
+    if (code == SQLITE_OK) code = session_describe(call->portal, token, &call->text);
+    call->answer = call->text == NULL ? ANSWER_NULL : ANSWER_TEXT;
+    return code;
+}
+
+static int logout_act(struct call *call)
+{
+    const char *token = NULL;
+    int code = call_typed(call, 0, "session", &token);
+
+    if (code == SQLITE_OK) code = session_end(call->portal, token, &call->flag);
+    return code == SQLITE_OK ? answer_integer(call, call->flag) : code;
+}
+
+static int submit_act(struct call *call)
+{
+    char reason[REQUEST_REASON_SIZE];
+    const char *session = NULL;
+    const char *json = NULL;
+    bool refused = false;
+    int count = 0;
+    int code = call_typed(call, 0, "session", &session);
+
+    if (code == SQLITE_OK) code = call_patient(call, 1);
+    if (code == SQLITE_OK) code = call_text_or_null(call, 2, "json", &json);
+    if (code == SQLITE_OK) {
+        code = request_submit(call->portal, session, &call->patient, json == NULL ? "" : json, &count,
+                              &refused, reason);
+    }
+    if (code != SQLITE_OK) return code;
+    if (refused) return answer_refused(call, reason);
+    return answer_text(call, "{\"result\":\"submitted\",\"requests\":%d}", count);
+}
+
+static int forgot_act(struct call *call)
+{
+    const char *username = NULL;
+    int code = call_typed(call, 0, "username", &username);
+
+    if (code == SQLITE_OK) code = account_forgot(call->portal, username);
+    return code == SQLITE_OK ? answer_text(call, "{\"result\":\"queued\"}") : code;
+}
+
+static int reset_act(struct call *call)
+{
+    const char *token = NULL;
+    const char *password = NULL;
+    const char *reason = NULL;
+    int code = call_typed(call, 0, "token", &token);
+
+    if (code == SQLITE_OK) code = call_typed(call, 1, "password", &password);
+    if (code == SQLITE_OK) code = account_reset(call->portal, token, password, &reason);
+    if (code != SQLITE_OK) return code;
+    return reason != NULL ? answer_refused(call, reason) : answer_text(call, "{\"result\":\"reset\"}");
+}
+
+enum { PATIENT_SIDE = EHR | PORTAL };
+
+const struct function person_functions[] = {
+    {"token_valid", "token", 1, 1, PATIENT_SIDE, 0, "1 or 0; NULL for NULL",
+     "Is the link good? Read-only, any number of times.", valid_act, NULL},
+    {"token_status", "token", 1, 1, PATIENT_SIDE, 0,
+     "used, revoked, superseded, expired, valid or unknown; NULL for NULL",
+     "What a link is, the first that applies; unknown for malformed, forged and never issued ones. "
+     "Read-only.", status_act, NULL},
+    {"request_pin", "token, last_name, date_of_birth", 3, 3, PATIENT_SIDE, CALL_GUESSES,
+     "JSON: pin_sent and its channel, wait and seconds, or refused",
+     "Proves who the patient is and sends a six-digit PIN to a contact on file.", request_act, NULL},
+    {"register_patient", "token, pin, username, password", 4, 4, PATIENT_SIDE, CALL_GUESSES,
+     "JSON: registered and username, or refused and reason",
+     "Registers the patient, or links an existing user name with its right password.", register_act, NULL},
+    {"register_representative", "token, pin, username, password, name, relationship", 6, 6, PATIENT_SIDE,
+     CALL_GUESSES, "JSON: registered and username, or refused and reason",
+     "Registers a representative of the patient: a parent, a spouse.", register_act, NULL},
+    {"portal_login", "username, password", 2, 2, PATIENT_SIDE, CALL_GUESSES,
+     "JSON: ok and session, or refused",
+     "Signs in. The same answer in the same time for unknown, wrong, delayed and revoked.", login_act, NULL},
+    {"portal_session", "session", 1, 1, PATIENT_SIDE, CALL_WRITES,
+     "JSON: username, name, patients; NULL when the session is not alive",
+     "Who is signed in and for whom they may act; keeps the session from idling out.", session_act, NULL},
+    {"portal_logout", "session", 1, 1, PATIENT_SIDE, CALL_WRITES, "1 or 0", "Ends a session.", logout_act,
+     NULL},
+    {"submit_demographics", "session, patient_id, json", 3, 3, PATIENT_SIDE, CALL_WRITES,
+     "JSON: submitted and requests, or refused and reason",
+     "Takes a JSON object of fields and values; each changed field becomes a pending request.", submit_act,
+     NULL},
+    {"forgot_password", "username", 1, 1, PATIENT_SIDE, CALL_WRITES | CALL_QUEUES, "JSON: queued",
+     "Queues a reset link to the account's own contact; the same for known and unknown names.", forgot_act,
+     NULL},
+    {"reset_password", "token, password", 2, 2, PATIENT_SIDE, CALL_GUESSES,
+     "JSON: reset, or refused and reason",
+     "Sets a new password with the link's token, once, and ends the account's sessions.", reset_act, NULL},
+    {NULL, NULL, 0, 0, 0, 0, NULL, NULL, NULL, NULL},
+};

@@ -1,0 +1,68 @@
+/*
+** Entry point of the extension: opens what it keeps for a connection and registers everything.
+** Loading writes nothing to the database.
+*/
+#include "portal.h"
+
+SQLITE_EXTENSION_INIT1
+
+#include "call.h"
+#include "table.h"
+
+#include <sodium.h>
+
+#if defined(__GNUC__)
+#define EXPORTED __attribute__((visibility("default")))
+#else
+#define EXPORTED
+#endif
+
+/* SELECT portal_api(?1) with a pointer bound to it hands out the plugin API, as fts5() does. */
+static void api_give(sqlite3_context *context, int argc, sqlite3_value **argv)
+{
+    portal_api **out = sqlite3_value_pointer(argv[0], "portal_api");
+    struct portal *portal = sqlite3_user_data(context);
+
+    (void)argc;
+    if (out != NULL) *out = &portal->api;
+}
+
+static int register_all(struct portal *portal)
+{
+    int code;
+
+    portal->references++;
+    code = sqlite3_create_function_v2(portal->db, "portal_api", 1, SQLITE_UTF8 | SQLITE_DIRECTONLY, portal,
+                                      api_give, NULL, NULL, connection_release);
+    if (code == SQLITE_OK) code = table_register(portal);
+    if (code == SQLITE_OK) code = call_register(portal);
+    return code;
+}
+
+EXPORTED int sqlite3_portal_init(sqlite3 *db, char **error, const sqlite3_api_routines *routines);
+
+int sqlite3_portal_init(sqlite3 *db, char **error, const sqlite3_api_routines *routines)
+{
+    struct portal *portal;
+    int code;
+
+    SQLITE_EXTENSION_INIT2(routines);
+    if (sqlite3_libversion_number() < 3040000) {
+        *error = sqlite3_mprintf("portal needs SQLite 3.40 or later, this is %s", sqlite3_libversion());
+        return SQLITE_ERROR;
+    }
+    if (sodium_init() < 0) {
+        *error = sqlite3_mprintf("portal: libsodium did not start");
+        return SQLITE_ERROR;
+    }
+    portal = connection_open(db);
+    if (portal == NULL) return SQLITE_NOMEM;
+    code = register_all(portal);
+    connection_release(portal);
+    if (code != SQLITE_OK) {
+        *error = sqlite3_mprintf("portal could not register: %s", sqlite3_errstr(code));
+        return code;
+    }
+    /* A plugin may bring libraries that must not be unmapped: see portal.h. */
+    return SQLITE_OK_LOAD_PERMANENTLY;
+}

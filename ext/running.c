@@ -1,0 +1,238 @@
+/* What keeps it running: settings, delivery, the nightly work. */
+#include "audit.h"
+#include "call.h"
+#include "channel.h"
+#include "maintenance.h"
+#include "normalize.h"
+#include "outbox.h"
+#include "schema.h"
+#include "secret.h"
+
+#include <string.h>
+
+#ifndef PORTAL_VERSION
+#define PORTAL_VERSION "0"
+#endif
+#ifndef PORTAL_COMMIT
+#define PORTAL_COMMIT "unknown"
+#endif
+
+enum { CLAIM_MOST = 1000 };
+
+static int init_act(struct call *call)
+{
+    int code = schema_init(call->portal, &call->flag);
+
+    if (code != SQLITE_OK) return code;
+    return answer_text(call, call->flag ? "The portal's tables and key file were made (schema version %d)."
+                                        : "The portal's tables and key file are there (schema version %d).",
+                       (int)SCHEMA_VERSION);
+}
+
+static int setting_act(struct call *call)
+{
+    const char *key = NULL;
+    const char *value = NULL;
+    int code = call_text(call, 0, "key", &key);
+    int index;
+
+    if (code != SQLITE_OK) return code;
+    if (call->argc == 2) {
+        /* A number is as good as its text. */
+        if (sqlite3_value_type(call->argv[1]) == SQLITE_INTEGER) {
+            value = (const char *)sqlite3_value_text(call->argv[1]);
+        } else if (sqlite3_value_type(call->argv[1]) == SQLITE_FLOAT) {
+            code = call_integer(call, 1, "value", &call->integer);
+            if (code == SQLITE_OK) code = answer_text(call, "%lld", call->integer);
+            value = call->text;
+        } else {
+            code = call_text_or_null(call, 1, "value", &value);
+        }
+        if (code == SQLITE_OK) code = setting_store(call->portal, key, value);
+        if (code == SQLITE_OK) code = connection_enter(call->portal);
+        if (code != SQLITE_OK) return code;
+    }
+    index = setting_find(key);
+    if (index < 0) {
+        return refuse(call->portal, "there is no setting '%.60s'; SELECT key FROM portal_settings lists them",
+                      key);
+    }
+    return answer_text(call, "%s", setting_text(call->portal, (enum setting)index));
+}
+
+static int secret_act(struct call *call)
+{
+    const char *key = NULL;
+    const char *value = NULL;
+    int code = call_text(call, 0, "key", &key);
+
+    if (code == SQLITE_OK) code = call_text_or_null(call, 1, "value", &value);
+    if (code == SQLITE_OK) code = secret_store(call->portal, key, value);
+    if (code != SQLITE_OK) return code;
+    return answer_text(call, value == NULL ? "%s was removed." : "%s was stored.", key);
+}
+
+/* Rights only shrink: the EHR may become anything, the others stay what they are. */
+static int as_act(struct call *call)
+{
+    static const struct { const char *name; enum application application; } rows[] = {
+        {"ehr", EHR}, {"scheduling", SCHEDULING}, {"portal", PORTAL},
+    };
+    struct portal *portal = call->portal;
+    const char *name = NULL;
+    const char *user = NULL;
+    enum application application = EHR;
+    bool known = false;
+    int code = call_text(call, 0, "application", &name);
+
+    if (code == SQLITE_OK) code = call_text_or_null(call, 1, "user", &user);
+    if (code != SQLITE_OK) return code;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (strcmp(rows[i].name, name) != 0) continue;
+        application = rows[i].application;
+        known = true;
+    }
+    if (!known) return refuse(portal, "application '%.40s' is none of ehr, scheduling, portal", name);
+    if (portal->application != EHR && application != portal->application) {
+        return refuse(portal, "this connection acts for %s and stays that way; open another one for %s",
+                      connection_application(portal), name);
+    }
+    if (user != NULL && (strlen(user) >= USER_SIZE || *user == '\0' || normalize_has_hidden(user))) {
+        return refuse(portal, "user has 1 to %d bytes and no control or invisible characters",
+                      (int)USER_SIZE - 1);
+    }
+    portal->application = application;
+    if (user != NULL) (void)sqlite3_snprintf(USER_SIZE, portal->user, "%s", user);
+    return answer_text(call, "%s as %s", name, portal->user);
+}
+
+static int expire_act(struct call *call)
+{
+    sqlite3_int64 count = 0;
+    int code = maintenance_expire(call->portal, &count);
+
+    return code == SQLITE_OK ? answer_integer(call, count) : code;
+}
+
+static int deliver_act(struct call *call)
+{
+    struct outbox_count count;
+    sqlite3_int64 limit = INT32_MAX;
+    int code = SQLITE_OK;
+
+    if (call->argc > 0) code = call_integer(call, 0, "limit", &limit);
+    if (code == SQLITE_OK && limit < 0) code = refuse(call->portal, "limit must not be negative");
+    if (code == SQLITE_OK) code = outbox_deliver(call->portal, limit, &count);
+    if (code != SQLITE_OK) return code;
+    return answer_text(call, "{\"sent\":%d,\"failed\":%d,\"retrying\":%d,\"waiting\":%lld}", count.sent,
+                       count.failed, count.retrying, count.waiting);
+}
+
+static int claim_act(struct call *call)
+{
+    char claim[OUTBOX_CLAIM_SIZE];
+    enum medium medium = MEDIUM_EMAIL;
+    int media = PORTAL_EMAIL | PORTAL_TEXT;
+    sqlite3_int64 limit = 0;
+    int code = call_integer(call, 0, "limit", &limit);
+
+    if (code == SQLITE_OK && (limit < 1 || limit > CLAIM_MOST)) {
+        code = refuse(call->portal, "limit is from 1 to %d", (int)CLAIM_MOST);
+    }
+    if (code == SQLITE_OK && call->argc > 1 && sqlite3_value_type(call->argv[1]) != SQLITE_NULL) {
+        code = call_medium(call, 1, &medium);
+        media = (int)medium;
+    }
+    if (code == SQLITE_OK) code = outbox_claim(call->portal, limit, media, claim);
+    if (code != SQLITE_OK || claim[0] == '\0') return code;
+    return answer_text(call, "%s", claim);
+}
+
+static int report_act(struct call *call)
+{
+    const char *claim = NULL;
+    const char *status = NULL;
+    const char *detail = NULL;
+    sqlite3_int64 message_id = 0;
+    int code = call_text(call, 0, "claim", &claim);
+
+    if (code == SQLITE_OK) code = call_integer(call, 1, "message_id", &message_id);
+    if (code == SQLITE_OK) code = call_text(call, 2, "status", &status);
+    if (code == SQLITE_OK) code = call_text_or_null(call, 3, "detail", &detail);
+    if (code == SQLITE_OK && detail != NULL &&
+        (strlen(detail) >= OUTBOX_DETAIL_SIZE || normalize_has_hidden(detail))) {
+        code = refuse(call->portal, "detail is one line of at most %d bytes", (int)OUTBOX_DETAIL_SIZE - 1);
+    }
+    if (code == SQLITE_OK) code = outbox_report(call->portal, claim, message_id, status, detail);
+    return code == SQLITE_OK ? answer_integer(call, 1) : code;
+}
+
+static int verify_act(struct call *call)
+{
+    int code = audit_verify(call->portal, &call->text);
+
+    call->answer = call->text == NULL ? ANSWER_NULL : ANSWER_TEXT;
+    return code;
+}
+
+static int purge_act(struct call *call)
+{
+    sqlite3_int64 days = 0;
+    sqlite3_int64 rows = 0;
+    sqlite3_int64 events = 0;
+    int code = call_integer(call, 0, "days", &days);
+
+    if (code == SQLITE_OK && (days < 1 || days > 36500)) code = refuse(call->portal, "days is from 1 to 36500");
+    if (code == SQLITE_OK) code = maintenance_purge(call->portal, days, &rows, &events);
+    if (code != SQLITE_OK) return code;
+    return answer_text(call, "%lld rows and %lld audit events older than %lld days were removed.", rows,
+                       events, days);
+}
+
+static int version_act(struct call *call)
+{
+    sqlite3_str *out = sqlite3_str_new(NULL);
+    int code = channel_load_all(call->portal);
+
+    sqlite3_str_appendf(out, "portal %s (%s)", PORTAL_VERSION, PORTAL_COMMIT);
+    for (const struct channel *channel = call->portal->channels; channel != NULL; channel = channel->next) {
+        sqlite3_str_appendf(out, ", %s %s", channel->api.name,
+                            channel->api.release == NULL ? "(not loaded)" : channel->api.release);
+    }
+    call->text = sqlite3_str_finish(out);
+    call->answer = ANSWER_TEXT;
+    if (code != SQLITE_OK) return code;
+    return call->text == NULL ? fault(call->portal, SQLITE_NOMEM) : SQLITE_OK;
+}
+
+const struct function running_functions[] = {
+    {"portal_init", "", 0, 0, EHR, CALL_BARE | CALL_OWN, "one sentence",
+     "Makes the portal's tables and key file, or checks that they are there. A database without any table "
+     "gets a patient table.", init_act, NULL},
+    {"portal_setting", "key [, value]", 1, 2, EHR, CALL_WRITES, "the value in force",
+     "Reads a setting, or sets it; NULL restores the default.", setting_act, NULL},
+    {"portal_secret", "key, value", 2, 2, EHR, CALL_WRITES, "one sentence",
+     "Stores a credential of a channel, sealed with the key file; SQL never gives it back. NULL removes it.",
+     secret_act, NULL},
+    {"portal_as", "application [, user]", 1, 2, ANYBODY, CALL_BARE, "who this connection acts for",
+     "Says who this connection acts for: 'ehr', 'scheduling' or 'portal'. Rights only shrink.", as_act,
+     NULL},
+    {"expire_links", "", 0, 0, EHR, CALL_WRITES, "how many links were marked",
+     "Marks links that have expired, ends sessions, PINs and resets that are over. No check depends on it.",
+     expire_act, NULL},
+    {"deliver", "[limit]", 0, 1, EHR, CALL_UNLOCKED | CALL_OWN, "JSON: sent, failed, retrying, waiting",
+     "Hands over what waits in the outbox.", deliver_act, NULL},
+    {"claim_messages", "limit [, channel]", 1, 2, EHR, CALL_WRITES, "a claim, or NULL when nothing is due",
+     "Claims messages for a mailer of one's own; portal_claimed(claim) shows them.", claim_act, NULL},
+    {"report_delivery", "claim, message_id, status [, detail]", 3, 4, EHR, CALL_WRITES, "1",
+     "Reports sent, retry, undeliverable or uncertain; later delivered, bounced or opted_out.", report_act,
+     NULL},
+    {"portal_audit_verify", "", 0, 0, EHR, 0, "NULL when whole, else the first broken event",
+     "Walks the audit chain.", verify_act, NULL},
+    {"portal_purge", "days", 1, 1, EHR, CALL_WRITES, "one sentence",
+     "Removes finished messages, sessions, PINs and dead links older than that; audit events after six "
+     "years.", purge_act, NULL},
+    {"portal_version", "", 0, 0, ANYBODY, CALL_BARE, "version, commit, channels",
+     "What is loaded.", version_act, NULL},
+    {NULL, NULL, 0, 0, 0, 0, NULL, NULL, NULL, NULL},
+};

@@ -1,0 +1,276 @@
+/* What staff call: unwraps the arguments, calls the concept, says what happened. */
+#include "access.h"
+#include "account.h"
+#include "audit.h"
+#include "call.h"
+#include "contact.h"
+#include "normalize.h"
+#include "request.h"
+#include "status.h"
+
+#include <string.h>
+
+enum { REASON_MAX = 500 };
+
+/* An optional reason: NULL, or text that can stand in the audit. */
+static int reason_read(struct call *call, int index, const char **reason)
+{
+    int code = call_text_or_null(call, index, "reason", reason);
+
+    if (code != SQLITE_OK || *reason == NULL) return code;
+    if (normalize_code_points(*reason) > REASON_MAX) {
+        return refuse(call->portal, "reason is too long (%d characters at most)", (int)REASON_MAX);
+    }
+    if (normalize_has_hidden(*reason)) {
+        return refuse(call->portal, "reason has a control or invisible character");
+    }
+    return SQLITE_OK;
+}
+
+static int send_act(struct call *call)
+{
+    struct registration_draft *draft = sqlite3_malloc(sizeof *draft);
+    enum medium medium = MEDIUM_EMAIL;
+    int code = draft == NULL ? fault(call->portal, SQLITE_NOMEM) : call_patient(call, 0);
+
+    if (code == SQLITE_OK) code = call_medium(call, 1, &medium);
+    if (code == SQLITE_OK) {
+        code = registration_check(call->portal, &call->patient, medium,
+                                  registration_requires(call->portal, medium), draft);
+    }
+    if (code == SQLITE_OK) code = registration_queue(call->portal, draft, &call->id);
+    if (code == SQLITE_OK) call->patient = draft->patient.id;
+    sqlite3_free(draft);
+    return code;
+}
+
+static int send_say(struct call *call)
+{
+    call->answer = ANSWER_TEXT;
+    return status_of_sending(call->portal, &call->patient, &call->text);
+}
+
+static int problem_act(struct call *call)
+{
+    struct registration_draft *draft = sqlite3_malloc(sizeof *draft);
+    enum medium medium = MEDIUM_EMAIL;
+    int code = draft == NULL ? fault(call->portal, SQLITE_NOMEM) : call_patient(call, 0);
+
+    if (code == SQLITE_OK) code = call_medium(call, 1, &medium);
+    if (code == SQLITE_OK) {
+        code = registration_check(call->portal, &call->patient, medium,
+                                  registration_requires(call->portal, medium), draft);
+    }
+    sqlite3_free(draft);
+    return code == REFUSED ? answer_text(call, "%s", call->portal->error) : code;
+}
+
+/* The contact of Quick Add: of the channel's kind, normalised as the chart gets it. */
+static int contact_read(struct call *call, enum medium medium, char out[CONTACT_SIZE])
+{
+    struct portal *portal = call->portal;
+    const char *contact = NULL;
+    const char *problem;
+    int code = call_text(call, 4, "contact", &contact);
+
+    if (code != SQLITE_OK) return code;
+    problem = medium == MEDIUM_EMAIL
+              ? contact_normalize_email(contact, out)
+              : contact_normalize_phone(contact, setting_text(portal, SETTING_country_code), out);
+    if (problem == NULL) return SQLITE_OK;
+    return refuse(portal, "contact: the %s %s",
+                  medium == MEDIUM_EMAIL ? "email address" : "phone number", problem);
+}
+
+static int entry_read(struct call *call, struct patient_entry *entry)
+{
+    int code = call_text(call, 0, "first_name", &entry->first_name);
+
+    if (code == SQLITE_OK) code = call_text(call, 1, "last_name", &entry->last_name);
+    if (code == SQLITE_OK) code = call_text(call, 2, "date_of_birth", &entry->date_of_birth);
+    return code == SQLITE_OK ? patient_entry_check(call->portal, entry) : code;
+}
+
+static int add_and_send(struct call *call, struct patient_entry *entry)
+{
+    struct portal *portal = call->portal;
+    const struct keyring *keyring = NULL;
+    struct registration_draft draft;
+    enum medium medium = MEDIUM_EMAIL;
+    int code = call_medium(call, 3, &medium);
+
+    memset(&draft, 0, sizeof draft);
+    draft.medium = medium;
+    if (code == SQLITE_OK) code = contact_read(call, medium, draft.contact);
+    if (code == SQLITE_OK) code = connection_key(portal, &keyring);
+    if (code != SQLITE_OK) return code;
+    draft.destination = patient_destination(keyring, draft.contact);
+    code = registration_limits(portal, &draft);
+    entry->email = medium == MEDIUM_EMAIL ? draft.contact : NULL;
+    entry->cell_phone = medium == MEDIUM_TEXT ? draft.contact : NULL;
+    entry->activate = true;
+    /* The first write is the one that the practice's own schema may refuse. */
+    if (code == SQLITE_OK) code = patient_insert(portal, entry, &call->patient);
+    if (code == SQLITE_OK) code = patient_read(portal, &call->patient, &draft.patient);
+    if (code != SQLITE_OK) return code;
+    draft.identity = patient_identity(keyring, &draft.patient);
+    return registration_queue(portal, &draft, &call->id);
+}
+
+static int add_act(struct call *call)
+{
+    struct patient_entry entry = {NULL, NULL, NULL, NULL, NULL, false};
+    int code = entry_read(call, &entry);
+
+    if (code == SQLITE_OK) {
+        code = call->argc > 3 ? add_and_send(call, &entry)
+                              : patient_insert(call->portal, &entry, &call->patient);
+    }
+    if (code == SQLITE_OK) {
+        code = audit_write(call->portal, "patient.quick_added", &call->patient, NULL, NULL);
+    }
+    call->answer = ANSWER_PATIENT;
+    return code;
+}
+
+static int revoke_act(struct call *call)
+{
+    struct patient patient;
+    const char *reason = NULL;
+    int code = call_patient(call, 0);
+
+    if (code == SQLITE_OK) code = reason_read(call, 1, &reason);
+    if (code == SQLITE_OK) {
+        /* A patient who left the table still can be revoked; one who is there has the chart's key. */
+        code = patient_find(call->portal, &call->patient, &patient);
+        if (code == SQLITE_ROW) call->patient = patient.id;
+        if (code == SQLITE_ROW || code == SQLITE_DONE) code = SQLITE_OK;
+    }
+    return code == SQLITE_OK ? access_revoke(call->portal, &call->patient, reason, &call->flag) : code;
+}
+
+static int revoke_say(struct call *call)
+{
+    char id[PATIENT_ID_TEXT_SIZE];
+
+    return answer_text(call, "Portal access of patient %s was revoked. %s", patient_id_text(&call->patient, id),
+                       call->flag ? "A notice goes to the patient."
+                                  : "No notice could be sent: no contact on file may be used.");
+}
+
+static int remove_act(struct call *call)
+{
+    const char *username = NULL;
+    const char *reason = NULL;
+    int code = call_patient(call, 0);
+
+    if (code == SQLITE_OK) code = call_text(call, 1, "username", &username);
+    if (code == SQLITE_OK) code = reason_read(call, 2, &reason);
+    if (code == SQLITE_OK) code = access_remove(call->portal, &call->patient, username, reason);
+    return code;
+}
+
+static int remove_say(struct call *call)
+{
+    char id[PATIENT_ID_TEXT_SIZE];
+
+    return answer_text(call, "The representative '%s' has no access to patient %s any more.",
+                       (const char *)sqlite3_value_text(call->argv[1]),
+                       patient_id_text(&call->patient, id));
+}
+
+static int accept_act(struct call *call)
+{
+    const char *force = NULL;
+    int code = call_integer(call, 0, "request_id", &call->id);
+
+    if (code == SQLITE_OK) code = call_text_or_null(call, 1, "force", &force);
+    if (code == SQLITE_OK && force != NULL && strcmp(force, "force") != 0) {
+        code = refuse(call->portal, "the second argument is 'force' or left out");
+    }
+    return code == SQLITE_OK ? request_accept(call->portal, call->id, force != NULL) : code;
+}
+
+static int accept_say(struct call *call)
+{
+    return answer_text(call, "Request %lld was accepted; the chart is updated.", call->id);
+}
+
+static int decline_act(struct call *call)
+{
+    const char *reason = NULL;
+    int code = call_integer(call, 0, "request_id", &call->id);
+
+    if (code == SQLITE_OK) code = reason_read(call, 1, &reason);
+    return code == SQLITE_OK ? request_decline(call->portal, call->id, reason) : code;
+}
+
+static int decline_say(struct call *call)
+{
+    return answer_text(call, "Request %lld was declined; the chart stays as it is.", call->id);
+}
+
+static int unlock_act(struct call *call)
+{
+    const char *username = NULL;
+    int code = call_text(call, 0, "username", &username);
+
+    return code == SQLITE_OK ? account_unlock(call->portal, username) : code;
+}
+
+static int unlock_say(struct call *call)
+{
+    return answer_text(call, "The account '%s' may sign in again at once.",
+                       (const char *)sqlite3_value_text(call->argv[0]));
+}
+
+static int contact_act(struct call *call)
+{
+    const char *username = NULL;
+    const char *contact = NULL;
+    int code = call_text(call, 0, "username", &username);
+
+    if (code == SQLITE_OK) code = call_text(call, 1, "contact", &contact);
+    return code == SQLITE_OK ? account_set_contact(call->portal, username, contact) : code;
+}
+
+static int contact_say(struct call *call)
+{
+    return answer_text(call, "Password resets of '%s' go to the new contact; the old and the new one are told.",
+                       (const char *)sqlite3_value_text(call->argv[0]));
+}
+
+const struct function staff_functions[] = {
+    {"send_registration", "patient_id, channel", 2, 2, STAFF, CALL_WRITES | CALL_ACTION,
+     "one sentence",
+     "Sends the patient a registration link by 'email' or 'text' ('sms'), good for 72 hours from "
+     "hand-over. Sending again supersedes the older link; after a revoke it grants access again.",
+     send_act, send_say},
+    {"send_problem", "patient_id, channel", 2, 2, STAFF, 0,
+     "NULL, or why send_registration would refuse", "Asks whether sending is allowed; never writes.",
+     problem_act, NULL},
+    {"quick_add", "first_name, last_name, date_of_birth [, channel, contact]", 3, 5, STAFF,
+     CALL_WRITES | CALL_ACTION, "the new patient_id",
+     "Adds a patient. With a channel and its contact (Activate PHR) the registration is sent in the same "
+     "write. Refused when the same name and date of birth are on file.",
+     add_act, NULL},
+    {"revoke_access", "patient_id [, reason]", 1, 2, EHR, CALL_WRITES | CALL_ACTION, "one sentence",
+     "Ends the patient's links, PINs, sessions and unsent messages, suspends every access, and tells the "
+     "patient that the portal was deactivated. A later send_registration grants it again.",
+     revoke_act, revoke_say},
+    {"remove_representative", "patient_id, username [, reason]", 2, 3, EHR, CALL_WRITES | CALL_ACTION,
+     "one sentence", "Ends one representative's access to one patient, for good.", remove_act, remove_say},
+    {"accept_request", "request_id [, force]", 1, 2, STAFF, CALL_WRITES | CALL_ACTION, "one sentence",
+     "Writes the proposed value to the chart. A conflict, when the chart has moved since, is refused "
+     "unless the second argument is 'force'.",
+     accept_act, accept_say},
+    {"decline_request", "request_id [, reason]", 1, 2, STAFF, CALL_WRITES | CALL_ACTION, "one sentence",
+     "Declines a request; the chart stays as it is.", decline_act, decline_say},
+    {"unlock_account", "username", 1, 1, EHR, CALL_WRITES | CALL_ACTION, "one sentence",
+     "Forgets the wrong passwords of an account, so that its owner need not wait.", unlock_act, unlock_say},
+    {"set_account_contact", "username, contact", 2, 2, EHR, CALL_WRITES | CALL_ACTION, "one sentence",
+     "Sets the email address or telephone number that password resets go to; the old and the new one are "
+     "told.",
+     contact_act, contact_say},
+    {NULL, NULL, 0, 0, 0, 0, NULL, NULL, NULL, NULL},
+};
