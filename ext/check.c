@@ -52,10 +52,6 @@ static const struct check {
      "SELECT 'session ' || session_id FROM main.portal_session AS s WHERE ended_at IS NULL"
      "   AND NOT EXISTS (SELECT 1 FROM main.portal_access AS a"
      "     WHERE a.account_id = s.account_id AND a.status = 'active') LIMIT 100"},
-    {"a setting has a value that does not fit, and its default holds",
-     "set it with portal_setting(key, value)",
-     "SELECT s.key FROM main.portal_setting AS s"
-     " WHERE s.value IS NOT (SELECT v.value FROM main.portal_settings AS v WHERE v.key = s.key)"},
     {"a trigger that protects the audit or the settings is missing",
      "restore the database from a backup",
      "SELECT value FROM json_each('[\"portal_audit_no_replace\", \"portal_audit_no_update\","
@@ -64,6 +60,7 @@ static const struct check {
      " WHERE value NOT IN (SELECT name FROM main.sqlite_schema WHERE type = 'trigger')"},
 };
 
+static const char stored_settings[] = "SELECT key, value FROM main.portal_setting";
 static const char same_name[] =
     "SELECT schema || '.' || name FROM pragma_table_list"
     " WHERE name = ?1 AND type <> 'virtual' LIMIT 1";
@@ -230,6 +227,27 @@ static int channel_check(struct cursor *cursor, int serves, const char *setting)
     return table_add(cursor, cursor->portal->error, setting, "see portal_channels");
 }
 
+static int settings_check(struct cursor *cursor)
+{
+    sqlite3_stmt *statement = NULL;
+    int code = statement_row(cursor->portal, &statement, stored_settings, "");
+
+    while (code == SQLITE_ROW) {
+        const char *key = (const char *)sqlite3_column_text(statement, 0);
+        const char *value = (const char *)sqlite3_column_text(statement, 1);
+        int index = key == NULL ? -1 : setting_find(key);
+        code = SQLITE_OK;
+        if (index < 0 || value == NULL ||
+            strcmp(setting_text(cursor->portal, (enum setting)index), value) != 0) {
+            code = table_add(cursor, "a setting is unknown or has a value that does not fit, and counts as "
+                             "not set", key, "set it with portal_setting(key, value), or delete its row");
+        }
+        if (code == SQLITE_OK) code = statement_next(cursor->portal, statement);
+    }
+    statement_done(cursor->portal, statement);
+    return code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
 static int patient_check(struct cursor *cursor)
 {
     char *missing = NULL;
@@ -250,6 +268,7 @@ int check_open(struct cursor *cursor, sqlite3_value *key[2])
     cursor->width = 3;
     code = shadows_check(cursor);
     if (code == SQLITE_OK) code = patient_check(cursor);
+    if (code == SQLITE_OK) code = settings_check(cursor);
     if (code == SQLITE_OK) code = channel_check(cursor, PORTAL_EMAIL, "email_channel");
     if (code == SQLITE_OK) code = channel_check(cursor, PORTAL_TEXT, "text_channel");
     for (size_t i = 0; i < sizeof checks / sizeof checks[0] && code == SQLITE_OK; i++) {

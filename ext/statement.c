@@ -214,16 +214,18 @@ int statement_integer(struct portal *portal, sqlite3_int64 *value, const char *s
 
 void statement_clear(struct statement_cache *cache)
 {
+    cache->count = 0;
     for (int i = 0; i < STATEMENT_SLOTS; i++) {
+        sqlite3_stmt *statement = cache->slot[i].statement;
+        cache->slot[i].statement = NULL;
+        cache->slot[i].sql = NULL;
         /* A refused sqlite3_close() comes here too, with a scan of ours still going on. */
-        if (cache->slot[i].statement != NULL && sqlite3_stmt_busy(cache->slot[i].statement)) {
+        if (statement != NULL && sqlite3_stmt_busy(statement)) {
             cache->loose++;
         } else {
-            (void)sqlite3_finalize(cache->slot[i].statement);
+            (void)sqlite3_finalize(statement);
         }
     }
-    memset(cache->slot, 0, sizeof cache->slot);
-    cache->count = 0;
 }
 
 void statement_text(sqlite3_stmt *statement, int column, char *out, size_t size)

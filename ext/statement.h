@@ -3,7 +3,8 @@
 **
 ** A SQL text is a static array at the top of the file that uses it; its address is its name in the
 ** cache.  The cache lives only while one of our eponymous tables is connected, because sqlite3_close()
-** disconnects those first, and a statement that is still there makes it fail.
+** disconnects those first, and a statement that is still there makes it fail.  So no SQL here may
+** name one of our eponymous tables: a kept statement would keep it connected.
 */
 #ifndef PORTAL_STATEMENT_H
 #define PORTAL_STATEMENT_H
