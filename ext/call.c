@@ -215,7 +215,8 @@ static int act(const struct function *function, struct call *call, bool insertin
     struct portal *portal = call->portal;
     int code = situation_check(function, portal);
 
-    if (code != SQLITE_OK) return code;
+    if (code == SQLITE_OK && function->before != NULL) code = function->before(call);
+    if (code != SQLITE_OK) return code == SQLITE_DONE ? SQLITE_OK : code;
     if ((function->flags & CALL_WRITES) != 0) return act_in_scope(function, call, inserting);
     if ((function->flags & CALL_BARE) == 0) code = connection_enter(portal);
     return code == SQLITE_OK ? function->act(call) : code;

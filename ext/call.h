@@ -12,7 +12,7 @@ enum call_flag {
     CALL_GUESSES = 2,       /* checks a guess: scopes of its own, never inside a transaction */
     CALL_UNLOCKED = 4,      /* uses the network: no lock may be held */
     CALL_QUEUES = 8,        /* leaves what it queues to the next delivery */
-    CALL_BARE = 16,         /* works without the portal's own tables */
+    CALL_BARE = 16,         /* needs no settings, and looks at the portal's own tables itself, if at all */
     CALL_ACTION = 32,       /* a staff action: also an insertable table; refusals are audited */
     CALL_OWN = 64           /* begins and ends its own write */
 };
@@ -42,6 +42,11 @@ struct function {
     const char *result;
     const char *description;
     int (*act)(struct call *call);
+    /*
+    ** Looked at before the write lock is taken, so that nonsense costs a hash: SQLITE_DONE when the
+    ** call is answered already.  May be NULL.
+    */
+    int (*before)(struct call *call);
     int (*say)(struct call *call);   /* the answer, after the write and the hand-over; or NULL */
 };
 

@@ -14,7 +14,7 @@
 static const char read_state[] =
     "SELECT schema_version, settings_stamp FROM main.portal_state";
 static const char read_key_check[] =
-    "SELECT key_check FROM main.portal_state";
+    "SELECT key_check, schema_version FROM main.portal_state";
 /* Changes nothing, and takes the write lock of the main database alone, as BEGIN IMMEDIATE would not. */
 static const char take_write_lock[] =
     "UPDATE main.portal_state SET state_id = state_id WHERE 0";
@@ -152,6 +152,13 @@ int fault(struct portal *portal, int code)
     return code;
 }
 
+static int version_check(struct portal *portal, sqlite3_int64 version)
+{
+    if (version <= SCHEMA_VERSION) return SQLITE_OK;
+    return refuse(portal, "the portal tables are of schema version %lld and this extension knows up to %d; "
+                  "load the newer extension", version, (int)SCHEMA_VERSION);
+}
+
 int connection_enter(struct portal *portal)
 {
     sqlite3_stmt *statement = NULL;
@@ -166,11 +173,8 @@ int connection_enter(struct portal *portal)
     version = sqlite3_column_int64(statement, 0);
     stamp = sqlite3_column_int64(statement, 1);
     statement_done(portal, statement);
-    if (version > SCHEMA_VERSION) {
-        return refuse(portal, "the portal tables are of schema version %lld and this extension knows "
-                      "up to %d; load the newer extension", version, SCHEMA_VERSION);
-    }
-    return setting_load(portal, stamp);
+    code = version_check(portal, version);
+    return code == SQLITE_OK ? setting_load(portal, stamp) : code;
 }
 
 const char *connection_path(const struct portal *portal)
@@ -190,10 +194,11 @@ char *connection_key_path(struct portal *portal)
 }
 
 /* A key file of another database would prove nothing and seal everything wrong. */
-static int key_compare(struct portal *portal)
+static int key_compare(struct portal *portal, bool *right)
 {
     uint8_t check[TOKEN_HASH_SIZE];
     sqlite3_stmt *statement = NULL;
+    sqlite3_int64 version;
     bool same;
     int code = statement_row(portal, &statement, read_key_check, "");
 
@@ -204,18 +209,21 @@ static int key_compare(struct portal *portal)
     token_hash(keyring_oldest(&portal->keyring), TOKEN_KEY_CHECK, "", 0, check);
     same = sqlite3_column_bytes(statement, 0) == TOKEN_HASH_SIZE &&
            sodium_memcmp(sqlite3_column_blob(statement, 0), check, TOKEN_HASH_SIZE) == 0;
+    version = sqlite3_column_int64(statement, 1);
     statement_done(portal, statement);
-    return same ? SQLITE_OK : REFUSED;
+    *right = same;
+    return version_check(portal, version);
 }
 
 static int key_read(struct portal *portal, const char *path)
 {
     const char *problem = keyring_read(&portal->keyring, path);
+    bool right = false;
     int code;
 
     if (problem != NULL) return refuse(portal, "the key file %s %s", path, problem);
-    code = key_compare(portal);
-    if (code == REFUSED) {
+    code = key_compare(portal, &right);
+    if (code == SQLITE_OK && !right) {
         code = refuse(portal, "the key file %s belongs to another database; put the right one back",
                       path);
     }

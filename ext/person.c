@@ -147,6 +147,44 @@ static int login_act(struct call *call)
     return code;
 }
 
+static bool session_forged(struct call *call, const char **token, int *code)
+{
+    bool genuine = false;
+
+    *code = call_typed(call, 0, "session", token);
+    if (*code == SQLITE_OK) *code = session_genuine(call->portal, *token, &genuine);
+    return *code == SQLITE_OK && !genuine;
+}
+
+static int session_before(struct call *call)
+{
+    const char *token = NULL;
+    int code;
+
+    return session_forged(call, &token, &code) ? SQLITE_DONE : code;
+}
+
+static int logout_before(struct call *call)
+{
+    const char *token = NULL;
+    int code;
+
+    if (!session_forged(call, &token, &code)) return code;
+    (void)answer_integer(call, 0);
+    return SQLITE_DONE;
+}
+
+static int submit_before(struct call *call)
+{
+    const char *token = NULL;
+    int code;
+
+    if (!session_forged(call, &token, &code)) return code;
+    code = call_patient(call, 1);          /* misuse stays misuse */
+    if (code == SQLITE_OK) code = answer_refused(call, "session");
+    return code == SQLITE_OK ? SQLITE_DONE : code;
+}
+
 static int session_act(struct call *call)
 {
     const char *token = NULL;
@@ -211,38 +249,38 @@ static int reset_act(struct call *call)
 enum { PATIENT_SIDE = EHR | PORTAL };
 
 const struct function person_functions[] = {
-    {"token_valid", "token", 1, 1, PATIENT_SIDE, 0, "1 or 0; NULL for NULL",
-     "Is the link good? Read-only, any number of times.", valid_act, NULL},
-    {"token_status", "token", 1, 1, PATIENT_SIDE, 0,
+    {"token_valid", "token", 1, 1, PATIENT_SIDE, CALL_BARE, "1 or 0; NULL for NULL",
+     "Is the link good? Read-only, any number of times.", valid_act, NULL, NULL},
+    {"token_status", "token", 1, 1, PATIENT_SIDE, CALL_BARE,
      "used, revoked, superseded, expired, valid or unknown; NULL for NULL",
      "What a link is, the first that applies; unknown for malformed, forged and never issued ones. "
-     "Read-only.", status_act, NULL},
+     "Read-only.", status_act, NULL, NULL},
     {"request_pin", "token, last_name, date_of_birth", 3, 3, PATIENT_SIDE, CALL_GUESSES,
      "JSON: pin_sent and its channel, wait and seconds, or refused",
-     "Proves who the patient is and sends a six-digit PIN to a contact on file.", request_act, NULL},
+     "Proves who the patient is and sends a six-digit PIN to a contact on file.", request_act, NULL, NULL},
     {"register_patient", "token, pin, username, password", 4, 4, PATIENT_SIDE, CALL_GUESSES,
      "JSON: registered and username, or refused and reason",
-     "Registers the patient, or links an existing user name with its right password.", register_act, NULL},
+     "Registers the patient, or links an existing user name with its right password.", register_act, NULL, NULL},
     {"register_representative", "token, pin, username, password, name, relationship", 6, 6, PATIENT_SIDE,
      CALL_GUESSES, "JSON: registered and username, or refused and reason",
-     "Registers a representative of the patient: a parent, a spouse.", register_act, NULL},
+     "Registers a representative of the patient: a parent, a spouse.", register_act, NULL, NULL},
     {"portal_login", "username, password", 2, 2, PATIENT_SIDE, CALL_GUESSES,
      "JSON: ok and session, or refused",
-     "Signs in. The same answer in the same time for unknown, wrong, delayed and revoked.", login_act, NULL},
+     "Signs in. The same answer in the same time for unknown, wrong, delayed and revoked.", login_act, NULL, NULL},
     {"portal_session", "session", 1, 1, PATIENT_SIDE, CALL_WRITES,
      "JSON: username, name, patients; NULL when the session is not alive",
-     "Who is signed in and for whom they may act; keeps the session from idling out.", session_act, NULL},
-    {"portal_logout", "session", 1, 1, PATIENT_SIDE, CALL_WRITES, "1 or 0", "Ends a session.", logout_act,
+     "Who is signed in and for whom they may act; keeps the session from idling out.", session_act, session_before, NULL},
+    {"portal_logout", "session", 1, 1, PATIENT_SIDE, CALL_WRITES, "1 or 0", "Ends a session.", logout_act, logout_before,
      NULL},
     {"submit_demographics", "session, patient_id, json", 3, 3, PATIENT_SIDE, CALL_WRITES,
      "JSON: submitted and requests, or refused and reason",
-     "Takes a JSON object of fields and values; each changed field becomes a pending request.", submit_act,
+     "Takes a JSON object of fields and values; each changed field becomes a pending request.", submit_act, submit_before,
      NULL},
     {"forgot_password", "username", 1, 1, PATIENT_SIDE, CALL_WRITES | CALL_QUEUES, "JSON: queued",
-     "Queues a reset link to the account's own contact; the same for known and unknown names.", forgot_act,
+     "Queues a reset link to the account's own contact; the same for known and unknown names.", forgot_act, NULL,
      NULL},
     {"reset_password", "token, password", 2, 2, PATIENT_SIDE, CALL_GUESSES,
      "JSON: reset, or refused and reason",
-     "Sets a new password with the link's token, once, and ends the account's sessions.", reset_act, NULL},
-    {NULL, NULL, 0, 0, 0, 0, NULL, NULL, NULL, NULL},
+     "Sets a new password with the link's token, once, and ends the account's sessions.", reset_act, NULL, NULL},
+    {NULL, NULL, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL},
 };

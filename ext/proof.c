@@ -121,6 +121,16 @@ static int attempt_right(struct portal *portal, void *data)
     return code;
 }
 
+/* A link that can not work is refused for the price of a hash, before the write lock is taken. */
+static int link_unknown(struct portal *portal, const char *token, bool *unknown)
+{
+    const char *status = NULL;
+    int code = registration_status(portal, token, strlen(token), &status);
+
+    *unknown = status != NULL && strcmp(status, "unknown") == 0;
+    return code;
+}
+
 static bool proof_fits(const struct patient *patient, const char *last_name,
                        const char *date_of_birth)
 {
@@ -238,12 +248,14 @@ int proof_request(struct portal *portal, const char *token, const char *last_nam
 {
     struct attempt attempt;
     struct pin_step step = {&attempt, answer};
-    int code;
+    bool unknown = true;
+    int code = link_unknown(portal, token, &unknown);
 
     memset(&attempt, 0, sizeof attempt);
     memset(answer, 0, sizeof *answer);
     attempt.token = token;
-    code = in_scope(portal, attempt_begin, &attempt);
+    if (code == SQLITE_OK && unknown) return SQLITE_OK;
+    if (code == SQLITE_OK) code = in_scope(portal, attempt_begin, &attempt);
     if (code != SQLITE_OK || !attempt.open || !attempt.allowed) return code;
     if (!proof_fits(&attempt.patient, last_name, date_of_birth)) {
         return in_scope(portal, attempt_wrong, &attempt);
@@ -331,9 +343,11 @@ static int pin_prove(struct portal *portal, const char *pin, struct attempt *att
                      const char **reason)
 {
     const struct keyring *keyring = NULL;
-    int code = in_scope(portal, pin_begin, attempt);
+    bool unknown = true;
+    int code = link_unknown(portal, attempt->token, &unknown);
 
     *reason = "link";
+    if (code == SQLITE_OK && !unknown) code = in_scope(portal, pin_begin, attempt);
     if (code != SQLITE_OK || !attempt->open) return code;
     *reason = "pin";
     code = connection_key(portal, &keyring);

@@ -46,22 +46,38 @@ int session_begin(struct portal *portal, sqlite3_int64 account_id, char token[TO
     return SQLITE_OK;
 }
 
+/* The id and nonce of a token that the key proves; *genuine says whether it does. */
+static int prove(struct portal *portal, const char *token, struct token *claimed, bool *genuine)
+{
+    const struct keyring *keyring = NULL;
+    const uint8_t *key = NULL;
+    int code = connection_key(portal, &keyring);
+
+    *genuine = false;
+    if (code != SQLITE_OK || !token_parse(token, strlen(token), claimed)) return code;
+    key = keyring_find(keyring, claimed->generation);
+    *genuine = key != NULL && token_genuine(key, TOKEN_SESSION, claimed, token);
+    return SQLITE_OK;
+}
+
+int session_genuine(struct portal *portal, const char *token, bool *genuine)
+{
+    struct token claimed;
+
+    return prove(portal, token, &claimed, genuine);
+}
+
 /* SQLITE_ROW and the row's id, account and last use; SQLITE_DONE; or an error code. */
 static int find(struct portal *portal, const char *token, sqlite3_int64 *session_id,
                 sqlite3_int64 *account_id, sqlite3_int64 *last_used_at)
 {
-    const struct keyring *keyring = NULL;
-    const uint8_t *key;
     sqlite3_int64 now = connection_now(portal);
     sqlite3_stmt *statement = NULL;
     struct token claimed;
-    bool same;
-    int code = connection_key(portal, &keyring);
+    bool same = false;
+    int code = prove(portal, token, &claimed, &same);
 
-    if (code != SQLITE_OK) return code;
-    if (!token_parse(token, strlen(token), &claimed)) return SQLITE_DONE;
-    key = keyring_find(keyring, claimed.generation);
-    if (key == NULL || !token_genuine(key, TOKEN_SESSION, &claimed, token)) return SQLITE_DONE;
+    if (code != SQLITE_OK || !same) return code == SQLITE_OK ? SQLITE_DONE : code;
     code = statement_row(portal, &statement, read_session, "iii", (sqlite3_int64)claimed.id,
                          now - setting_number(portal, SETTING_session_hours) * HOUR,
                          now - setting_number(portal, SETTING_session_idle_minutes) * MINUTE);

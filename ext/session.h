@@ -10,6 +10,9 @@
 /* Begins one within a scope; `token` gets what the browser keeps. */
 int session_begin(struct portal *portal, sqlite3_int64 account_id, char token[TOKEN_SIZE]);
 
+/* True when a session token is one that we gave out; costs a hash, and no look at the database. */
+int session_genuine(struct portal *portal, const char *token, bool *genuine);
+
 /*
 ** The account of a live session, whose idle time begins anew.  Within a scope.  SQLITE_ROW and
 ** *account_id, SQLITE_DONE when it is not alive, or an error code.
