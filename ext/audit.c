@@ -192,11 +192,9 @@ static bool sealed_by(const uint8_t *key, enum token_purpose purpose, sqlite3_in
                       const uint8_t *hash, sqlite3_stmt *statement, int column)
 {
     uint8_t expected[TOKEN_HASH_SIZE];
-    uint8_t stored[TOKEN_HASH_SIZE];
 
     seal(key, purpose, id, hash, expected);
-    return column_hash(statement, column, stored) == 0 &&
-           sodium_memcmp(expected, stored, TOKEN_HASH_SIZE) == 0;
+    return statement_same(statement, column, expected, TOKEN_HASH_SIZE);
 }
 
 /* Reads the bounds and proves their seals.  A broken seal is named in *broken. */

@@ -4,7 +4,6 @@
 #include "channel.h"
 
 #include <pwd.h>
-#include <sodium.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -199,7 +198,6 @@ static int key_compare(struct portal *portal, bool *right)
     uint8_t check[TOKEN_HASH_SIZE];
     sqlite3_stmt *statement = NULL;
     sqlite3_int64 version;
-    bool same;
     int code = statement_row(portal, &statement, read_key_check, "");
 
     if (code == SQLITE_DONE) {
@@ -207,11 +205,9 @@ static int key_compare(struct portal *portal, bool *right)
     }
     if (code != SQLITE_ROW) return code;
     token_hash(keyring_oldest(&portal->keyring), TOKEN_KEY_CHECK, "", 0, check);
-    same = sqlite3_column_bytes(statement, 0) == TOKEN_HASH_SIZE &&
-           sodium_memcmp(sqlite3_column_blob(statement, 0), check, TOKEN_HASH_SIZE) == 0;
+    *right = statement_same(statement, 0, check, TOKEN_HASH_SIZE);
     version = sqlite3_column_int64(statement, 1);
     statement_done(portal, statement);
-    *right = same;
     return version_check(portal, version);
 }
 

@@ -200,6 +200,16 @@ uint8_t keyring_newest_generation(const struct keyring *keyring)
     return keyring->generation[keyring->count - 1];
 }
 
+bool keyring_proves(const struct keyring *keyring, enum token_purpose purpose, const char *text,
+                    size_t length, struct token *token)
+{
+    const uint8_t *key;
+
+    if (!token_parse(text, length, token)) return false;
+    key = keyring_find(keyring, token->generation);
+    return key != NULL && token_genuine(key, purpose, token, text);
+}
+
 void keyring_clear(struct keyring *keyring)
 {
     sodium_memzero(keyring, sizeof *keyring);

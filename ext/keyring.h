@@ -49,6 +49,13 @@ const uint8_t *keyring_oldest(const struct keyring *keyring);
 const uint8_t *keyring_newest(const struct keyring *keyring);
 uint8_t keyring_newest_generation(const struct keyring *keyring);
 
+/*
+** True when a text is a token that one of the keys made for this purpose; then *token is what it
+** says.  Costs a hash, or nothing when the text has not a token's form.
+*/
+bool keyring_proves(const struct keyring *keyring, enum token_purpose purpose, const char *text,
+                    size_t length, struct token *token);
+
 /* Wipes it. */
 void keyring_clear(struct keyring *keyring);
 

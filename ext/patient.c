@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-enum { NAME_MAX_POINTS = 100, LINE_MAX_POINTS = 200, LANGUAGE_MAX = 35, POSTAL_CODE_MAX = 20 };
+enum { NAME_MAX_POINTS = 100 };
 
 static const char read_patient[] =
     "SELECT patient_id, first_name, last_name, date_of_birth, email, cell_phone,"
@@ -202,52 +202,8 @@ sqlite3_int64 patient_identity(const struct keyring *keyring, const struct patie
     return token_hash_integer(keyring_oldest(keyring), TOKEN_IDENTITY, text, length);
 }
 
-/* How a value of a field is checked. */
-enum check { CHECK_NAME, CHECK_LINE, CHECK_EMAIL, CHECK_PHONE, CHECK_LANGUAGE, CHECK_FLAG, CHECK_CODE };
-
-/* What a patient may ask to change.  A date of birth is proved, not changed, on the portal. */
-static const struct field {
-    const char *name;
-    enum check check;
-    bool required;
-    const char *read;
-    const char *write;
-} fields[] = {
-#define FIELD(name, check, required) \
-    {#name, check, required, "SELECT " #name " FROM main.patient WHERE patient_id = ?1", \
-     "UPDATE main.patient SET " #name " = ?2 WHERE patient_id = ?1"}
-    FIELD(first_name, CHECK_NAME, true),
-    FIELD(last_name, CHECK_NAME, true),
-    FIELD(sex, CHECK_CODE, false),
-    FIELD(email, CHECK_EMAIL, false),
-    FIELD(cell_phone, CHECK_PHONE, false),
-    FIELD(home_phone, CHECK_PHONE, false),
-    FIELD(address_line1, CHECK_LINE, false),
-    FIELD(address_line2, CHECK_LINE, false),
-    FIELD(city, CHECK_LINE, false),
-    FIELD(state, CHECK_LINE, false),
-    FIELD(postal_code, CHECK_CODE, false),
-    FIELD(preferred_language, CHECK_LANGUAGE, false),
-    FIELD(email_consent, CHECK_FLAG, true),
-    FIELD(text_consent, CHECK_FLAG, true),
-#undef FIELD
-};
-
-static const struct field *field_find(const char *name)
-{
-    for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
-        if (strcmp(fields[i].name, name) == 0) return &fields[i];
-    }
-    return NULL;
-}
-
-bool patient_field_known(const char *field)
-{
-    return field_find(field) != NULL;
-}
-
 /* Shared by Quick Add and the portal: what a name may be. */
-static const char *name_problem(const char *name)
+const char *patient_name_problem(const char *name)
 {
     char normal[NORMALIZE_SIZE];
     long points = normalize_code_points(name);
@@ -259,51 +215,7 @@ static const char *name_problem(const char *name)
     return normal[0] == '\0' ? "is empty" : NULL;
 }
 
-static const char *line_problem(const char *value, long most)
-{
-    long points = normalize_code_points(value);
-
-    if (points < 0) return "is not valid text";
-    if (points > most) return "is too long";
-    return normalize_has_hidden(value) ? "has a control or invisible character" : NULL;
-}
-
-/* BCP 47 in outline: letters and digits in groups of up to eight. */
-static const char *language_problem(const char *value)
-{
-    size_t group = 0;
-
-    for (const char *at = value; *at != '\0'; at++) {
-        if (*at == '-') {
-            if (group == 0) return "is no language tag, such as en or es";
-            group = 0;
-        } else if (strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789", *at) ==
-                   NULL || ++group > 8) {
-            return "is no language tag, such as en or es";
-        }
-    }
-    return group == 0 || strlen(value) > LANGUAGE_MAX ? "is no language tag, such as en or es" : NULL;
-}
-
-static const char *field_problem(struct portal *portal, const struct field *field, const char *value,
-                                 char normal[CONTACT_SIZE])
-{
-    normal[0] = '\0';
-    switch (field->check) {
-    case CHECK_NAME: return name_problem(value);
-    case CHECK_EMAIL: return contact_normalize_email(value, normal);
-    case CHECK_PHONE:
-        return contact_normalize_phone(value, setting_text(portal, SETTING_country_code), normal);
-    case CHECK_LANGUAGE: return language_problem(value);
-    case CHECK_FLAG:
-        return strcmp(value, "0") == 0 || strcmp(value, "1") == 0 ? NULL : "must be 0 or 1";
-    case CHECK_CODE: return line_problem(value, POSTAL_CODE_MAX);
-    case CHECK_LINE: break;
-    }
-    return line_problem(value, LINE_MAX_POINTS);
-}
-
-static char *trimmed(const char *value)
+char *patient_trim(const char *value)
 {
     size_t length;
 
@@ -311,89 +223,6 @@ static char *trimmed(const char *value)
     length = strlen(value);
     while (length > 0 && (value[length - 1] == ' ' || value[length - 1] == '\t')) length--;
     return sqlite3_mprintf("%.*s", (int)length, value);
-}
-
-int patient_field_check(struct portal *portal, const char *field, const char *value, char **out,
-                        const char **problem)
-{
-    const struct field *row = field_find(field);
-    char normal[CONTACT_SIZE];
-    char *text = NULL;
-
-    *out = NULL;
-    *problem = row == NULL ? "can not be changed on the portal" : NULL;
-    if (row == NULL) return SQLITE_OK;
-    if (value != NULL && strlen(value) > NORMALIZE_INPUT_MAX) {
-        *problem = "is too long";
-        return SQLITE_OK;
-    }
-    if (value != NULL) {
-        text = trimmed(value);
-        if (text == NULL) return fault(portal, SQLITE_NOMEM);
-    }
-    if (text == NULL || *text == '\0') {
-        sqlite3_free(text);
-        if (row->required) *problem = "must not be empty";
-        return SQLITE_OK;
-    }
-    *problem = field_problem(portal, row, text, normal);
-    if (*problem == NULL) {
-        *out = text;
-    } else {
-        sqlite3_free(text);
-    }
-    return SQLITE_OK;
-}
-
-int patient_field_read(struct portal *portal, const struct patient_id *id, const char *field,
-                       char **value)
-{
-    const struct field *row = field_find(field);
-    sqlite3_stmt *statement = NULL;
-    const unsigned char *text;
-    int code;
-
-    *value = NULL;
-    if (row == NULL) return refuse(portal, "field '%s' can not be changed on the portal", field);
-    code = statement_row(portal, &statement, row->read, "p", id);
-    if (code == SQLITE_DONE) return refuse(portal, "the patient is not on file");
-    if (code != SQLITE_ROW) return code;
-    code = SQLITE_OK;
-    text = sqlite3_column_text(statement, 0);
-    if (text != NULL) {
-        *value = sqlite3_mprintf("%s", text);
-        if (*value == NULL) code = fault(portal, SQLITE_NOMEM);
-    }
-    statement_done(portal, statement);
-    return code;
-}
-
-bool patient_field_same(struct portal *portal, const char *field, const char *a, const char *b)
-{
-    const struct field *row = field_find(field);
-    char left[CONTACT_SIZE];
-    char right[CONTACT_SIZE];
-
-    if (a == NULL || b == NULL) return a == b;
-    if (strcmp(a, b) == 0) return true;
-    if (row == NULL || (row->check != CHECK_EMAIL && row->check != CHECK_PHONE)) return false;
-    return field_problem(portal, row, a, left) == NULL && field_problem(portal, row, b, right) == NULL &&
-           strcmp(left, right) == 0;
-}
-
-int patient_field_write(struct portal *portal, const struct patient_id *id, const char *field,
-                        const char *value)
-{
-    const struct field *row = field_find(field);
-    int changes = 0;
-    int code;
-
-    if (row == NULL) return refuse(portal, "field '%s' can not be changed on the portal", field);
-    code = statement_change(portal, &changes, row->write, "ps", id, value);
-    if (code == SQLITE_OK && changes == 0) {
-        code = refuse(portal, "the chart did not take %s; look at the patient table's triggers", field);
-    }
-    return code;
 }
 
 /* REFUSED, naming who is there already; SQLITE_OK when nobody is. */
@@ -432,11 +261,11 @@ static int namesake_check(struct portal *portal, const struct patient_entry *ent
 
 int patient_entry_check(struct portal *portal, const struct patient_entry *entry)
 {
-    const char *problem = name_problem(entry->first_name);
+    const char *problem = patient_name_problem(entry->first_name);
     char today[CALENDAR_TIME_SIZE];
 
     if (problem != NULL) return refuse(portal, "first_name %s", problem);
-    problem = name_problem(entry->last_name);
+    problem = patient_name_problem(entry->last_name);
     if (problem != NULL) return refuse(portal, "last_name %s", problem);
     if (!calendar_is_date(entry->date_of_birth)) {
         return refuse(portal, "date_of_birth must be a date as YYYY-MM-DD");
@@ -450,8 +279,8 @@ int patient_insert(struct portal *portal, const struct patient_entry *entry, str
 {
     sqlite3_stmt *statement = NULL;
     sqlite3_int64 rowid;
-    char *first = trimmed(entry->first_name);
-    char *last = trimmed(entry->last_name);
+    char *first = patient_trim(entry->first_name);
+    char *last = patient_trim(entry->last_name);
     int code;
 
     if (first == NULL || last == NULL) {

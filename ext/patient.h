@@ -71,27 +71,6 @@ sqlite3_int64 patient_destination(const struct keyring *keyring, const char *con
 /* Keyed hash of who a chart is about: date of birth and first name (twins share all the rest). */
 sqlite3_int64 patient_identity(const struct keyring *keyring, const struct patient *patient);
 
-/* Fields a patient may ask to change, with the check that Quick Add has for the same. */
-bool patient_field_known(const char *field);
-
-/*
-** Checks a proposed value and writes it as the chart keeps it (trimmed; consent as 0 or 1).  `out`
-** is sqlite3_malloc'd, NULL for SQL NULL.  *problem is NULL or a static phrase after "FIELD ".
-*/
-int patient_field_check(struct portal *portal, const char *field, const char *value, char **out,
-                        const char **problem);
-
-/* The chart's value of a field as text, NULL for NULL; sqlite3_free(). */
-int patient_field_read(struct portal *portal, const struct patient_id *id, const char *field,
-                       char **value);
-
-/* True when two values of a field (NULL for NULL) say the same: contacts are compared normalised. */
-bool patient_field_same(struct portal *portal, const char *field, const char *a, const char *b);
-
-/* Writes one field of a chart; the practice's own schema may refuse it. */
-int patient_field_write(struct portal *portal, const struct patient_id *id, const char *field,
-                        const char *value);
-
 /* What Quick Add is given. */
 struct patient_entry {
     const char *first_name;
@@ -101,6 +80,12 @@ struct patient_entry {
     const char *cell_phone;   /* NULL or normalised */
     bool activate;            /* phr_active */
 };
+
+/* What a name may be, shared with the portal: NULL, or a static phrase after "first_name ". */
+const char *patient_name_problem(const char *name);
+
+/* A text without the blanks at its ends; sqlite3_malloc'd, NULL without memory. */
+char *patient_trim(const char *value);
 
 /* Checks names and date of birth, and that no such person is on file.  SQLITE_OK or REFUSED. */
 int patient_entry_check(struct portal *portal, const struct patient_entry *entry);

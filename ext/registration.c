@@ -337,19 +337,15 @@ int registration_status(struct portal *portal, const char *token, size_t length,
                         const char **status)
 {
     const struct keyring *keyring = NULL;
-    const uint8_t *key;
     struct token claimed;
     sqlite3_stmt *statement = NULL;
     int code = connection_key(portal, &keyring);
 
     *status = "unknown";
-    if (code != SQLITE_OK || !token_parse(token, length, &claimed)) return code;
-    key = keyring_find(keyring, claimed.generation);
-    if (key == NULL || !token_genuine(key, TOKEN_LINK, &claimed, token)) return SQLITE_OK;
+    if (code != SQLITE_OK || !keyring_proves(keyring, TOKEN_LINK, token, length, &claimed)) return code;
     code = statement_row(portal, &statement, read_link, "i", (sqlite3_int64)claimed.id);
     if (code != SQLITE_ROW) return code == SQLITE_DONE ? SQLITE_OK : code;
-    if (sqlite3_column_bytes(statement, 0) == TOKEN_NONCE_SIZE &&
-        sodium_memcmp(sqlite3_column_blob(statement, 0), claimed.nonce, TOKEN_NONCE_SIZE) == 0) {
+    if (statement_same(statement, 0, claimed.nonce, TOKEN_NONCE_SIZE)) {
         const unsigned char *text = sqlite3_column_text(statement, 1);
         *status = status_told(text == NULL ? "" : (const char *)text,
                               sqlite3_column_int64(statement, 2), connection_now(portal));

@@ -2,6 +2,7 @@
 
 #include "access.h"
 #include "audit.h"
+#include "field.h"
 #include "outbox.h"
 #include "session.h"
 
@@ -93,7 +94,7 @@ static int entry_take(struct portal *portal, const struct patient_id *patient,
     const char *text;
     int code;
 
-    if (field == NULL || strlen(field) >= FIELD_SIZE || !patient_field_known(field)) {
+    if (field == NULL || strlen(field) >= FIELD_SIZE || !field_known(field)) {
         say(reason, field == NULL ? "" : field, "can not be changed on the portal");
         return SQLITE_OK;
     }
@@ -106,14 +107,14 @@ static int entry_take(struct portal *portal, const struct patient_id *patient,
     (void)sqlite3_snprintf(FIELD_SIZE, entry->field, "%s", field);
     submission->count++;
     if (problem == NULL) {
-        code = patient_field_check(portal, entry->field, text, &entry->value, &problem);
+        code = field_check(portal, entry->field, text, &entry->value, &problem);
         if (code != SQLITE_OK) return code;
     }
     if (problem != NULL) {
         say(reason, entry->field, problem);
         return SQLITE_OK;
     }
-    return patient_field_read(portal, patient, entry->field, &entry->base);
+    return field_read(portal, patient, entry->field, &entry->base);
 }
 
 static int submission_read(struct portal *portal, const struct patient_id *patient, const char *json,
@@ -145,7 +146,7 @@ static int entry_store(struct portal *portal, const struct patient_id *patient,
     sqlite3_int64 now = connection_now(portal);
     int code = statement_run(portal, supersede, "psi", patient, entry->field, now);
 
-    if (code != SQLITE_OK || patient_field_same(portal, entry->field, entry->value, entry->base)) {
+    if (code != SQLITE_OK || field_same(portal, entry->field, entry->value, entry->base)) {
         return code;
     }
     code = statement_run(portal, insert_request, "psssisi", patient, entry->field, entry->base,
@@ -307,7 +308,7 @@ static int conflict_check(struct portal *portal, const struct request *request)
 {
     char *current = NULL;
     bool same;
-    int code = patient_field_read(portal, &request->patient, request->field, &current);
+    int code = field_read(portal, &request->patient, request->field, &current);
 
     if (code != SQLITE_OK) return code;
     same = current == NULL || request->base == NULL ? current == request->base
@@ -329,7 +330,7 @@ int request_accept(struct portal *portal, sqlite3_int64 request_id, bool force)
     if (code == SQLITE_OK && !force) code = conflict_check(portal, &request);
     /* The practice's own schema may refuse this one: nothing is written before it. */
     if (code == SQLITE_OK) {
-        code = patient_field_write(portal, &request.patient, request.field, request.proposed);
+        code = field_write(portal, &request.patient, request.field, request.proposed);
     }
     if (code == SQLITE_OK) code = identity_follow(portal, &request, &before);
     if (code == SQLITE_OK) code = old_contact_tell(portal, &request, &before);

@@ -50,14 +50,11 @@ int session_begin(struct portal *portal, sqlite3_int64 account_id, char token[TO
 static int prove(struct portal *portal, const char *token, struct token *claimed, bool *genuine)
 {
     const struct keyring *keyring = NULL;
-    const uint8_t *key = NULL;
     int code = connection_key(portal, &keyring);
 
-    *genuine = false;
-    if (code != SQLITE_OK || !token_parse(token, strlen(token), claimed)) return code;
-    key = keyring_find(keyring, claimed->generation);
-    *genuine = key != NULL && token_genuine(key, TOKEN_SESSION, claimed, token);
-    return SQLITE_OK;
+    *genuine = code == SQLITE_OK &&
+               keyring_proves(keyring, TOKEN_SESSION, token, strlen(token), claimed);
+    return code;
 }
 
 int session_genuine(struct portal *portal, const char *token, bool *genuine)
@@ -82,8 +79,7 @@ static int find(struct portal *portal, const char *token, sqlite3_int64 *session
                          now - setting_number(portal, SETTING_session_hours) * HOUR,
                          now - setting_number(portal, SETTING_session_idle_minutes) * MINUTE);
     if (code != SQLITE_ROW) return code;
-    same = sqlite3_column_bytes(statement, 0) == TOKEN_NONCE_SIZE &&
-           sodium_memcmp(sqlite3_column_blob(statement, 0), claimed.nonce, TOKEN_NONCE_SIZE) == 0;
+    same = statement_same(statement, 0, claimed.nonce, TOKEN_NONCE_SIZE);
     *session_id = (sqlite3_int64)claimed.id;
     *account_id = sqlite3_column_int64(statement, 1);
     *last_used_at = sqlite3_column_int64(statement, 2);

@@ -3,6 +3,7 @@
 #include "connection.h"
 #include "patient.h"
 
+#include <sodium.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <string.h>
@@ -241,4 +242,10 @@ void statement_text(sqlite3_stmt *statement, int column, char *out, size_t size)
         length = 1;
     }
     memcpy(out, text, length + 1);
+}
+
+bool statement_same(sqlite3_stmt *statement, int column, const void *bytes, int size)
+{
+    return sqlite3_column_bytes(statement, column) == size &&
+           sodium_memcmp(sqlite3_column_blob(statement, column), bytes, (size_t)size) == 0;
 }

@@ -11,6 +11,8 @@
 
 #include "portal.h"
 
+#include <stdbool.h>
+
 struct portal;
 
 enum { STATEMENT_SLOTS = 256 };
@@ -61,5 +63,8 @@ void statement_clear(struct statement_cache *cache);
 
 /* Copies a text column; "" for NULL, "\001" for text with a NUL in it or too long. */
 void statement_text(sqlite3_stmt *statement, int column, char *out, size_t size);
+
+/* True when a blob column holds exactly these bytes; compares in constant time. */
+bool statement_same(sqlite3_stmt *statement, int column, const void *bytes, int size);
 
 #endif

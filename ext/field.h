@@ -1,0 +1,30 @@
+/*
+** Demographics: the fields of the chart that a patient may ask to change, and how each is checked.
+*/
+#ifndef PORTAL_FIELD_H
+#define PORTAL_FIELD_H
+
+#include "patient.h"
+
+/* Fields a patient may ask to change, with the check that Quick Add has for the same. */
+bool field_known(const char *field);
+
+/*
+** Checks a proposed value and writes it as the chart keeps it (trimmed; consent as 0 or 1).  `out`
+** is sqlite3_malloc'd, NULL for SQL NULL.  *problem is NULL or a static phrase after "FIELD ".
+*/
+int field_check(struct portal *portal, const char *field, const char *value, char **out,
+                        const char **problem);
+
+/* The chart's value of a field as text, NULL for NULL; sqlite3_free(). */
+int field_read(struct portal *portal, const struct patient_id *id, const char *field,
+                       char **value);
+
+/* True when two values of a field (NULL for NULL) say the same: contacts are compared normalised. */
+bool field_same(struct portal *portal, const char *field, const char *a, const char *b);
+
+/* Writes one field of a chart; the practice's own schema may refuse it. */
+int field_write(struct portal *portal, const struct patient_id *id, const char *field,
+                        const char *value);
+
+#endif
