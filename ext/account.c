@@ -4,14 +4,10 @@
 #include "audit.h"
 #include "normalize.h"
 #include "session.h"
+#include "throttle.h"
 
 #include <sodium.h>
 #include <string.h>
-
-enum { DAY = 86400, MINUTE = 60, DELAY_MAX = 900 };
-
-/* Wrong passwords that cost nothing yet: of one client at one account, at an account, of a client. */
-enum { FREE_PAIR = 3, FREE_ACCOUNT = 20, FREE_CLIENT = 50 };
 
 static const char find_account[] =
     "SELECT account_id, password FROM main.portal_account WHERE username_key = ?1";
@@ -19,61 +15,11 @@ static const char insert_account[] =
     "INSERT INTO main.portal_account"
     " (username, username_key, password, name, channel, contact, created_at)"
     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (username_key) DO NOTHING";
-static const char read_failures[] =
-    "SELECT failures, last_failed_at FROM main.portal_throttle WHERE account = ?1 AND client = ?2";
-static const char count_failure[] =
-    "INSERT INTO main.portal_throttle (account, client, failures, last_failed_at)"
-    " VALUES (?1, ?2, 1, ?3) ON CONFLICT (account, client) DO UPDATE SET"
-    "   failures = iif(last_failed_at < ?3 - 86400, 1, failures + 1), last_failed_at = ?3";
-static const char forget_account[] =
-    "DELETE FROM main.portal_throttle WHERE account = ?1 AND (client = ?2 OR client = 0)";
-static const char forget_client[] =
-    "UPDATE main.portal_throttle SET failures = failures - 1"
-    " WHERE account = 0 AND client = ?1 AND failures > 0";
-static const char unlock[] = "DELETE FROM main.portal_throttle WHERE account = ?1";
-static const char worst_of_account[] =
-    "SELECT client, failures, last_failed_at FROM main.portal_throttle WHERE account = ?1";
-static const char expire_throttle[] =
-    "DELETE FROM main.portal_throttle WHERE last_failed_at < ?1";
-/* A write that changes nothing, so that a refusal takes the time of a commit as well. */
 static const char same_time[] =
     "UPDATE main.portal_state SET settings_stamp = settings_stamp";
 static const char signed_in[] =
     "UPDATE main.portal_account SET last_login_at = ?2, password = coalesce(?3, password)"
     " WHERE account_id = ?1";
-static const char may_reset[] =
-    "SELECT a.account_id, a.channel, a.contact FROM main.portal_account AS a"
-    " WHERE a.username_key = ?1"
-    "   AND EXISTS (SELECT 1 FROM main.portal_access AS x"
-    "                WHERE x.account_id = a.account_id AND x.status = 'active')"
-    "   AND NOT EXISTS (SELECT 1 FROM main.portal_reset AS r"
-    "                    WHERE r.account_id = a.account_id AND r.created_at > ?2"
-    "                      AND r.status <> 'failed')"
-    "   AND (SELECT count(*) FROM main.portal_reset AS r"
-    "         WHERE r.account_id = a.account_id AND r.created_at > ?3) < ?4";
-static const char supersede_resets[] =
-    "UPDATE main.portal_reset SET status = 'superseded' WHERE account_id = ?1 AND status = 'live'";
-static const char insert_reset[] =
-    "INSERT INTO main.portal_reset (reset_id, account_id, nonce, status, created_at, expires_at)"
-    " VALUES (?1, ?2, ?3, 'live', ?4, ?5)";
-static const char read_reset[] =
-    "SELECT r.account_id, r.nonce, a.username, a.name FROM main.portal_reset AS r"
-    "  JOIN main.portal_account AS a USING (account_id)"
-    " WHERE r.reset_id = ?1 AND r.status = 'live' AND r.expires_at > ?2";
-static const char reset_alive[] =
-    "SELECT count(*) FROM main.portal_reset"
-    " WHERE reset_id = ?1 AND status = 'live' AND expires_at > ?2";
-static const char renew_reset[] =
-    "UPDATE main.portal_reset SET expires_at = ?2 WHERE reset_id = ?1 AND status = 'live'";
-static const char fail_reset[] =
-    "UPDATE main.portal_reset SET status = 'failed' WHERE reset_id = ?1 AND status = 'live'";
-static const char use_reset[] =
-    "UPDATE main.portal_reset SET status = 'used'"
-    " WHERE reset_id = ?1 AND status = 'live' AND expires_at > ?2";
-static const char expire_resets[] =
-    "UPDATE main.portal_reset SET status = 'expired' WHERE status = 'live' AND expires_at <= ?1";
-static const char store_password[] =
-    "UPDATE main.portal_account SET password = ?2 WHERE account_id = ?1";
 static const char read_contact[] =
     "SELECT account_id, channel, contact, username FROM main.portal_account WHERE username_key = ?1";
 static const char store_contact[] =
@@ -118,91 +64,9 @@ int account_insert(struct portal *portal, const struct account_entry *entry,
     return code;
 }
 
-/* The rows that a try counts in: client at account, account, client. */
-struct throttle {
-    sqlite3_int64 account;
-    sqlite3_int64 client;
-};
-
-static int throttle_of(struct portal *portal, const char *key, struct throttle *throttle)
+int account_same_time(struct portal *portal)
 {
-    const struct keyring *keyring = NULL;
-    /* Only a web page names its clients; staff and scripts are one. */
-    const char *client = portal->application == PORTAL ? portal->user : "";
-    int code = connection_key(portal, &keyring);
-
-    if (code != SQLITE_OK) return code;
-    throttle->account = token_hash_integer(keyring_oldest(keyring), TOKEN_THROTTLE, key, strlen(key));
-    throttle->client = token_hash_integer(keyring_oldest(keyring), TOKEN_THROTTLE, client, strlen(client));
-    return SQLITE_OK;
-}
-
-/* Doubles with every failure past the free ones, to a quarter of an hour; ends by itself. */
-static sqlite3_int64 delay_of(sqlite3_int64 failures, int free_ones)
-{
-    sqlite3_int64 delay = 1;
-
-    if (failures <= free_ones) return 0;
-    for (sqlite3_int64 i = free_ones; i < failures && delay < DELAY_MAX; i++) delay *= 2;
-    return delay < DELAY_MAX ? delay : DELAY_MAX;
-}
-
-static int delay_read(struct portal *portal, sqlite3_int64 account, sqlite3_int64 client,
-                      int free_ones, sqlite3_int64 *until)
-{
-    sqlite3_stmt *statement = NULL;
-    sqlite3_int64 end;
-    int code = statement_row(portal, &statement, read_failures, "ii", account, client);
-
-    if (code != SQLITE_ROW) return code == SQLITE_DONE ? SQLITE_OK : code;
-    end = sqlite3_column_int64(statement, 1) + delay_of(sqlite3_column_int64(statement, 0), free_ones);
-    if (end > *until) *until = end;
-    statement_done(portal, statement);
-    return SQLITE_OK;
-}
-
-static int delayed(struct portal *portal, const struct throttle *throttle, bool *answer)
-{
-    sqlite3_int64 until = 0;
-    int code = delay_read(portal, throttle->account, throttle->client, FREE_PAIR, &until);
-
-    if (code == SQLITE_OK) code = delay_read(portal, throttle->account, 0, FREE_ACCOUNT, &until);
-    if (code == SQLITE_OK) code = delay_read(portal, 0, throttle->client, FREE_CLIENT, &until);
-    *answer = until > connection_now(portal);
-    return code;
-}
-
-static int failure_count(struct portal *portal, const struct throttle *throttle)
-{
-    sqlite3_int64 now = connection_now(portal);
-    int code = statement_run(portal, count_failure, "iii", throttle->account, throttle->client, now);
-
-    if (code == SQLITE_OK) {
-        code = statement_run(portal, count_failure, "iii", throttle->account, (sqlite3_int64)0, now);
-    }
-    if (code == SQLITE_OK) {
-        code = statement_run(portal, count_failure, "iii", (sqlite3_int64)0, throttle->client, now);
-    }
-    return code;
-}
-
-/* One event when the delays of a known account begin to hurt. */
-static int delay_audit(struct portal *portal, const struct throttle *throttle, const char *key)
-{
-    sqlite3_stmt *statement = NULL;
-    struct account account;
-    sqlite3_int64 failures = 0;
-    int code = statement_row(portal, &statement, read_failures, "ii", throttle->account,
-                             throttle->client);
-
-    if (code == SQLITE_ROW) failures = sqlite3_column_int64(statement, 0);
-    statement_done(portal, statement);
-    if (code != SQLITE_ROW) return code == SQLITE_DONE ? SQLITE_OK : code;
-    if (failures != FREE_PAIR + 1) return SQLITE_OK;
-    code = account_find(portal, key, &account);
-    if (code != SQLITE_ROW) return code == SQLITE_DONE ? SQLITE_OK : code;
-    sodium_memzero(&account, sizeof account);
-    return audit_write(portal, "account.delayed", NULL, key, "wrong passwords");
+    return statement_run(portal, same_time, "");
 }
 
 /* Counts a try, or says that it comes too early; durable before anything is compared. */
@@ -210,17 +74,20 @@ static int try_begin(struct portal *portal, const struct throttle *throttle, con
                      struct account *account, bool *known, bool *early)
 {
     struct scope scope;
+    bool begins = false;
     int code = scope_begin(portal, &scope);
 
     if (code != SQLITE_OK) return code;
-    code = delayed(portal, throttle, early);
-    if (code == SQLITE_OK && !*early) code = failure_count(portal, throttle);
-    if (code == SQLITE_OK && !*early) code = delay_audit(portal, throttle, key);
-    if (code == SQLITE_OK) code = statement_run(portal, same_time, "");
+    code = throttle_try(portal, throttle, early, &begins);
+    if (code == SQLITE_OK) code = account_same_time(portal);
     if (code == SQLITE_OK) {
         code = account_find(portal, key, account);
         *known = code == SQLITE_ROW;
         if (code == SQLITE_ROW || code == SQLITE_DONE) code = SQLITE_OK;
+    }
+    /* One event when the delays of a known account begin; an unknown name might be a password. */
+    if (code == SQLITE_OK && begins && *known) {
+        code = audit_write(portal, "account.delayed", NULL, key, "wrong passwords");
     }
     return scope_end(portal, &scope, code);
 }
@@ -232,11 +99,8 @@ static int try_end(struct portal *portal, const struct throttle *throttle, bool 
     int code = scope_begin(portal, &scope);
 
     if (code != SQLITE_OK) return code;
-    code = statement_run(portal, same_time, "");
-    if (code == SQLITE_OK && right) {
-        code = statement_run(portal, forget_account, "ii", throttle->account, throttle->client);
-    }
-    if (code == SQLITE_OK && right) code = statement_run(portal, forget_client, "i", throttle->client);
+    code = account_same_time(portal);
+    if (code == SQLITE_OK && right) code = throttle_right(portal, throttle);
     return scope_end(portal, &scope, code);
 }
 
@@ -299,156 +163,6 @@ int account_login(struct portal *portal, const char *username, const char *passw
     return code;
 }
 
-static int reset_queue(struct portal *portal, sqlite3_int64 account_id, enum medium medium,
-                       const char *contact)
-{
-    sqlite3_int64 now = connection_now(portal);
-    sqlite3_int64 message_id = 0;
-    uint8_t nonce[TOKEN_NONCE_SIZE];
-    int code = outbox_queue(portal, "password_reset", medium, NULL, contact, &message_id);
-
-    randombytes_buf(nonce, sizeof nonce);
-    if (code == SQLITE_OK) code = statement_run(portal, supersede_resets, "i", account_id);
-    if (code == SQLITE_OK) {
-        code = statement_run(portal, insert_reset, "iibii", message_id, account_id, nonce,
-                             TOKEN_NONCE_SIZE, now,
-                             now + setting_number(portal, SETTING_reset_minutes) * MINUTE);
-    }
-    if (code == SQLITE_OK) {
-        code = audit_write_about(portal, "password_reset.queued", NULL, "message", message_id, NULL);
-    }
-    return code;
-}
-
-int account_forgot(struct portal *portal, const char *username)
-{
-    char key[NORMALIZE_SIZE];
-    char contact[CONTACT_SIZE];
-    sqlite3_int64 now = connection_now(portal);
-    sqlite3_stmt *statement = NULL;
-    sqlite3_int64 account_id;
-    enum medium medium;
-    int code;
-
-    (void)account_username_problem(username, key, sizeof key);
-    code = statement_run(portal, same_time, "");
-    if (code == SQLITE_OK) {
-        code = statement_row(portal, &statement, may_reset, "siii", key,
-                             now - setting_number(portal, SETTING_resend_seconds), now - DAY,
-                             setting_number(portal, SETTING_sends_per_day));
-    }
-    if (code != SQLITE_ROW) return code == SQLITE_DONE ? SQLITE_OK : code;
-    account_id = sqlite3_column_int64(statement, 0);
-    medium = medium_from_name((const char *)sqlite3_column_text(statement, 1));
-    statement_text(statement, 2, contact, sizeof contact);
-    statement_done(portal, statement);
-    return reset_queue(portal, account_id, medium, contact);
-}
-
-int account_reset_claim(struct portal *portal, const struct outbox_message *message,
-                        const char **dead)
-{
-    sqlite3_int64 now = connection_now(portal);
-    sqlite3_int64 alive = 0;
-    int code = statement_integer(portal, &alive, reset_alive, "ii", message->message_id, now);
-
-    *dead = alive == 0 ? "the link is not good any more" : NULL;
-    if (code != SQLITE_OK || alive == 0) return code;
-    return statement_run(portal, renew_reset, "ii", message->message_id,
-                         now + setting_number(portal, SETTING_reset_minutes) * MINUTE);
-}
-
-int account_reset_fate(struct portal *portal, const struct outbox_message *message,
-                       enum outbox_fate fate)
-{
-    return fate == FATE_SENT ? SQLITE_OK : statement_run(portal, fail_reset, "i", message->message_id);
-}
-
-/* What a genuine, live reset link opens. */
-struct reset {
-    sqlite3_int64 reset_id;
-    sqlite3_int64 account_id;
-    char username[4 * USERNAME_MAX + 1];
-    char name[PATIENT_NAME_SIZE * 2];
-};
-
-/* SQLITE_ROW, SQLITE_DONE for a link that does not work, or an error code. */
-static int reset_open(struct portal *portal, const char *token, struct reset *reset)
-{
-    const struct keyring *keyring = NULL;
-    const uint8_t *key;
-    sqlite3_stmt *statement = NULL;
-    struct token claimed;
-    bool same;
-    int code = connection_key(portal, &keyring);
-
-    if (code != SQLITE_OK) return code;
-    if (!token_parse(token, strlen(token), &claimed)) return SQLITE_DONE;
-    key = keyring_find(keyring, claimed.generation);
-    if (key == NULL || !token_genuine(key, TOKEN_RESET, &claimed, token)) return SQLITE_DONE;
-    code = statement_row(portal, &statement, read_reset, "ii", (sqlite3_int64)claimed.id,
-                         connection_now(portal));
-    if (code != SQLITE_ROW) return code;
-    same = sqlite3_column_bytes(statement, 1) == TOKEN_NONCE_SIZE &&
-           sodium_memcmp(sqlite3_column_blob(statement, 1), claimed.nonce, TOKEN_NONCE_SIZE) == 0;
-    reset->reset_id = (sqlite3_int64)claimed.id;
-    reset->account_id = sqlite3_column_int64(statement, 0);
-    statement_text(statement, 2, reset->username, sizeof reset->username);
-    statement_text(statement, 3, reset->name, sizeof reset->name);
-    statement_done(portal, statement);
-    return same ? SQLITE_ROW : SQLITE_DONE;
-}
-
-/* Uses the link up and stores the password, or does neither. */
-static int reset_finish(struct portal *portal, const struct reset *reset, const char *hash,
-                        bool *done)
-{
-    const struct keyring *keyring = NULL;
-    char key[NORMALIZE_SIZE];
-    int changes = 0;
-    int code = statement_change(portal, &changes, use_reset, "ii", reset->reset_id,
-                                connection_now(portal));
-
-    *done = changes == 1;
-    if (code != SQLITE_OK || changes == 0) return code;
-    (void)normalize_username(reset->username, key, sizeof key);
-    code = connection_key(portal, &keyring);
-    if (code == SQLITE_OK) code = statement_run(portal, store_password, "is", reset->account_id, hash);
-    if (code == SQLITE_OK) code = session_end_account(portal, reset->account_id);
-    if (code == SQLITE_OK) {
-        code = statement_run(portal, unlock, "i",
-                             token_hash_integer(keyring_oldest(keyring), TOKEN_THROTTLE, key, strlen(key)));
-    }
-    if (code == SQLITE_OK) code = audit_write(portal, "account.password_reset", NULL, key, NULL);
-    return code;
-}
-
-int account_reset(struct portal *portal, const char *token, const char *password,
-                  const char **reason)
-{
-    struct password_context context = {NULL, NULL, NULL, NULL,
-                                       setting_text(portal, SETTING_practice_name)};
-    char hash[PASSWORD_HASH_SIZE];
-    struct reset reset;
-    struct scope scope;
-    bool done = false;
-    int code = reset_open(portal, token, &reset);
-
-    *reason = "link";
-    if (code != SQLITE_ROW) return code == SQLITE_DONE ? SQLITE_OK : code;
-    context.username = reset.username;
-    context.first_name = reset.name;
-    *reason = password_problem(password, &context);
-    if (*reason != NULL) return SQLITE_OK;
-    if (password_hash(password, hash) != 0) return fault(portal, SQLITE_NOMEM);
-    code = scope_begin(portal, &scope);
-    if (code != SQLITE_OK) return code;
-    code = reset_finish(portal, &reset, hash, &done);
-    code = scope_end(portal, &scope, code);
-    if (code == SQLITE_OK && !done) *reason = "link";
-    return code;
-}
-
 /* SQLITE_OK and the key of an account there is; REFUSED when there is none. */
 static int known_key(struct portal *portal, const char *username, char *key, size_t size)
 {
@@ -466,11 +180,9 @@ static int known_key(struct portal *portal, const char *username, char *key, siz
 int account_unlock(struct portal *portal, const char *username)
 {
     char key[NORMALIZE_SIZE];
-    struct throttle throttle = {0, 0};
     int code = known_key(portal, username, key, sizeof key);
 
-    if (code == SQLITE_OK) code = throttle_of(portal, key, &throttle);
-    if (code == SQLITE_OK) code = statement_run(portal, unlock, "i", throttle.account);
+    if (code == SQLITE_OK) code = throttle_unlock(portal, key);
     if (code == SQLITE_OK) code = audit_write(portal, "account.unlocked", NULL, key, NULL);
     return code;
 }
@@ -526,32 +238,4 @@ int account_set_contact(struct portal *portal, const char *username, const char 
     if (code == SQLITE_OK) code = contact_tell(portal, medium, next);
     if (code == SQLITE_OK) code = audit_write(portal, "account.contact_changed", NULL, key, masked);
     return code;
-}
-
-int account_delayed_until(struct portal *portal, const char *username_key, sqlite3_int64 *until)
-{
-    struct throttle throttle = {0, 0};
-    sqlite3_stmt *statement = NULL;
-    int code = throttle_of(portal, username_key, &throttle);
-
-    *until = 0;
-    if (code == SQLITE_OK) code = statement_row(portal, &statement, worst_of_account, "i", throttle.account);
-    while (code == SQLITE_ROW) {
-        int free_ones = sqlite3_column_int64(statement, 0) == 0 ? FREE_ACCOUNT : FREE_PAIR;
-        sqlite3_int64 end = sqlite3_column_int64(statement, 2) +
-                            delay_of(sqlite3_column_int64(statement, 1), free_ones);
-        if (end > *until) *until = end;
-        code = statement_next(portal, statement);
-    }
-    statement_done(portal, statement);
-    if (*until <= connection_now(portal)) *until = 0;
-    return code == SQLITE_DONE ? SQLITE_OK : code;
-}
-
-int account_expire(struct portal *portal)
-{
-    sqlite3_int64 now = connection_now(portal);
-    int code = statement_run(portal, expire_throttle, "i", now - DAY);
-
-    return code == SQLITE_OK ? statement_run(portal, expire_resets, "i", now) : code;
 }

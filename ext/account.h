@@ -4,7 +4,7 @@
 #ifndef PORTAL_ACCOUNT_H
 #define PORTAL_ACCOUNT_H
 
-#include "outbox.h"
+#include "patient.h"
 #include "password.h"
 
 enum { USERNAME_MIN = 3, USERNAME_MAX = 64, ACCOUNT_NAME_MAX = 200 };
@@ -42,6 +42,12 @@ int account_insert(struct portal *portal, const struct account_entry *entry,
 int account_authenticate(struct portal *portal, const char *key, const char *password,
                          struct account *account, bool *right);
 
+/*
+** A write that changes nothing: what refuses somebody takes a commit too, so that its time tells
+** nothing.
+*/
+int account_same_time(struct portal *portal);
+
 /* Stores a login's time, and its password's new hash when the parameters have changed. */
 int account_signed_in(struct portal *portal, const struct account *account, const char *password);
 
@@ -49,29 +55,10 @@ int account_signed_in(struct portal *portal, const struct account *account, cons
 int account_login(struct portal *portal, const char *username, const char *password,
                   char session[TOKEN_SIZE]);
 
-/* forgot_password(): queues, if there is such an account and it may. Within a scope. */
-int account_forgot(struct portal *portal, const char *username);
-
-/* reset_password(): in scopes of its own.  *reason is NULL when done, else why not. */
-int account_reset(struct portal *portal, const char *token, const char *password,
-                  const char **reason);
-
-/* For the outbox. */
-int account_reset_claim(struct portal *portal, const struct outbox_message *message,
-                        const char **dead);
-int account_reset_fate(struct portal *portal, const struct outbox_message *message,
-                       enum outbox_fate fate);
-
 /* unlock_account(): forgets wrong passwords.  Within a scope. */
 int account_unlock(struct portal *portal, const char *username);
 
 /* set_account_contact(): an email address or a telephone number.  Within a scope. */
 int account_set_contact(struct portal *portal, const char *username, const char *contact);
-
-/* When the longest delay of an account ends, or 0. */
-int account_delayed_until(struct portal *portal, const char *username_key, sqlite3_int64 *until);
-
-/* Forgets wrong passwords that cost nothing any more, and ends resets that are over. */
-int account_expire(struct portal *portal);
 
 #endif

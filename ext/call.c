@@ -2,8 +2,8 @@
 
 #include "action.h"
 #include "audit.h"
+#include "delivery.h"
 #include "normalize.h"
-#include "outbox.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -233,7 +233,7 @@ static int run(const struct function *function, struct call *call, bool insertin
         refusal_audit(portal, function->name, call->patient.type != 0 ? &call->patient : NULL);
     }
     if (code != SQLITE_OK || inserting) return code;
-    if ((function->flags & CALL_QUEUES) == 0) outbox_hand_over(portal);
+    if ((function->flags & CALL_QUEUES) == 0) delivery_hand_over(portal);
     return function->say == NULL ? SQLITE_OK : function->say(call);
 }
 

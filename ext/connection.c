@@ -306,3 +306,11 @@ int scope_end(struct portal *portal, const struct scope *scope, int code)
     if (!scope->outermost || !sqlite3_get_autocommit(portal->db)) undo(portal, scope);
     return code;
 }
+
+int scope_run(struct portal *portal, int (*step)(struct portal *portal, void *data), void *data)
+{
+    struct scope scope;
+    int code = scope_begin(portal, &scope);
+
+    return code == SQLITE_OK ? scope_end(portal, &scope, step(portal, data)) : code;
+}

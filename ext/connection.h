@@ -102,6 +102,9 @@ struct scope {
 int scope_begin(struct portal *portal, struct scope *scope);
 int scope_end(struct portal *portal, const struct scope *scope, int code);
 
+/* A step in a scope of its own: begin, step, end. */
+int scope_run(struct portal *portal, int (*step)(struct portal *portal, void *data), void *data);
+
 /* True when the connection holds no lock at all, so that the network may be used. */
 bool connection_unlocked(const struct portal *portal);
 

@@ -1,10 +1,11 @@
 #include "maintenance.h"
 
-#include "account.h"
 #include "audit.h"
 #include "proof.h"
 #include "registration.h"
+#include "reset.h"
 #include "session.h"
+#include "throttle.h"
 
 enum { DAY = 86400, AUDIT_DAYS = 2192 };   /* six years, with their leap days */
 
@@ -37,7 +38,8 @@ int maintenance_expire(struct portal *portal, sqlite3_int64 *count)
 
     if (code == SQLITE_OK) code = session_expire(portal, &sessions);
     if (code == SQLITE_OK) code = proof_expire(portal);
-    if (code == SQLITE_OK) code = account_expire(portal);
+    if (code == SQLITE_OK) code = reset_expire(portal);
+    if (code == SQLITE_OK) code = throttle_expire(portal);
     if (code != SQLITE_OK || (*count == 0 && sessions == 0)) return code;
     (void)sqlite3_snprintf((int)sizeof detail, detail, "%lld links, %lld sessions", *count, sessions);
     return audit_write(portal, "links.expired", NULL, NULL, detail);

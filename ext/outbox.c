@@ -1,11 +1,9 @@
 #include "outbox.h"
 
-#include "account.h"
 #include "audit.h"
-#include "channel.h"
-#include "message.h"
 #include "proof.h"
 #include "registration.h"
+#include "reset.h"
 
 #include <sodium.h>
 #include <string.h>
@@ -62,7 +60,7 @@ static const struct kind {
 } kinds[] = {
     {"registration", registration_claim, registration_fate},
     {"pin", proof_claim, proof_fate},
-    {"password_reset", account_reset_claim, account_reset_fate},
+    {"password_reset", reset_claim, reset_fate},
     {"deactivated", NULL, NULL},
     {"contact_changed", NULL, NULL},
     {"account_contact_changed", NULL, NULL},
@@ -103,14 +101,6 @@ int outbox_waiting(struct portal *portal, sqlite3_int64 *count)
     return statement_integer(portal, count, count_waiting, "");
 }
 
-/* Rows of one claim. */
-struct batch {
-    int count;
-    struct outbox_message message[OUTBOX_BATCH];
-    bool lapsed[OUTBOX_BATCH];
-    char claim[OUTBOX_CLAIM_SIZE];
-};
-
 void outbox_read(sqlite3_stmt *statement, struct outbox_message *message)
 {
     message->message_id = sqlite3_column_int64(statement, 0);
@@ -131,7 +121,7 @@ static bool status_is(sqlite3_stmt *statement, int column, const char *status)
 }
 
 /* All are read before any is changed: the index that is walked is the one that changes. */
-static int batch_read(struct portal *portal, struct batch *batch, int limit, int media,
+static int batch_read(struct portal *portal, struct outbox_batch *batch, int limit, int media,
                       sqlite3_int64 only)
 {
     const char *email = (media & PORTAL_EMAIL) != 0 ? "email" : "";
@@ -181,7 +171,7 @@ static int message_fail(struct portal *portal, const struct outbox_message *mess
 }
 
 /* Takes one message, or ends it when it must not be sent any more; *taken says which. */
-static int message_take(struct portal *portal, struct batch *batch, int index,
+static int message_take(struct portal *portal, struct outbox_batch *batch, int index,
                         sqlite3_int64 lease_end, bool *taken)
 {
     struct outbox_message *message = &batch->message[index];
@@ -209,7 +199,7 @@ static int message_take(struct portal *portal, struct batch *batch, int index,
 }
 
 /* The lease's end stands first, so that portal_claimed() finds its rows by the due index. */
-static void claim_name(struct batch *batch, sqlite3_int64 lease_end)
+static void claim_name(struct outbox_batch *batch, sqlite3_int64 lease_end)
 {
     uint8_t bytes[8];
     char hex[2 * sizeof bytes + 1];
@@ -219,13 +209,13 @@ static void claim_name(struct batch *batch, sqlite3_int64 lease_end)
     (void)sqlite3_snprintf(OUTBOX_CLAIM_SIZE, batch->claim, "%lld-%s", lease_end, hex);
 }
 
-/* Claims within a scope; dead messages end, so that a batch may come out smaller than what was due. */
-static int batch_claim(struct portal *portal, struct batch *batch, int limit, int media,
-                       sqlite3_int64 only, int *seen)
+int outbox_claim_batch(struct portal *portal, struct outbox_batch *batch, sqlite3_int64 limit,
+                       int media, sqlite3_int64 only, int *seen)
 {
     sqlite3_int64 lease_end = connection_now(portal) + setting_number(portal, SETTING_lease_seconds);
     int kept = 0;
-    int code = batch_read(portal, batch, limit, media, only);
+    int most = limit < OUTBOX_BATCH ? (int)limit : OUTBOX_BATCH;
+    int code = batch_read(portal, batch, most, media, only);
 
     *seen = batch->count;
     claim_name(batch, lease_end);
@@ -242,15 +232,14 @@ static int batch_claim(struct portal *portal, struct batch *batch, int limit, in
 int outbox_claim(struct portal *portal, sqlite3_int64 limit, int media,
                  char claim[OUTBOX_CLAIM_SIZE])
 {
-    struct batch *batch = sqlite3_malloc(sizeof *batch);
-    int most = limit < OUTBOX_BATCH ? (int)limit : OUTBOX_BATCH;
+    struct outbox_batch *batch = sqlite3_malloc(sizeof *batch);
     int seen = 0;
     int code;
 
     claim[0] = '\0';
     if (batch == NULL) return fault(portal, SQLITE_NOMEM);
     do {
-        code = batch_claim(portal, batch, most, media, 0, &seen);
+        code = outbox_claim_batch(portal, batch, limit, media, 0, &seen);
     } while (code == SQLITE_OK && batch->count == 0 && seen > 0);
     if (code == SQLITE_OK && batch->count > 0) {
         (void)sqlite3_snprintf(OUTBOX_CLAIM_SIZE, claim, "%s", batch->claim);
@@ -397,144 +386,4 @@ int outbox_report(struct portal *portal, const char *claim, sqlite3_int64 messag
         return refuse(portal, "message %lld is %s and can not be reported %s", message_id, before, status);
     }
     return report->apply(portal, &message, detail);
-}
-
-/* What a channel is given, and where its reports go. */
-struct delivery {
-    portal_batch api;              /* first */
-    struct portal *portal;
-    const char *claim;
-    struct outbox_count *count;
-};
-
-/* No line breaks or other controls from a server's words into a row that people read. */
-static void detail_copy(const char *detail, char out[OUTBOX_DETAIL_SIZE])
-{
-    (void)sqlite3_snprintf(OUTBOX_DETAIL_SIZE, out, "%s", detail);
-    for (char *at = out; *at != '\0'; at++) {
-        if ((unsigned char)*at < ' ' || *at == 127) *at = ' ';
-    }
-}
-
-static int delivery_report(portal_batch *batch, int index, portal_result result, const char *detail)
-{
-    static const char *const status[] = {"sent", "retry", "undeliverable", "uncertain"};
-    struct delivery *delivery = (struct delivery *)batch;
-    struct portal *portal = delivery->portal;
-    char text[OUTBOX_DETAIL_SIZE];
-    struct scope scope;
-    int code;
-
-    if (index < 0 || index >= batch->count || (int)result < 0 || result > PORTAL_UNCERTAIN) {
-        return SQLITE_MISUSE;
-    }
-    detail_copy(detail == NULL ? "" : detail, text);
-    code = scope_begin(portal, &scope);
-    if (code != SQLITE_OK) return code;
-    code = outbox_report(portal, delivery->claim, batch->messages[index].message_id, status[result],
-                         text[0] == '\0' ? NULL : text);
-    code = scope_end(portal, &scope, code);
-    if (code != SQLITE_OK) return code;
-    if (result == PORTAL_SENT) delivery->count->sent++;
-    if (result == PORTAL_UNDELIVERABLE) delivery->count->failed++;
-    if (result == PORTAL_RETRY || result == PORTAL_UNCERTAIN) delivery->count->retrying++;
-    return SQLITE_OK;
-}
-
-/* Renders and hands over the messages of one medium. */
-static int medium_deliver(struct portal *portal, const struct batch *batch, enum medium medium,
-                          struct message *rendered, portal_outgoing *outgoing,
-                          struct outbox_count *count)
-{
-    struct delivery delivery = {{0, outgoing, delivery_report}, portal, batch->claim, count};
-    struct channel *channel = NULL;
-    int used = 0;
-    int code = SQLITE_OK;
-
-    for (int i = 0; i < batch->count && code == SQLITE_OK; i++) {
-        if (batch->message[i].medium != medium) continue;
-        code = message_render(portal, &batch->message[i], &rendered[used]);
-        if (code == SQLITE_OK) outgoing[used] = rendered[used].outgoing;
-        if (code == SQLITE_OK) used++;
-    }
-    delivery.api.count = used;
-    if (code == SQLITE_OK && used > 0) code = channel_for(portal, (int)medium, &channel);
-    if (code == SQLITE_OK && used > 0) {
-        code = channel->api.deliver(channel->data, &delivery.api);
-        if (code != SQLITE_OK && portal->error == NULL) code = fault(portal, code);
-    }
-    for (int i = 0; i < used; i++) message_clear(&rendered[i]);
-    return code;
-}
-
-static int batch_deliver(struct portal *portal, const struct batch *batch,
-                         struct outbox_count *count)
-{
-    struct message *rendered = sqlite3_malloc64(sizeof *rendered * OUTBOX_BATCH);
-    portal_outgoing *outgoing = sqlite3_malloc64(sizeof *outgoing * OUTBOX_BATCH);
-    int code = rendered == NULL || outgoing == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
-
-    if (code == SQLITE_OK) {
-        code = medium_deliver(portal, batch, MEDIUM_EMAIL, rendered, outgoing, count);
-    }
-    if (code == SQLITE_OK) {
-        code = medium_deliver(portal, batch, MEDIUM_TEXT, rendered, outgoing, count);
-    }
-    sqlite3_free(rendered);
-    sqlite3_free(outgoing);
-    return code;
-}
-
-/* Media whose channel can take messages now.  Others wait, and portal_check() says why. */
-static int media_ready(struct portal *portal)
-{
-    struct channel *channel = NULL;
-    int media = 0;
-
-    if (channel_for(portal, PORTAL_EMAIL, &channel) == SQLITE_OK) media |= PORTAL_EMAIL;
-    if (channel_for(portal, PORTAL_TEXT, &channel) == SQLITE_OK) media |= PORTAL_TEXT;
-    return media;
-}
-
-static int deliver(struct portal *portal, sqlite3_int64 limit, sqlite3_int64 only,
-                   struct outbox_count *count)
-{
-    struct batch *batch = sqlite3_malloc(sizeof *batch);
-    int media = media_ready(portal);
-    int seen = 1;
-    int code = batch == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
-
-    while (code == SQLITE_OK && media != 0 && limit > 0 && seen > 0) {
-        struct scope scope;
-        int most = limit < OUTBOX_BATCH ? (int)limit : OUTBOX_BATCH;
-        code = scope_begin(portal, &scope);
-        if (code != SQLITE_OK) break;
-        code = batch_claim(portal, batch, most, media, only, &seen);
-        code = scope_end(portal, &scope, code);
-        if (code == SQLITE_OK && batch->count > 0) code = batch_deliver(portal, batch, count);
-        limit -= batch->count;
-        if (only != 0) break;
-    }
-    sqlite3_free(batch);
-    return code;
-}
-
-int outbox_deliver(struct portal *portal, sqlite3_int64 limit, struct outbox_count *count)
-{
-    int code;
-
-    memset(count, 0, sizeof *count);
-    code = deliver(portal, limit, 0, count);
-    if (code == SQLITE_OK) code = outbox_waiting(portal, &count->waiting);
-    return code;
-}
-
-void outbox_hand_over(struct portal *portal)
-{
-    struct outbox_count count = {0, 0, 0, 0};
-
-    if (portal->fresh_count == 0 || !connection_unlocked(portal)) return;
-    for (int i = 0; i < portal->fresh_count; i++) {
-        (void)deliver(portal, 1, portal->fresh[i], &count);
-    }
 }

@@ -38,21 +38,21 @@ int outbox_cancel(struct portal *portal, sqlite3_int64 message_id, const char *w
 /* Cancels what is unsent to a patient, registrations apart (their ids are known to their rows). */
 int outbox_cancel_patient(struct portal *portal, const struct patient_id *patient, const char *why);
 
-struct outbox_count {
-    int sent;
-    int failed;
-    int retrying;
-    sqlite3_int64 waiting;
+/* The rows of one claim. */
+struct outbox_batch {
+    int count;
+    struct outbox_message message[OUTBOX_BATCH];
+    bool lapsed[OUTBOX_BATCH];           /* an earlier claim whose lease ran out */
+    char claim[OUTBOX_CLAIM_SIZE];
 };
 
-/* Hands over up to `limit` due messages; no lock may be held. */
-int outbox_deliver(struct portal *portal, sqlite3_int64 limit, struct outbox_count *count);
-
 /*
-** Hands over what the running call queued.  Nothing happens while a lock is held; failing is no
-** error of the call, whose write stands: the messages' rows say what went wrong.
+** Claims up to `limit` due messages (OUTBOX_BATCH at most) of the media, or `only` one when that is
+** not 0.  A message that must not be sent any more ends instead: *seen counts what was looked at,
+** batch->count what was claimed.  Within a scope.
 */
-void outbox_hand_over(struct portal *portal);
+int outbox_claim_batch(struct portal *portal, struct outbox_batch *batch, sqlite3_int64 limit,
+                       int media, sqlite3_int64 only, int *seen);
 
 /*
 ** Claims up to `limit` due messages (of one medium, or of any: 0) for a mailer of the caller's own.

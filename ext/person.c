@@ -5,10 +5,12 @@
 #include "access.h"
 #include "account.h"
 #include "call.h"
+#include "enrollment.h"
 #include "json.h"
 #include "proof.h"
 #include "registration.h"
 #include "request.h"
+#include "reset.h"
 #include "session.h"
 
 #include <sodium.h>
@@ -98,11 +100,11 @@ static int pin_read(struct call *call, int index, char *buffer, size_t size, con
     return SQLITE_OK;
 }
 
-static int registered(struct call *call, const struct proof_entry *entry)
+static int registered(struct call *call, const struct enrollment *entry)
 {
     sqlite3_str *out;
     const char *reason = NULL;
-    int code = proof_register(call->portal, entry, &reason);
+    int code = enrollment_register(call->portal, entry, &reason);
 
     if (code != SQLITE_OK) return code;
     if (reason != NULL) return answer_refused(call, reason);
@@ -117,7 +119,7 @@ static int registered(struct call *call, const struct proof_entry *entry)
 
 static int register_act(struct call *call)
 {
-    struct proof_entry entry = {"", "", "", "", NULL, NULL};
+    struct enrollment entry = {"", "", "", "", NULL, NULL};
     char pin[TOKEN_PIN_SIZE];
     int code = call_typed(call, 0, "token", &entry.token);
 
@@ -229,7 +231,7 @@ static int forgot_act(struct call *call)
     const char *username = NULL;
     int code = call_typed(call, 0, "username", &username);
 
-    if (code == SQLITE_OK) code = account_forgot(call->portal, username);
+    if (code == SQLITE_OK) code = reset_forgot(call->portal, username);
     return code == SQLITE_OK ? answer_text(call, "{\"result\":\"queued\"}") : code;
 }
 
@@ -241,7 +243,7 @@ static int reset_act(struct call *call)
     int code = call_typed(call, 0, "token", &token);
 
     if (code == SQLITE_OK) code = call_typed(call, 1, "password", &password);
-    if (code == SQLITE_OK) code = account_reset(call->portal, token, password, &reason);
+    if (code == SQLITE_OK) code = reset_password(call->portal, token, password, &reason);
     if (code != SQLITE_OK) return code;
     return reason != NULL ? answer_refused(call, reason) : answer_text(call, "{\"result\":\"reset\"}");
 }

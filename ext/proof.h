@@ -1,11 +1,11 @@
 /*
-** Proof of who the patient is, and registering: last name and date of birth, a PIN to a contact on
-** file, then user name and password.  Everything a patient gets wrong is counted first.
+** Proof of who the patient is: last name and date of birth, then a PIN to a contact on file.
+** Everything a person gets wrong is counted first.
 */
 #ifndef PORTAL_PROOF_H
 #define PORTAL_PROOF_H
 
-#include "outbox.h"
+#include "registration.h"
 
 enum { PROOF_PIN_TRIES = 5 };
 
@@ -21,18 +21,26 @@ struct proof_answer {
 int proof_request(struct portal *portal, const char *token, const char *last_name,
                   const char *date_of_birth, struct proof_answer *answer);
 
-/* What somebody registers with; name and relationship are NULL for the patient. */
-struct proof_entry {
+/* A link that was opened, with the guess counted. */
+struct proof_attempt {
     const char *token;
-    const char *pin;
-    const char *username;
-    const char *password;
-    const char *name;
-    const char *relationship;
+    struct registration registration;
+    struct patient patient;
+    bool open;                     /* the link works */
+    bool allowed;                  /* the budget had room for the guess */
+    sqlite3_int64 pin_id;          /* of the live PIN that was tried, or 0 */
+    uint8_t nonce[TOKEN_NONCE_SIZE];
+    enum medium medium;            /* where the PIN goes, or went */
+    char contact[CONTACT_SIZE];
 };
 
-/* register_*(), in scopes of its own.  *reason is NULL when registered, else why not. */
-int proof_register(struct portal *portal, const struct proof_entry *entry, const char **reason);
+/* Steps for scope_run(), with a struct proof_attempt: count a guess, then settle it. */
+int proof_begin(struct portal *portal, void *attempt);
+int proof_wrong(struct portal *portal, void *attempt);
+int proof_right(struct portal *portal, void *attempt);
+
+/* A link that can not work is told for the price of a hash, before the write lock is taken. */
+int proof_unknown(struct portal *portal, const char *token, bool *unknown);
 
 /* For the outbox. */
 int proof_claim(struct portal *portal, const struct outbox_message *message, const char **dead);

@@ -2,6 +2,7 @@
 #include "audit.h"
 #include "call.h"
 #include "channel.h"
+#include "delivery.h"
 #include "maintenance.h"
 #include "normalize.h"
 #include "outbox.h"
@@ -116,13 +117,13 @@ static int expire_act(struct call *call)
 
 static int deliver_act(struct call *call)
 {
-    struct outbox_count count;
+    struct delivery_count count;
     sqlite3_int64 limit = INT32_MAX;
     int code = SQLITE_OK;
 
     if (call->argc > 0) code = call_integer(call, 0, "limit", &limit);
     if (code == SQLITE_OK && limit < 0) code = refuse(call->portal, "limit must not be negative");
-    if (code == SQLITE_OK) code = outbox_deliver(call->portal, limit, &count);
+    if (code == SQLITE_OK) code = delivery_run(call->portal, limit, &count);
     if (code != SQLITE_OK) return code;
     return answer_text(call, "{\"sent\":%d,\"failed\":%d,\"retrying\":%d,\"waiting\":%lld}", count.sent,
                        count.failed, count.retrying, count.waiting);

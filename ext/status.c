@@ -1,9 +1,9 @@
 #include "status.h"
 
 #include "access.h"
-#include "account.h"
 #include "calendar.h"
 #include "table.h"
+#include "throttle.h"
 
 #include <string.h>
 
@@ -209,7 +209,7 @@ static int person_step(struct portal *portal, const struct patient_id *id, sqlit
         return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
     }
     if (code == SQLITE_OK) {
-        code = account_delayed_until(portal, (const char *)sqlite3_column_text(person, 2), &end);
+        code = throttle_until(portal, (const char *)sqlite3_column_text(person, 2), &end);
     }
     if (code != SQLITE_OK || end == 0) return code;
     calendar_local(end, until);
