@@ -115,6 +115,7 @@ static int deliver(struct portal *portal, sqlite3_int64 limit, sqlite3_int64 onl
         struct scope scope;
         code = scope_begin(portal, &scope);
         if (code != SQLITE_OK) break;
+        batch->claim[0] = '\0';
         code = outbox_claim_batch(portal, batch, limit, media, only, &seen);
         code = scope_end(portal, &scope, code);
         if (code == SQLITE_OK && batch->count > 0) code = batch_deliver(portal, batch, count);

@@ -172,7 +172,6 @@ static int finish_step(struct portal *portal, void *data)
     if (code == SQLITE_OK) {
         code = access_give(portal, finish->account.account_id, registration, finish->entry->relationship);
     }
-    if (code == SQLITE_OK) code = account_signed_in(portal, &finish->account, NULL);
     if (code == SQLITE_OK) {
         code = audit_write(portal, "account.registered", &registration->patient, finish->username_key,
                            finish->entry->relationship == NULL ? "patient" : finish->entry->relationship);

@@ -6,6 +6,7 @@
 #include "reset.h"
 
 #include <sodium.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { SECOND_TRY_AFTER = 60 };
@@ -198,12 +199,17 @@ static int message_take(struct portal *portal, struct outbox_batch *batch, int i
     return code;
 }
 
-/* The lease's end stands first, so that portal_claimed() finds its rows by the due index. */
-static void claim_name(struct outbox_batch *batch, sqlite3_int64 lease_end)
+/*
+** Names a claim that has no name yet.  The lease's end stands first, so that portal_claimed() finds
+** the rows by the index of what is due.
+*/
+static void claim_name(struct portal *portal, struct outbox_batch *batch)
 {
+    sqlite3_int64 lease_end = connection_now(portal) + setting_number(portal, SETTING_lease_seconds);
     uint8_t bytes[8];
     char hex[2 * sizeof bytes + 1];
 
+    if (batch->claim[0] != '\0') return;
     randombytes_buf(bytes, sizeof bytes);
     (void)sodium_bin2hex(hex, sizeof hex, bytes, sizeof bytes);
     (void)sqlite3_snprintf(OUTBOX_CLAIM_SIZE, batch->claim, "%lld-%s", lease_end, hex);
@@ -212,16 +218,15 @@ static void claim_name(struct outbox_batch *batch, sqlite3_int64 lease_end)
 int outbox_claim_batch(struct portal *portal, struct outbox_batch *batch, sqlite3_int64 limit,
                        int media, sqlite3_int64 only, int *seen)
 {
-    sqlite3_int64 lease_end = connection_now(portal) + setting_number(portal, SETTING_lease_seconds);
     int kept = 0;
     int most = limit < OUTBOX_BATCH ? (int)limit : OUTBOX_BATCH;
     int code = batch_read(portal, batch, most, media, only);
 
     *seen = batch->count;
-    claim_name(batch, lease_end);
+    claim_name(portal, batch);
     for (int i = 0; i < batch->count && code == SQLITE_OK; i++) {
         bool taken = false;
-        code = message_take(portal, batch, i, lease_end, &taken);
+        code = message_take(portal, batch, i, outbox_lease_end(batch->claim), &taken);
         if (taken && kept != i) batch->message[kept] = batch->message[i];
         if (taken) kept++;
     }
@@ -229,19 +234,27 @@ int outbox_claim_batch(struct portal *portal, struct outbox_batch *batch, sqlite
     return code;
 }
 
+sqlite3_int64 outbox_lease_end(const char *claim)
+{
+    return strtoll(claim, NULL, 10);
+}
+
 int outbox_claim(struct portal *portal, sqlite3_int64 limit, int media,
                  char claim[OUTBOX_CLAIM_SIZE])
 {
     struct outbox_batch *batch = sqlite3_malloc(sizeof *batch);
-    int seen = 0;
-    int code;
+    sqlite3_int64 claimed = 0;
+    int seen = 1;
+    int code = SQLITE_OK;
 
     claim[0] = '\0';
     if (batch == NULL) return fault(portal, SQLITE_NOMEM);
-    do {
-        code = outbox_claim_batch(portal, batch, limit, media, 0, &seen);
-    } while (code == SQLITE_OK && batch->count == 0 && seen > 0);
-    if (code == SQLITE_OK && batch->count > 0) {
+    batch->claim[0] = '\0';
+    while (code == SQLITE_OK && claimed < limit && seen > 0) {
+        code = outbox_claim_batch(portal, batch, limit - claimed, media, 0, &seen);
+        claimed += batch->count;
+    }
+    if (code == SQLITE_OK && claimed > 0) {
         (void)sqlite3_snprintf(OUTBOX_CLAIM_SIZE, claim, "%s", batch->claim);
     }
     sqlite3_free(batch);

@@ -43,7 +43,7 @@ struct outbox_batch {
     int count;
     struct outbox_message message[OUTBOX_BATCH];
     bool lapsed[OUTBOX_BATCH];           /* an earlier claim whose lease ran out */
-    char claim[OUTBOX_CLAIM_SIZE];
+    char claim[OUTBOX_CLAIM_SIZE];       /* "": to be named */
 };
 
 /*
@@ -60,6 +60,9 @@ int outbox_claim_batch(struct portal *portal, struct outbox_batch *batch, sqlite
 */
 int outbox_claim(struct portal *portal, sqlite3_int64 limit, int media,
                  char claim[OUTBOX_CLAIM_SIZE]);
+
+/* When the lease of a claim ends; 0 for a text that names none. */
+sqlite3_int64 outbox_lease_end(const char *claim);
 
 /*
 ** Records what became of a claimed message: sent, retry, undeliverable, uncertain; later delivered,

@@ -55,7 +55,7 @@ static int table_connect(sqlite3 *db, void *aux, int argc, const char *const *ar
     (void)argv;
     (void)error;
     if (code == SQLITE_OK) code = sqlite3_declare_vtab(db, columns);
-    if (code == SQLITE_OK) code = sqlite3_vtab_config(db, SQLITE_VTAB_DIRECTONLY);
+    if (code == SQLITE_OK && table->direct) code = sqlite3_vtab_config(db, SQLITE_VTAB_DIRECTONLY);
     if (code == SQLITE_OK) code = sqlite3_vtab_config(db, SQLITE_VTAB_CONSTRAINT_SUPPORT, 1);
     sqlite3_free(columns);
     if (code != SQLITE_OK) {
@@ -296,7 +296,11 @@ static int table_update(sqlite3_vtab *base, int argc, sqlite3_value **argv, sqli
         return table_error(base, portal, SQLITE_ERROR);
     }
     code = call_permit(portal, table->name, table->allowed);
-    if (code == SQLITE_OK) code = table->update(portal, argc, argv);
+    if (code == SQLITE_OK) {
+        sqlite3_int64 last = sqlite3_last_insert_rowid(portal->db);
+        code = table->update(portal, argc, argv);
+        sqlite3_set_last_insert_rowid(portal->db, last);
+    }
     if (code == SQLITE_OK) return SQLITE_OK;
     (void)table_error(base, portal, code);
     return code;

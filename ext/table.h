@@ -14,6 +14,7 @@ struct table {
     const char *columns;          /* of its declaration; hidden ones last */
     const char *description;
     unsigned allowed;             /* applications, as bits */
+    bool direct;                  /* acts, loads code or shows secrets: not for views and triggers */
     bool bare;                    /* works without the portal's own tables */
     int key[2];                   /* columns whose "=" is used, -1 for none */
     bool required;                /* key[0] must be given: an argument */

@@ -198,15 +198,10 @@ static const char read_claim[] =
 static int claimed_open(struct cursor *cursor, sqlite3_value *key[2])
 {
     const char *claim = (const char *)sqlite3_value_text(key[0]);
-    /* The lease's end stands in front: the index over due messages finds the claim's. */
-    sqlite3_int64 lease_end = claim == NULL ? 0 : sqlite3_value_int64(key[0]);
 
-    if (claim != NULL) lease_end = 0;
-    for (const char *at = claim; at != NULL && *at >= '0' && *at <= '9' && at - claim < 18; at++) {
-        lease_end = lease_end * 10 + (*at - '0');
-    }
+    if (claim == NULL) claim = "";
     return table_scan(cursor, statement_row(cursor->portal, &cursor->statement, read_claim, "is",
-                                            lease_end, claim == NULL ? "" : claim));
+                                            outbox_lease_end(claim), claim));
 }
 
 static int claimed_arrive(struct cursor *cursor, bool row)
@@ -290,33 +285,33 @@ static const struct table tables[] = {
      " submitted_by TEXT, submitted_as TEXT, submitted_at TEXT, conflict INTEGER, decision TEXT HIDDEN",
      "Undecided requests, one for each changed field. UPDATE pending_requests SET decision = 'accept' "
      "or 'decline' decides, one or many. conflict is 1 when the chart has moved since.",
-     STAFF, false, {1, 0}, false, 0, requests_open, requests_column, requests_arrive, requests_update},
+     STAFF, true, false, {1, 0}, false, 0, requests_open, requests_column, requests_arrive, requests_update},
     {"portal_status",
      "patient_id, patient_name TEXT, status TEXT, message TEXT, next_step TEXT, sent_at TEXT,"
      " channel TEXT, sent_by TEXT, expires_at TEXT, registered_at TEXT, last_login_at TEXT,"
      " revoked_at TEXT",
      "What staff see, a row for each patient. message is the sentence for the screen, next_step says why "
      "this person can not get in and what to do about it.",
-     STAFF, false, {0, -1}, false, 0, status_open, status_column, NULL, NULL},
+     STAFF, false, false, {0, -1}, false, 0, status_open, status_column, NULL, NULL},
     {"portal_settings", "key TEXT, value TEXT, default_value TEXT, description TEXT",
      "All settings; portal_setting(key, value) changes one.",
-     EHR, false, {-1, -1}, false, 0, settings_open, NULL, NULL, NULL},
+     EHR, false, false, {-1, -1}, false, 0, settings_open, NULL, NULL, NULL},
     {"portal_channels",
      "name TEXT, serves TEXT, plugin TEXT, version TEXT, ready INTEGER, detail TEXT",
      "Channels that carry messages: the built-in one and the plugins in portal.d.",
-     EHR, false, {-1, -1}, false, 1u << 4, channels_open, NULL, NULL, NULL},
+     EHR, true, false, {-1, -1}, false, 1u << 4, channels_open, NULL, NULL, NULL},
     {"portal_check", "problem TEXT, subject TEXT, remedy TEXT",
      "Self-check; empty when all is well.",
-     EHR, false, {-1, -1}, false, 0, check_open, NULL, NULL, NULL},
+     EHR, true, false, {-1, -1}, false, 0, check_open, NULL, NULL, NULL},
     {"portal_claimed",
      "message_id INTEGER, kind TEXT, channel TEXT, recipient TEXT, subject TEXT, text TEXT, html TEXT,"
      " message_id_header TEXT, claim TEXT HIDDEN",
      "The messages of a claim, rendered, for a mailer of one's own; they hold links and PINs.",
-     EHR, false, {8, -1}, true, 0, claimed_open, claimed_column, claimed_arrive, NULL},
+     EHR, true, false, {8, -1}, true, 0, claimed_open, claimed_column, claimed_arrive, NULL},
     {"portal_help",
      "name TEXT, kind TEXT, usage TEXT, result TEXT, applications TEXT, description TEXT",
      "This list.",
-     ANYBODY, true, {-1, -1}, false, 0, help_open, NULL, NULL, NULL},
+     ANYBODY, false, true, {-1, -1}, false, 0, help_open, NULL, NULL, NULL},
 };
 
 const struct table *table_row(int index)
