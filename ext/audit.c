@@ -23,7 +23,7 @@ static const char read_events[] =
     "SELECT event_id, at, application, actor, action, patient_id, subject, detail, hash"
     " FROM main.portal_audit WHERE event_id > ?1 ORDER BY event_id";
 static const char first_left_over[] =
-    "SELECT count(*) FROM main.portal_audit WHERE event_id <= ?1";
+    "SELECT event_id FROM main.portal_audit WHERE event_id <= ?1 ORDER BY event_id LIMIT 1";
 static const char last_before[] =
     "SELECT event_id, hash FROM main.portal_audit"
     " WHERE event_id < coalesce((SELECT min(event_id) FROM main.portal_audit WHERE at >= ?1),"
@@ -115,7 +115,10 @@ void audit_start(const unsigned char *key, struct audit_start *start)
 
 static int column_hash(sqlite3_stmt *statement, int column, uint8_t out[TOKEN_HASH_SIZE])
 {
-    if (sqlite3_column_bytes(statement, column) != TOKEN_HASH_SIZE) return -1;
+    if (sqlite3_column_type(statement, column) != SQLITE_BLOB ||
+        sqlite3_column_bytes(statement, column) != TOKEN_HASH_SIZE) {
+        return -1;
+    }
     memcpy(out, sqlite3_column_blob(statement, column), TOKEN_HASH_SIZE);
     return 0;
 }
@@ -270,6 +273,19 @@ static bool event_follows(const uint8_t *key, sqlite3_stmt *statement, sqlite3_i
     return sodium_memcmp(expected, stored, TOKEN_HASH_SIZE) == 0;
 }
 
+/* An event at or below the checkpoint, where none may be left. */
+static int left_over(struct portal *portal, const struct bounds *bounds, sqlite3_int64 *event,
+                     bool *found)
+{
+    sqlite3_stmt *statement = NULL;
+    int code = statement_row(portal, &statement, first_left_over, "i", bounds->checkpoint);
+
+    *found = code == SQLITE_ROW;
+    if (*found) *event = sqlite3_column_int64(statement, 0);
+    statement_done(portal, statement);
+    return code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
 /* The first event that does not follow, or 0. */
 static int chain_walk(struct portal *portal, const uint8_t *key, const struct bounds *bounds,
                       sqlite3_int64 *broken)
@@ -297,26 +313,47 @@ static int chain_walk(struct portal *portal, const uint8_t *key, const struct bo
     return SQLITE_OK;
 }
 
-int audit_verify(struct portal *portal, char **broken)
+static int verify(struct portal *portal, char **broken)
 {
     const struct keyring *keyring = NULL;
     struct bounds bounds;
     sqlite3_int64 event = 0;
-    sqlite3_int64 left_over = 0;
+    bool found = false;
     int code = connection_key(portal, &keyring);
 
-    *broken = NULL;
     if (code == SQLITE_OK) code = bounds_read(portal, keyring_oldest(keyring), &bounds, broken);
     if (code != SQLITE_OK || *broken != NULL) return code;
-    code = statement_integer(portal, &left_over, first_left_over, "i", bounds.checkpoint);
-    if (code == SQLITE_OK && left_over > 0) event = bounds.checkpoint;
-    if (code == SQLITE_OK && event == 0) {
+    code = left_over(portal, &bounds, &event, &found);
+    if (code == SQLITE_OK && !found) {
         code = chain_walk(portal, keyring_oldest(keyring), &bounds, &event);
+        found = event != 0;
     }
-    if (code != SQLITE_OK || event == 0) return code;
+    if (code != SQLITE_OK || !found) return code;
     *broken = sqlite3_mprintf("event %lld is not what was written: edited, deleted, inserted or moved",
                               event);
     return *broken == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
+}
+
+/* The savepoint makes the reads one: an event of another process in between would look inserted. */
+int audit_verify(struct portal *portal, char **broken)
+{
+    int opened = sqlite3_exec(portal->db, "SAVEPOINT portal_verify", NULL, NULL, NULL);
+    int code;
+
+    *broken = NULL;
+    /* SQLITE_BUSY: within a writing statement, which holds the lock already. */
+    if (opened != SQLITE_OK && opened != SQLITE_BUSY) return fault(portal, opened);
+    code = verify(portal, broken);
+    if (opened == SQLITE_OK &&
+        sqlite3_exec(portal->db, "RELEASE portal_verify", NULL, NULL, NULL) != SQLITE_OK &&
+        code == SQLITE_OK) {
+        code = fault(portal, sqlite3_errcode(portal->db));
+    }
+    if (code != SQLITE_OK) {
+        sqlite3_free(*broken);
+        *broken = NULL;
+    }
+    return code;
 }
 
 static int checkpoint_find(struct portal *portal, sqlite3_int64 before, sqlite3_int64 *id,
