@@ -1,9 +1,9 @@
 #include "call.h"
 
-#include "action.h"
 #include "audit.h"
 #include "delivery.h"
 #include "normalize.h"
+#include "table.h"
 
 #include <stdarg.h>
 #include <string.h>
@@ -339,7 +339,7 @@ int call_register(struct portal *portal)
     for (int i = 0; code == SQLITE_OK && (function = call_function(i)) != NULL; i++) {
         code = function_register(portal, function);
         if (code == SQLITE_OK && (function->flags & CALL_ACTION) != 0) {
-            code = action_register(portal, function);
+            code = table_register_action(portal, function);
         }
     }
     return code;

@@ -54,7 +54,7 @@ static const struct check {
      "     WHERE a.account_id = s.account_id AND a.status = 'active') LIMIT 100"},
     {"a trigger that protects the audit or the settings is missing",
      "restore the database from a backup",
-     "SELECT value FROM json_each('[\"portal_audit_no_replace\", \"portal_audit_no_update\","
+     "SELECT value FROM main.json_each('[\"portal_audit_no_replace\", \"portal_audit_no_update\","
      " \"portal_audit_no_delete\", \"portal_setting_inserted\", \"portal_setting_updated\","
      " \"portal_setting_deleted\"]')"
      " WHERE value NOT IN (SELECT name FROM main.sqlite_schema WHERE type = 'trigger')"},
@@ -62,7 +62,7 @@ static const struct check {
 
 static const char stored_settings[] = "SELECT key, value FROM main.portal_setting";
 static const char same_name[] =
-    "SELECT schema || '.' || name FROM pragma_table_list"
+    "SELECT schema || '.' || name FROM main.pragma_table_list"
     " WHERE name = ?1 AND type <> 'virtual' LIMIT 1";
 static const char active_access[] =
     "SELECT a.patient_id, a.identity, u.username FROM main.portal_access AS a"

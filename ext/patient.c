@@ -21,8 +21,8 @@ static const char insert_patient[] =
 static const char inserted_patient[] =
     "SELECT patient_id FROM main.patient WHERE rowid = ?1";
 static const char missing_columns[] =
-    "SELECT group_concat(value, ', ') FROM json_each(?1)"
-    " WHERE value NOT IN (SELECT name FROM pragma_table_info('patient', 'main'))";
+    "SELECT group_concat(value, ', ') FROM main.json_each(?1)"
+    " WHERE value NOT IN (SELECT name FROM main.pragma_table_info('patient', 'main'))";
 static const char needed_columns[] =
     "[\"patient_id\", \"first_name\", \"last_name\", \"date_of_birth\", \"sex\", \"email\","
     " \"cell_phone\", \"home_phone\", \"address_line1\", \"address_line2\", \"city\", \"state\","

@@ -12,7 +12,7 @@ enum { ENTRIES_MAX = 32, FIELD_SIZE = 40 };
 
 static const char is_object[] =
     "SELECT CASE WHEN json_valid(?1) THEN json_type(?1) = 'object' ELSE 0 END";
-static const char read_entries[] = "SELECT key, type, atom FROM json_each(?1)";
+static const char read_entries[] = "SELECT key, type, atom FROM main.json_each(?1)";
 static const char supersede[] =
     "UPDATE main.portal_request SET status = 'superseded', decided_at = ?3"
     " WHERE patient_id = ?1 AND field = ?2 AND status = 'pending'";

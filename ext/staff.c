@@ -27,20 +27,25 @@ static int reason_read(struct call *call, int index, const char **reason)
     return SQLITE_OK;
 }
 
-static int send_act(struct call *call)
+/* What may speak against sending, checked alike for asking and for doing. */
+static int send_check(struct call *call, struct registration_draft *draft)
 {
-    struct registration_draft *draft = sqlite3_malloc(sizeof *draft);
     enum medium medium = MEDIUM_EMAIL;
-    int code = draft == NULL ? fault(call->portal, SQLITE_NOMEM) : call_patient(call, 0);
+    int code = call_patient(call, 0);
 
     if (code == SQLITE_OK) code = call_medium(call, 1, &medium);
-    if (code == SQLITE_OK) {
-        code = registration_check(call->portal, &call->patient, medium,
-                                  registration_requires(call->portal, medium), draft);
-    }
-    if (code == SQLITE_OK) code = registration_queue(call->portal, draft, &call->id);
-    if (code == SQLITE_OK) call->patient = draft->patient.id;
-    sqlite3_free(draft);
+    if (code != SQLITE_OK) return code;
+    return registration_check(call->portal, &call->patient, medium,
+                              registration_requires(call->portal, medium), draft);
+}
+
+static int send_act(struct call *call)
+{
+    struct registration_draft draft;
+    int code = send_check(call, &draft);
+
+    if (code == SQLITE_OK) code = registration_queue(call->portal, &draft, &call->id);
+    if (code == SQLITE_OK) call->patient = draft.patient.id;
     return code;
 }
 
@@ -52,16 +57,9 @@ static int send_say(struct call *call)
 
 static int problem_act(struct call *call)
 {
-    struct registration_draft *draft = sqlite3_malloc(sizeof *draft);
-    enum medium medium = MEDIUM_EMAIL;
-    int code = draft == NULL ? fault(call->portal, SQLITE_NOMEM) : call_patient(call, 0);
+    struct registration_draft draft;
+    int code = send_check(call, &draft);
 
-    if (code == SQLITE_OK) code = call_medium(call, 1, &medium);
-    if (code == SQLITE_OK) {
-        code = registration_check(call->portal, &call->patient, medium,
-                                  registration_requires(call->portal, medium), draft);
-    }
-    sqlite3_free(draft);
     return code == REFUSED ? answer_text(call, "%s", call->portal->error) : code;
 }
 

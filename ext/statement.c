@@ -146,8 +146,11 @@ static int row(struct portal *portal, sqlite3_stmt **out, const char *sql, const
 }
 
 /* PRAGMA count_changes makes a write return a row: step on to the end. */
-static int finish(struct portal *portal, sqlite3_stmt *statement, int code)
+static int run(struct portal *portal, const char *sql, const char *types, va_list arguments)
 {
+    sqlite3_stmt *statement = NULL;
+    int code = row(portal, &statement, sql, types, arguments);
+
     while (code == SQLITE_ROW) code = statement_next(portal, statement);
     statement_done(portal, statement);
     return code == SQLITE_DONE ? SQLITE_OK : code;
@@ -155,26 +158,23 @@ static int finish(struct portal *portal, sqlite3_stmt *statement, int code)
 
 int statement_run(struct portal *portal, const char *sql, const char *types, ...)
 {
-    sqlite3_stmt *statement = NULL;
     va_list arguments;
     int code;
 
     va_start(arguments, types);
-    code = row(portal, &statement, sql, types, arguments);
+    code = run(portal, sql, types, arguments);
     va_end(arguments);
-    return finish(portal, statement, code);
+    return code;
 }
 
 int statement_change(struct portal *portal, int *changes, const char *sql, const char *types, ...)
 {
-    sqlite3_stmt *statement = NULL;
     va_list arguments;
     int code;
 
     va_start(arguments, types);
-    code = row(portal, &statement, sql, types, arguments);
+    code = run(portal, sql, types, arguments);
     va_end(arguments);
-    code = finish(portal, statement, code);
     *changes = code == SQLITE_OK ? sqlite3_changes(portal->db) : 0;
     return code;
 }

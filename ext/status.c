@@ -138,17 +138,14 @@ static char *say_revoked(struct portal *portal, sqlite3_stmt *row)
 /* Why nothing can be sent, or what to do when it can. */
 static int step_send(struct portal *portal, sqlite3_stmt *row, const char *do_this, char **text)
 {
-    struct registration_draft *draft = sqlite3_malloc(sizeof *draft);
+    struct registration_draft draft;
     struct patient_id id;
-    int code = draft == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
+    int code;
 
     *text = NULL;
     patient_id_from_column(row, STATUS_PATIENT_ID, &id);
-    if (code == SQLITE_OK) {
-        code = registration_check(portal, &id, MEDIUM_EMAIL, registration_requires(portal, MEDIUM_EMAIL),
-                                  draft);
-    }
-    sqlite3_free(draft);
+    code = registration_check(portal, &id, MEDIUM_EMAIL, registration_requires(portal, MEDIUM_EMAIL),
+                              &draft);
     if (code != SQLITE_OK && code != REFUSED) return code;
     *text = sqlite3_mprintf("%s", code == REFUSED ? portal->error : do_this);
     return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;

@@ -7,15 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* What a module was registered for; `function` for the insert form of a staff action, else NULL. */
+struct registered {
+    struct portal *portal;
+    const struct table *table;
+    const struct function *function;
+};
+
 struct readable {
     sqlite3_vtab base;           /* first */
     struct portal *portal;
     const struct table *table;
-};
-
-struct registered {
-    struct portal *portal;
-    const struct table *table;
+    const struct function *function;
 };
 
 static void registered_free(void *pointer)
@@ -42,13 +45,30 @@ const char *table_sql(struct portal *portal, const char *file, const char *claus
     return NULL;
 }
 
+/* Columns: the table's own, or an action's arguments without their brackets. */
+static char *declaration(const struct registered *registered)
+{
+    sqlite3_str *text = sqlite3_str_new(NULL);
+
+    sqlite3_str_appendall(text, "CREATE TABLE x(");
+    if (registered->function == NULL) {
+        sqlite3_str_appendall(text, registered->table->columns);
+    } else {
+        for (const char *at = registered->function->arguments; *at != '\0'; at++) {
+            if (strchr("[]", *at) == NULL) sqlite3_str_appendchar(text, 1, *at);
+        }
+    }
+    sqlite3_str_appendchar(text, 1, ')');
+    return sqlite3_str_finish(text);
+}
+
 static int table_connect(sqlite3 *db, void *aux, int argc, const char *const *argv,
                          sqlite3_vtab **out, char **error)
 {
     const struct registered *registered = aux;
     const struct table *table = registered->table;
     struct readable *readable = sqlite3_malloc(sizeof *readable);
-    char *columns = sqlite3_mprintf("CREATE TABLE x(%s)", table->columns);
+    char *columns = declaration(registered);
     int code = readable == NULL || columns == NULL ? SQLITE_NOMEM : SQLITE_OK;
 
     (void)argc;
@@ -65,6 +85,7 @@ static int table_connect(sqlite3 *db, void *aux, int argc, const char *const *ar
     memset(readable, 0, sizeof *readable);
     readable->portal = registered->portal;
     readable->table = table;
+    readable->function = registered->function;
     readable->portal->connected++;
     *out = &readable->base;
     return SQLITE_OK;
@@ -282,31 +303,65 @@ static int table_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *rowid)
     return SQLITE_OK;
 }
 
+/* Columns left out at the end of an INSERT are arguments left out of the call. */
+static int arguments_given(const struct function *function, int argc, sqlite3_value **argv)
+{
+    while (argc > function->least && sqlite3_value_type(argv[argc - 1]) == SQLITE_NULL) argc--;
+    return argc;
+}
+
+static int action_insert(struct portal *portal, const struct function *function, int argc,
+                         sqlite3_value **argv, sqlite3_int64 *rowid)
+{
+    struct call call;
+    int code;
+
+    memset(&call, 0, sizeof call);
+    call.portal = portal;
+    call.argc = arguments_given(function, argc, argv);
+    call.argv = argv;
+    code = call_run(function, &call, true);
+    sqlite3_free(call.text);
+    *rowid = call.answer == ANSWER_PATIENT ? call.patient.integer : call.id;
+    return code;
+}
+
+static int row_update(struct portal *portal, const struct table *table, int argc,
+                      sqlite3_value **argv)
+{
+    sqlite3_int64 last = sqlite3_last_insert_rowid(portal->db);
+    int code = call_permit(portal, table->name, table->allowed);
+
+    if (code == SQLITE_OK) code = table->update(portal, argc, argv);
+    sqlite3_set_last_insert_rowid(portal->db, last);
+    return code;
+}
+
 static int table_update(sqlite3_vtab *base, int argc, sqlite3_value **argv, sqlite3_int64 *rowid)
 {
     struct readable *readable = (struct readable *)base;
     struct portal *portal = readable->portal;
     const struct table *table = readable->table;
+    bool deletes = argc == 1;
+    bool inserts = !deletes && sqlite3_value_type(argv[0]) == SQLITE_NULL;
     int code;
 
-    (void)rowid;
-    if (table->update == NULL || argc == 1 || sqlite3_value_type(argv[0]) == SQLITE_NULL) {
-        (void)refuse(portal, table->update == NULL ? "%s can only be read" : "%s takes UPDATE alone",
-                     table->name);
-        return table_error(base, portal, SQLITE_ERROR);
+    if (inserts && readable->function != NULL) {
+        code = action_insert(portal, readable->function, argc - 2, argv + 2, rowid);
+    } else if (!inserts && !deletes && table->update != NULL) {
+        code = row_update(portal, table, argc, argv);
+    } else {
+        (void)refuse(portal, readable->function != NULL ? "%s takes INSERT alone"
+                             : table->update != NULL ? "%s takes UPDATE alone" : "%s can only be read",
+                     readable->function != NULL ? readable->function->name : table->name);
+        code = SQLITE_ERROR;
     }
-    code = call_permit(portal, table->name, table->allowed);
-    if (code == SQLITE_OK) {
-        sqlite3_int64 last = sqlite3_last_insert_rowid(portal->db);
-        code = table->update(portal, argc, argv);
-        sqlite3_set_last_insert_rowid(portal->db, last);
-    }
-    if (code == SQLITE_OK) return SQLITE_OK;
-    (void)table_error(base, portal, code);
+    if (code != SQLITE_OK) (void)table_error(base, portal, code);
     return code;
 }
 
-static int one_register(struct portal *portal, const struct table *table)
+static int module_register(struct portal *portal, const char *name, const struct table *table,
+                           const struct function *function)
 {
     static const sqlite3_module module = {
         /* iVersion      */ 2,
@@ -340,7 +395,25 @@ static int one_register(struct portal *portal, const struct table *table)
     portal->references++;
     registered->portal = portal;
     registered->table = table;
-    return sqlite3_create_module_v2(portal->db, table->name, &module, registered, registered_free);
+    registered->function = function;
+    return sqlite3_create_module_v2(portal->db, name, &module, registered, registered_free);
+}
+
+/* An action is there to be inserted into: reading it finds nothing. */
+static int nothing_open(struct cursor *cursor, sqlite3_value *key[2])
+{
+    (void)cursor;
+    (void)key;
+    return SQLITE_OK;
+}
+
+int table_register_action(struct portal *portal, const struct function *function)
+{
+    static const struct table action = {
+        "", "", "", ANYBODY, true, true, {-1, -1}, false, 0, nothing_open, NULL, NULL, NULL,
+    };
+
+    return module_register(portal, function->name, &action, function);
 }
 
 int table_register(struct portal *portal)
@@ -349,7 +422,7 @@ int table_register(struct portal *portal)
     const struct table *table;
 
     for (int i = 0; code == SQLITE_OK && (table = table_row(i)) != NULL; i++) {
-        code = one_register(portal, table);
+        code = module_register(portal, table->name, table, NULL);
     }
     return code;
 }

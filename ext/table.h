@@ -56,6 +56,13 @@ const char *table_sql(struct portal *portal, const char *file, const char *claus
 /* Registers all.  SQLITE_OK or an error code. */
 int table_register(struct portal *portal);
 
+/*
+** Registers the insert form of a staff action: a table of its name whose columns are the arguments,
+** INSERT INTO send_registration(patient_id, channel) SELECT ...
+*/
+struct function;
+int table_register_action(struct portal *portal, const struct function *function);
+
 /* A row of the list; NULL past its end. */
 const struct table *table_row(int index);
 
