@@ -9,9 +9,12 @@
 
 enum { DAY = 86400, HOUR = 3600 };
 
+/* A revoke counts whatever became of the link before it: the row goes with the next registration. */
 static const char newest_registration[] =
-    "SELECT registration_id, destination, created_at, status FROM main.portal_registration"
-    " WHERE patient_id = ?1 ORDER BY registration_id DESC LIMIT 1";
+    "SELECT registration_id, destination, created_at,"
+    "       CASE WHEN EXISTS (SELECT 1 FROM main.portal_revocation WHERE patient_id = ?1)"
+    "            THEN 'revoked' ELSE status END"
+    "  FROM main.portal_registration WHERE patient_id = ?1 ORDER BY registration_id DESC LIMIT 1";
 static const char sends_to_patient[] =
     "SELECT count(*) FROM main.portal_registration WHERE patient_id = ?1 AND created_at > ?2";
 static const char sends_to_destination[] =
