@@ -59,6 +59,15 @@ int access_give(struct portal *portal, sqlite3_int64 account_id,
                          registration->identity, connection_now(portal));
 }
 
+int access_is_revoked(struct portal *portal, const struct patient_id *patient, bool *revoked)
+{
+    sqlite3_int64 since = 0;
+    int code = statement_integer(portal, &since, is_revoked, "p", patient);
+
+    *revoked = since != 0;
+    return code;
+}
+
 int access_grant_again(struct portal *portal, const struct patient_id *patient)
 {
     int changes = 0;

@@ -13,6 +13,9 @@
 int access_give(struct portal *portal, sqlite3_int64 account_id,
                 const struct registration *registration, const char *relationship);
 
+/* True between a revoke and the next send. */
+int access_is_revoked(struct portal *portal, const struct patient_id *patient, bool *revoked);
+
 /*
 ** Grants again what a revoke suspended, if there was one: same accounts, same passwords.  Removed
 ** representatives stay out, old links, PINs and sessions stay dead.  Within a scope.

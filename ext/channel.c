@@ -102,9 +102,11 @@ static char *api_setting(portal_api *api, const char *key)
 {
     struct portal *portal = (struct portal *)api;
     int index = setting_find(key);
+    const char *text = index < 0 ? NULL : setting_text(portal, (enum setting)index);
 
-    if (strcmp(key, "default_maildir") == 0) return default_maildir(portal);
-    return index < 0 ? NULL : sqlite3_mprintf("%s", setting_text(portal, (enum setting)index));
+    if (text == NULL) return NULL;
+    if (index == SETTING_maildir && *text == '\0') return default_maildir(portal);
+    return sqlite3_mprintf("%s", text);
 }
 
 static char *api_secret(portal_api *api, const char *key)

@@ -296,9 +296,11 @@ int patient_insert(struct portal *portal, const struct patient_entry *entry, str
     code = statement_row(portal, &statement, inserted_patient, "i", rowid);
     if (code == SQLITE_DONE) return refuse(portal, "the patient table did not keep the new row");
     if (code != SQLITE_ROW) return code;
+    code = sqlite3_column_type(statement, 0) != SQLITE_NULL ? SQLITE_OK
+           : refuse(portal, "the patient table gave the new row no patient_id; add a default to the column");
     patient_id_from_column(statement, 0, id);
     statement_done(portal, statement);
-    return SQLITE_OK;
+    return code;
 }
 
 int patient_table_check(struct portal *portal, char **missing)

@@ -130,7 +130,9 @@ static int register_act(struct call *call)
     if (code == SQLITE_OK && call->argc > 5) {
         code = call_typed(call, 5, "relationship", &entry.relationship);
     }
-    return code == SQLITE_OK ? registered(call, &entry) : code;
+    if (code == SQLITE_OK) code = registered(call, &entry);
+    sodium_memzero(pin, sizeof pin);
+    return code;
 }
 
 static int login_act(struct call *call)

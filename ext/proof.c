@@ -10,9 +10,9 @@
 enum { MINUTE = 60 };
 
 static const char newest_pin[] =
-    "SELECT p.created_at, m.status = 'failed' OR (m.status = 'queued' AND m.attempts > 0)"
+    "SELECT p.created_at, p.status = 'failed' OR (m.status = 'queued' AND m.attempts > 0)"
     "  FROM main.portal_pin AS p JOIN main.portal_message AS m ON m.message_id = p.pin_id"
-    " WHERE p.registration_id = ?1 AND p.status = 'live' ORDER BY p.pin_id DESC LIMIT 1";
+    " WHERE p.registration_id = ?1 ORDER BY p.pin_id DESC LIMIT 1";
 static const char supersede_pins[] =
     "UPDATE main.portal_pin SET status = 'superseded' WHERE registration_id = ?1 AND status = 'live'";
 static const char cancel_pins[] =

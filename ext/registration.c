@@ -133,6 +133,7 @@ static int cooldown_check(struct portal *portal, struct registration_draft *draf
     char id[PATIENT_ID_TEXT_SIZE];
     sqlite3_stmt *statement = NULL;
     sqlite3_int64 wait = 0;
+    bool revoked = false;
     int code = statement_row(portal, &statement, newest_registration, "p", &draft->patient.id);
 
     draft->previous = 0;
@@ -145,6 +146,8 @@ static int cooldown_check(struct portal *portal, struct registration_draft *draf
     }
     statement_done(portal, statement);
     if (wait <= 0) return SQLITE_OK;
+    code = access_is_revoked(portal, &draft->patient.id, &revoked);
+    if (code != SQLITE_OK || revoked) return code;
     return refuse(portal, "patient %s was sent a registration a moment ago; wait %lld seconds, then send "
                   "again", patient_id_text(&draft->patient.id, id), wait);
 }

@@ -2,6 +2,7 @@
 
 #include "access.h"
 #include "calendar.h"
+#include "channel.h"
 #include "table.h"
 #include "throttle.h"
 
@@ -49,13 +50,16 @@ static char *say_queued(struct portal *portal, sqlite3_stmt *row)
 {
     char created[CALENDAR_TIME_SIZE];
     char by[CONTACT_SIZE + 40];
-    bool tried = !is_null(row, STATUS_DETAIL);
+    const char *why = is_null(row, STATUS_DETAIL) ? "" : text_of(row, STATUS_DETAIL);
+    struct channel *channel = NULL;
 
-    (void)portal;
+    if (channel_for(portal, (int)medium_from_name(text_of(row, STATUS_CHANNEL)), &channel) == REFUSED) {
+        why = portal->error;
+    }
     way(row, by, sizeof by);
     time_of(row, STATUS_CREATED_AT, created);
     return sqlite3_mprintf("Portal registration queued %s on %s, not handed over yet%s%s.", by, created,
-                           tried ? ": " : "", tried ? text_of(row, STATUS_DETAIL) : "");
+                           *why == '\0' ? "" : ": ", why);
 }
 
 static char *say_sent(struct portal *portal, sqlite3_stmt *row)

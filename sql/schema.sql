@@ -94,7 +94,7 @@ CREATE TABLE main.portal_pin (
     tries           INTEGER NOT NULL DEFAULT 0   -- at 5 the PIN is spent
 );
 
-CREATE INDEX main.portal_pin_registration ON portal_pin (registration_id) WHERE status = 'live';
+CREATE INDEX main.portal_pin_registration ON portal_pin (registration_id);
 
 CREATE TABLE main.portal_account (
     -- A person who can sign in: a patient, or a representative of one or several.

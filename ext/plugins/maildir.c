@@ -109,18 +109,6 @@ static int message_store(const char *root, const portal_outgoing *message, const
     return folder_sync(folder);
 }
 
-/* The Maildir's path, sqlite3_free(): the setting, or beside the database. */
-static char *root_path(portal_api *api)
-{
-    char *path = api->setting(api, "maildir");
-
-    if (path != NULL && *path == '\0') {
-        sqlite3_free(path);
-        path = api->setting(api, "default_maildir");
-    }
-    return path;
-}
-
 static const char *base_name(const char *path)
 {
     const char *slash = strrchr(path, '/');
@@ -152,7 +140,7 @@ static int message_deliver(portal_api *api, const char *root, portal_batch *batc
 static int maildir_deliver(void *data, portal_batch *batch)
 {
     portal_api *api = data;
-    char *root = root_path(api);
+    char *root = api->setting(api, "maildir");
     int code = root == NULL ? SQLITE_NOMEM : SQLITE_OK;
 
     for (int i = 0; i < batch->count && code == SQLITE_OK; i++) {
