@@ -314,8 +314,7 @@ static void scalar(sqlite3_context *context, int argc, sqlite3_value **argv)
 static int function_register(struct portal *portal, const struct function *function)
 {
     /* Everything here acts or tells: none of it may be called by a schema that somebody sent us. */
-    int flags = SQLITE_UTF8 | ((function->flags & CALL_BARE) != 0 && function->most == 0
-                               ? SQLITE_INNOCUOUS : SQLITE_DIRECTONLY);
+    int flags = SQLITE_UTF8 | SQLITE_DIRECTONLY;
 
     for (int count = function->least; count <= function->most; count++) {
         struct binding *binding = sqlite3_malloc(sizeof *binding);
