@@ -9,12 +9,14 @@
 
 enum { DAY = 86400, HOUR = 3600 };
 
-/* A revoke counts whatever became of the link before it: the row goes with the next registration. */
 static const char newest_registration[] =
-    "SELECT registration_id, destination, created_at,"
-    "       CASE WHEN EXISTS (SELECT 1 FROM main.portal_revocation WHERE patient_id = ?1)"
-    "            THEN 'revoked' ELSE status END"
-    "  FROM main.portal_registration WHERE patient_id = ?1 ORDER BY registration_id DESC LIMIT 1";
+    "SELECT registration_id FROM main.portal_registration"
+    " WHERE patient_id = ?1 ORDER BY registration_id DESC LIMIT 1";
+/* By the same channel: another contact there is a changed one, which needs no cooldown. */
+static const char newest_by_channel[] =
+    "SELECT r.destination, r.created_at, r.status FROM main.portal_registration AS r"
+    "  JOIN main.portal_message AS m ON m.message_id = r.registration_id"
+    " WHERE r.patient_id = ?1 AND m.channel = ?2 ORDER BY r.registration_id DESC LIMIT 1";
 static const char sends_to_patient[] =
     "SELECT count(*) FROM main.portal_registration WHERE patient_id = ?1 AND created_at > ?2";
 static const char sends_to_destination[] =
@@ -104,12 +106,27 @@ static int required_check(struct portal *portal, const struct patient *patient, 
     return code == SQLITE_OK ? contact_refuse(portal, problem) : code;
 }
 
+/* Whoever lacks both contacts is to hear so at once, not one after the other. */
+static int missing_check(struct portal *portal, const struct patient *patient, int required)
+{
+    char id[PATIENT_ID_TEXT_SIZE];
+
+    if (required != (PORTAL_EMAIL | PORTAL_TEXT) || patient->email[0] != '\0' ||
+        patient->cell_phone[0] != '\0') {
+        return SQLITE_OK;
+    }
+    return refuse(portal, "patient %s has no email address on file and no cell phone number; add both, "
+                  "then send again", patient_id_text(&patient->id, id));
+}
+
 static int contacts_check(struct portal *portal, struct registration_draft *draft, int required)
 {
     enum medium other = draft->medium == MEDIUM_EMAIL ? MEDIUM_TEXT : MEDIUM_EMAIL;
     char *problem = NULL;
-    int code = patient_contact(portal, &draft->patient, draft->medium, draft->contact, &problem);
+    int code = missing_check(portal, &draft->patient, required);
 
+    if (code != SQLITE_OK) return code;
+    code = patient_contact(portal, &draft->patient, draft->medium, draft->contact, &problem);
     if (code == SQLITE_OK) code = contact_refuse(portal, problem);
     if (code == SQLITE_OK && (required & (int)other) != 0) {
         code = required_check(portal, &draft->patient, other);
@@ -127,29 +144,39 @@ static bool counts_for_cooldown(const unsigned char *status)
     return true;
 }
 
-/* The cooldown; *previous gets the newest registration, 0 when there is none. */
+/* Seconds until the patient may be sent another link at this contact; 0 or less is now. */
+static int cooldown_read(struct portal *portal, const struct registration_draft *draft,
+                         sqlite3_int64 now, sqlite3_int64 *wait)
+{
+    sqlite3_stmt *statement = NULL;
+    int code = statement_row(portal, &statement, newest_by_channel, "ps", &draft->patient.id,
+                             medium_name(draft->medium));
+
+    *wait = 0;
+    if (code == SQLITE_ROW && sqlite3_column_int64(statement, 0) == draft->destination &&
+        counts_for_cooldown(sqlite3_column_text(statement, 2))) {
+        *wait = sqlite3_column_int64(statement, 1) + setting_number(portal, SETTING_resend_seconds) - now;
+    }
+    statement_done(portal, statement);
+    return code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
+/* The cooldown; draft->previous gets the newest registration, 0 when there is none. */
 static int cooldown_check(struct portal *portal, struct registration_draft *draft, sqlite3_int64 now)
 {
     char id[PATIENT_ID_TEXT_SIZE];
-    sqlite3_stmt *statement = NULL;
     sqlite3_int64 wait = 0;
     bool revoked = false;
-    int code = statement_row(portal, &statement, newest_registration, "p", &draft->patient.id);
+    int code = statement_integer(portal, &draft->previous, newest_registration, "p", &draft->patient.id);
 
-    draft->previous = 0;
-    if (code == SQLITE_DONE) return SQLITE_OK;
-    if (code != SQLITE_ROW) return code;
-    draft->previous = sqlite3_column_int64(statement, 0);
-    if (sqlite3_column_int64(statement, 1) == draft->destination &&
-        counts_for_cooldown(sqlite3_column_text(statement, 3))) {
-        wait = sqlite3_column_int64(statement, 2) + setting_number(portal, SETTING_resend_seconds) - now;
-    }
-    statement_done(portal, statement);
-    if (wait <= 0) return SQLITE_OK;
+    if (code != SQLITE_OK || draft->previous == 0) return code;
+    code = cooldown_read(portal, draft, now, &wait);
+    if (code != SQLITE_OK || wait <= 0) return code;
+    /* A revoke counts whatever became of the link before it. */
     code = access_is_revoked(portal, &draft->patient.id, &revoked);
     if (code != SQLITE_OK || revoked) return code;
-    return refuse(portal, "patient %s was sent a registration a moment ago; wait %lld seconds, then send "
-                  "again", patient_id_text(&draft->patient.id, id), wait);
+    return refuse(portal, "patient %s was sent a registration a moment ago; wait %lld second%s, then send "
+                  "again", patient_id_text(&draft->patient.id, id), wait, wait == 1 ? "" : "s");
 }
 
 int registration_limits(struct portal *portal, const struct registration_draft *draft)
