@@ -23,7 +23,10 @@ static const char insert_pin[] =
     "INSERT INTO main.portal_pin (pin_id, registration_id, nonce, status, created_at, expires_at)"
     " VALUES (?1, ?2, ?3, 'live', ?4, ?5)";
 static const char count_pin[] =
-    "UPDATE main.portal_registration SET pins = pins + 1 WHERE registration_id = ?1 AND pins < ?2";
+    "UPDATE main.portal_registration SET pins = pins + 1"
+    " WHERE registration_id = ?1 AND pins < ?2 AND status = 'live'";
+static const char read_pins[] =
+    "SELECT pins FROM main.portal_registration WHERE registration_id = ?1";
 static const char uncount_try[] =
     "UPDATE main.portal_pin SET tries = tries - 1 WHERE pin_id = ?1 AND tries > 0";
 static const char spend_pin[] =
@@ -166,6 +169,17 @@ static int pin_queue(struct portal *portal, const struct proof_attempt *attempt)
     return code;
 }
 
+/* One event when the last PIN message of a link is queued, however often another is asked for. */
+static int last_pin_audit(struct portal *portal, const struct registration *registration)
+{
+    sqlite3_int64 pins = 0;
+    int code = statement_integer(portal, &pins, read_pins, "i", registration->registration_id);
+
+    if (code != SQLITE_OK || pins != REGISTRATION_PINS) return code;
+    return audit_write_about(portal, "registration.pins_spent", &registration->patient, "message",
+                             registration->registration_id, "5 PIN messages");
+}
+
 /* Right proof: gives the guess back and queues a PIN, unless it is too early or too many. */
 struct pin_step {
     struct proof_attempt *attempt;
@@ -191,12 +205,9 @@ static int pin_step(struct portal *portal, void *data)
     if (code != SQLITE_OK || !found) return code;
     code = statement_change(portal, &changes, count_pin, "ii", attempt->registration.registration_id,
                             (sqlite3_int64)REGISTRATION_PINS);
-    if (code != SQLITE_OK) return code;
-    if (changes == 0) {
-        return audit_write_about(portal, "registration.pins_spent", &attempt->registration.patient,
-                                 "message", attempt->registration.registration_id, "5 PIN messages");
-    }
+    if (code != SQLITE_OK || changes == 0) return code;
     code = pin_queue(portal, attempt);
+    if (code == SQLITE_OK) code = last_pin_audit(portal, &attempt->registration);
     if (code == SQLITE_OK) {
         step->answer->result = PROOF_SENT;
         step->answer->medium = attempt->medium;
