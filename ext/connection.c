@@ -2,6 +2,7 @@
 
 #include "audit.h"
 #include "channel.h"
+#include "normalize.h"
 
 #include <pwd.h>
 #include <stdarg.h>
@@ -112,6 +113,8 @@ int refuse(struct portal *portal, const char *format, ...)
     va_start(arguments, format);
     text = sqlite3_vmprintf(format, arguments);
     va_end(arguments);
+    /* It quotes what it was given, and goes to terminals, logs and the audit. */
+    if (text != NULL) normalize_show(text);
     error_set(portal, text);
     return text == NULL ? SQLITE_NOMEM : REFUSED;
 }

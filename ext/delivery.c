@@ -2,6 +2,7 @@
 
 #include "channel.h"
 #include "message.h"
+#include "normalize.h"
 #include "outbox.h"
 
 #include <string.h>
@@ -13,15 +14,6 @@ struct delivery {
     const char *claim;
     struct delivery_count *count;
 };
-
-/* No line breaks or other controls from a server's words into a row that people read. */
-static void detail_copy(const char *detail, char out[OUTBOX_DETAIL_SIZE])
-{
-    (void)sqlite3_snprintf(OUTBOX_DETAIL_SIZE, out, "%s", detail);
-    for (char *at = out; *at != '\0'; at++) {
-        if ((unsigned char)*at < ' ' || *at == 127) *at = ' ';
-    }
-}
 
 static int delivery_report(portal_batch *batch, int index, portal_result result, const char *detail)
 {
@@ -35,7 +27,9 @@ static int delivery_report(portal_batch *batch, int index, portal_result result,
     if (index < 0 || index >= batch->count || (int)result < 0 || result > PORTAL_UNCERTAIN) {
         return SQLITE_MISUSE;
     }
-    detail_copy(detail == NULL ? "" : detail, text);
+    /* A server's words go into a row that people read. */
+    (void)sqlite3_snprintf(OUTBOX_DETAIL_SIZE, text, "%s", detail == NULL ? "" : detail);
+    normalize_show(text);
     code = scope_begin(portal, &scope);
     if (code != SQLITE_OK) return code;
     code = outbox_report(portal, delivery->claim, batch->messages[index].message_id, status[result],

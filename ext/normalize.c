@@ -321,6 +321,10 @@ static bool is_hidden(utf8proc_int32_t point) {
     }
 }
 
+static bool is_joiner(utf8proc_int32_t point) {
+    return point == ZERO_WIDTH_JOINER || point == ZERO_WIDTH_NON_JOINER;
+}
+
 static bool letter_follows(const char *text, size_t left) {
     utf8proc_int32_t point;
     return left > 0 && next_point(text, left, &point) > 0 && is_letter(point);
@@ -335,7 +339,7 @@ bool normalize_has_hidden(const char *text) {
         if (length <= 0) return true;
         text += length;
         left -= (size_t)length;
-        if (point == ZERO_WIDTH_JOINER || point == ZERO_WIDTH_NON_JOINER) {
+        if (is_joiner(point)) {
             if (!after_letter || !letter_follows(text, left)) return true;
         } else if (is_hidden(point)) {
             return true;
@@ -344,4 +348,21 @@ bool normalize_has_hidden(const char *text) {
         after_letter = is_letter(point) || (after_letter && is_mark(point));
     }
     return false;
+}
+
+void normalize_show(char *text) {
+    char *out = text;
+    size_t left = strlen(text);
+    while (left > 0) {
+        utf8proc_int32_t point;
+        utf8proc_ssize_t length = next_point(text, left, &point);
+        bool shown = length > 0 && (is_joiner(point) || !is_hidden(point));
+        size_t taken = length > 0 ? (size_t)length : 1;
+        if (shown) memmove(out, text, taken);
+        else *out = ' ';
+        out += shown ? taken : 1;
+        text += taken;
+        left -= taken;
+    }
+    *out = '\0';
 }

@@ -3,6 +3,7 @@
 #include "access.h"
 #include "audit.h"
 #include "field.h"
+#include "normalize.h"
 #include "outbox.h"
 #include "session.h"
 
@@ -56,6 +57,7 @@ static void submission_clear(struct submission *submission)
 static void say(char reason[REQUEST_REASON_SIZE], const char *field, const char *problem)
 {
     (void)sqlite3_snprintf(REQUEST_REASON_SIZE, reason, "%.40s %s", field, problem);
+    normalize_show(reason);
 }
 
 /* The text of a JSON value; *problem when it can be none of a field. */

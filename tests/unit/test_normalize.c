@@ -342,6 +342,20 @@ static void test_hidden(void) {
         CHECK(normalize_has_hidden("a\u200C\u200Cb"));
         CHECK(normalize_has_hidden("a \u0301\u200Db"));
     }
+    TEST("text made fit to be shown has a space for what is hidden or no text") {
+        static const struct { const char *given, *shown; } rows[] = {
+            {"", ""}, {"250 OK\r\n", "250 OK  "}, {"Jos\u00E9", "Jos\u00E9"},
+            {"a\u202Eb", "a b"}, {"\x1B[2J", " [2J"}, {"\xFF\xFE", "  "},
+            {"cut \xE2\x82", "cut   "}, {"\xC2\x85x\u2028y", " x y"},
+            {"\u0645\u06CC\u200C\u062E", "\u0645\u06CC\u200C\u062E"},
+        };
+        for (size_t i = 0; i < COUNT(rows); i++) {
+            char text[64];
+            snprintf(text, sizeof text, "%s", rows[i].given);
+            normalize_show(text);
+            CHECK_TEXT(text, rows[i].shown);
+        }
+    }
 }
 
 int main(void) {
