@@ -59,6 +59,13 @@ static const char *line_problem(const char *value, long most)
     return normalize_has_hidden(value) ? "has a control or invisible character" : NULL;
 }
 
+bool field_is_flag(const char *field)
+{
+    const struct field *row = field_find(field);
+
+    return row != NULL && row->check == CHECK_FLAG;
+}
+
 /* BCP 47 in outline: letters and digits in groups of up to eight. */
 static const char *language_problem(const char *value)
 {
@@ -155,7 +162,8 @@ bool field_same(struct portal *portal, const char *field, const char *a, const c
     char left[CONTACT_SIZE];
     char right[CONTACT_SIZE];
 
-    if (a == NULL || b == NULL) return a == b;
+    if (a == NULL) a = "";
+    if (b == NULL) b = "";
     if (strcmp(a, b) == 0) return true;
     if (row == NULL || (row->check != CHECK_EMAIL && row->check != CHECK_PHONE)) return false;
     return field_problem(portal, row, a, left) == NULL && field_problem(portal, row, b, right) == NULL &&

@@ -16,11 +16,17 @@ bool field_known(const char *field);
 int field_check(struct portal *portal, const char *field, const char *value, char **out,
                         const char **problem);
 
+/* True for a consent, which is yes or no and may be given as a JSON boolean. */
+bool field_is_flag(const char *field);
+
 /* The chart's value of a field as text, NULL for NULL; sqlite3_free(). */
 int field_read(struct portal *portal, const struct patient_id *id, const char *field,
                        char **value);
 
-/* True when two values of a field (NULL for NULL) say the same: contacts are compared normalised. */
+/*
+** True when two values of a field (NULL for NULL) say the same: contacts are compared normalised, and
+** an empty text is as good as none.
+*/
 bool field_same(struct portal *portal, const char *field, const char *a, const char *b);
 
 /* Writes one field of a chart; the practice's own schema may refuse it. */

@@ -7,6 +7,7 @@
 #include "call.h"
 #include "enrollment.h"
 #include "json.h"
+#include "normalize.h"
 #include "proof.h"
 #include "registration.h"
 #include "request.h"
@@ -208,6 +209,22 @@ static int logout_act(struct call *call)
     return code == SQLITE_OK ? answer_integer(call, call->flag) : code;
 }
 
+/* What a person sent: "", which is no JSON, for too long or invalid text. */
+static int json_read(struct call *call, int index, const char **json)
+{
+    sqlite3_value *value = call->argv[index];
+    size_t length;
+
+    *json = "";
+    if (sqlite3_value_type(value) == SQLITE_NULL) return SQLITE_OK;
+    if (sqlite3_value_type(value) != SQLITE_TEXT) return refuse(call->portal, "json must be text");
+    *json = (const char *)sqlite3_value_text(value);
+    if (*json == NULL) return fault(call->portal, SQLITE_NOMEM);
+    length = (size_t)sqlite3_value_bytes(value);
+    if (length > CALL_JSON_MAX || strlen(*json) != length || !normalize_is_utf8(*json, length)) *json = "";
+    return SQLITE_OK;
+}
+
 static int submit_act(struct call *call)
 {
     char reason[REQUEST_REASON_SIZE];
@@ -218,9 +235,9 @@ static int submit_act(struct call *call)
     int code = call_typed(call, 0, "session", &session);
 
     if (code == SQLITE_OK) code = call_patient(call, 1);
-    if (code == SQLITE_OK) code = call_text_or_null(call, 2, "json", &json);
+    if (code == SQLITE_OK) code = json_read(call, 2, &json);
     if (code == SQLITE_OK) {
-        code = request_submit(call->portal, session, &call->patient, json == NULL ? "" : json, &count,
+        code = request_submit(call->portal, session, &call->patient, json, &count,
                               &refused, reason);
     }
     if (code != SQLITE_OK) return code;

@@ -20,9 +20,14 @@ static const char supersede[] =
 static const char insert_request[] =
     "INSERT INTO main.portal_request (patient_id, field, base_value, proposed_value, account_id,"
     " submitted_as, submitted_at, status) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 'pending')";
+static const char pending_request[] =
+    "SELECT request_id FROM main.portal_request"
+    " WHERE patient_id = ?1 AND field = ?2 AND status = 'pending'";
 static const char read_request[] =
-    "SELECT patient_id, field, base_value, proposed_value, status FROM main.portal_request"
-    " WHERE request_id = ?1";
+    "SELECT patient_id, field, base_value, proposed_value, status,"
+    "       (SELECT identity FROM main.portal_access AS a"
+    "         WHERE a.account_id = r.account_id AND a.patient_id = r.patient_id)"
+    "  FROM main.portal_request AS r WHERE request_id = ?1";
 static const char decide[] =
     "UPDATE main.portal_request SET status = ?2, decided_at = ?3, decided_by = ?4, reason = ?5"
     " WHERE request_id = ?1 AND status = 'pending'";
@@ -60,8 +65,8 @@ static void say(char reason[REQUEST_REASON_SIZE], const char *field, const char 
     normalize_show(reason);
 }
 
-/* The text of a JSON value; *problem when it can be none of a field. */
-static const char *entry_text(sqlite3_stmt *statement, const char **problem)
+/* The text of a JSON value; *problem when it can be none of the field. */
+static const char *entry_text(sqlite3_stmt *statement, const char *field, const char **problem)
 {
     const char *type = (const char *)sqlite3_column_text(statement, 1);
     const char *text = (const char *)sqlite3_column_text(statement, 2);
@@ -71,6 +76,10 @@ static const char *entry_text(sqlite3_stmt *statement, const char **problem)
         return NULL;
     }
     if (strcmp(type, "null") == 0) return NULL;
+    if ((strcmp(type, "true") == 0 || strcmp(type, "false") == 0) && !field_is_flag(field)) {
+        *problem = "is neither true nor false";
+        return NULL;
+    }
     if (text != NULL && strlen(text) != (size_t)sqlite3_column_bytes(statement, 2)) {
         *problem = "is not valid text";
     }
@@ -104,7 +113,7 @@ static int entry_take(struct portal *portal, const struct patient_id *patient,
         say(reason, field, "is given twice");
         return SQLITE_OK;
     }
-    text = entry_text(statement, &problem);
+    text = entry_text(statement, field, &problem);
     memset(entry, 0, sizeof *entry);
     (void)sqlite3_snprintf(FIELD_SIZE, entry->field, "%s", field);
     submission->count++;
@@ -119,6 +128,16 @@ static int entry_take(struct portal *portal, const struct patient_id *patient,
     return field_read(portal, patient, entry->field, &entry->base);
 }
 
+/* SQLite would cut a text off at an escaped NUL. */
+static bool has_escaped_nul(const char *json)
+{
+    for (const char *at = strchr(json, '\\'); at != NULL; at = strchr(at, '\\')) {
+        if (strncmp(at + 1, "u0000", 5) == 0) return true;
+        at += at[1] == '\0' ? 1 : 2;
+    }
+    return false;
+}
+
 static int submission_read(struct portal *portal, const struct patient_id *patient, const char *json,
                            struct submission *submission, char reason[REQUEST_REASON_SIZE])
 {
@@ -127,8 +146,9 @@ static int submission_read(struct portal *portal, const struct patient_id *patie
     int code = statement_integer(portal, &object, is_object, "s", json);
 
     if (code != SQLITE_OK) return code;
-    if (object == 0) {
-        (void)sqlite3_snprintf(REQUEST_REASON_SIZE, reason, "not a JSON object");
+    if (object == 0 || has_escaped_nul(json)) {
+        (void)sqlite3_snprintf(REQUEST_REASON_SIZE, reason,
+                               object == 0 ? "not a JSON object" : "the JSON object holds a NUL");
         return SQLITE_OK;
     }
     code = statement_row(portal, &statement, read_entries, "s", json);
@@ -146,10 +166,15 @@ static int entry_store(struct portal *portal, const struct patient_id *patient,
                        int *count)
 {
     sqlite3_int64 now = connection_now(portal);
-    int code = statement_run(portal, supersede, "psi", patient, entry->field, now);
+    sqlite3_int64 older = 0;
+    int code = statement_integer(portal, &older, pending_request, "ps", patient, entry->field);
 
-    if (code != SQLITE_OK || field_same(portal, entry->field, entry->value, entry->base)) {
-        return code;
+    if (code == SQLITE_OK) code = statement_run(portal, supersede, "psi", patient, entry->field, now);
+    if (code != SQLITE_OK) return code;
+    if (field_same(portal, entry->field, entry->value, entry->base)) {
+        return older == 0 ? SQLITE_OK
+                          : audit_write_about(portal, "request.withdrawn", patient, "request", older,
+                                              entry->field);
     }
     code = statement_run(portal, insert_request, "psssisi", patient, entry->field, entry->base,
                          entry->value, account_id, role, now);
@@ -209,6 +234,8 @@ struct request {
     char field[FIELD_SIZE];
     char *base;
     char *proposed;
+    bool has_identity;
+    sqlite3_int64 identity;    /* who the patient is to the account that asked */
 };
 
 static void request_clear(struct request *request)
@@ -240,6 +267,8 @@ static int request_read(struct portal *portal, sqlite3_int64 request_id, struct 
     patient_id_from_column(statement, 0, &request->patient);
     statement_text(statement, 1, request->field, sizeof request->field);
     statement_text(statement, 4, status, sizeof status);
+    request->has_identity = sqlite3_column_type(statement, 5) != SQLITE_NULL;
+    request->identity = sqlite3_column_int64(statement, 5);
     code = column_copy(portal, statement, 2, &request->base);
     if (code == SQLITE_OK) code = column_copy(portal, statement, 3, &request->proposed);
     statement_done(portal, statement);
@@ -306,6 +335,20 @@ static int identity_follow(struct portal *portal, const struct request *request,
     return statement_run(portal, identity_of_links, "pii", &request->patient, old_identity, identity);
 }
 
+/* Another person under the same patient_id must not be given what was entered for the first. */
+static int person_check(struct portal *portal, const struct request *request,
+                        const struct patient *chart)
+{
+    const struct keyring *keyring = NULL;
+    int code = connection_key(portal, &keyring);
+
+    if (code != SQLITE_OK) return code;
+    if (!request->has_identity || request->identity == patient_identity(keyring, chart)) return SQLITE_OK;
+    return refuse(portal, "request %lld is in conflict: first name or date of birth on the chart have "
+                  "changed, perhaps it is another person's; look at both, then decline it or "
+                  "accept_request(%lld, 'force')", request->request_id, request->request_id);
+}
+
 static int conflict_check(struct portal *portal, const struct request *request)
 {
     char *current = NULL;
@@ -329,6 +372,7 @@ int request_accept(struct portal *portal, sqlite3_int64 request_id, bool force)
     int code = request_read(portal, request_id, &request);
 
     if (code == SQLITE_OK) code = patient_read(portal, &request.patient, &before);
+    if (code == SQLITE_OK && !force) code = person_check(portal, &request, &before);
     if (code == SQLITE_OK && !force) code = conflict_check(portal, &request);
     /* The practice's own schema may refuse this one: nothing is written before it. */
     if (code == SQLITE_OK) {

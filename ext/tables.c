@@ -27,13 +27,17 @@ static void text_result(sqlite3_context *context, char *text)
 
 /* pending_requests */
 
-enum { REQUEST_CURRENT = 4, REQUEST_SUBMITTED_AT = 8, REQUEST_BASE = 9, REQUEST_CONFLICT = 9,
+/* Columns of the table, and where pending.sql has what they are made of. */
+enum { REQUEST_PATIENT = 1, REQUEST_CURRENT = 4, REQUEST_SUBMITTED_AT = 8, REQUEST_CONFLICT = 9,
        REQUEST_DECISION = 10 };
+enum { FROM_BASE = 9, FROM_IDENTITY = 10 };
+
+static const char one_request[] = " AND r.request_id = ?1";
 
 static int requests_open(struct cursor *cursor, sqlite3_value *key[2])
 {
     static const char *const clauses[] = {
-        "", " AND r.patient_id = ?1", " AND r.request_id = ?1",
+        "", " AND r.patient_id = ?1", one_request,
         " AND r.patient_id = ?1 AND r.request_id = ?2",
     };
     int plan = (key[0] != NULL ? 1 : 0) | (key[1] != NULL ? 2 : 0);
@@ -64,34 +68,90 @@ static bool same_column(sqlite3_stmt *row, int a, int b)
     return left == NULL || right == NULL ? left == right : strcmp(left, right) == 0;
 }
 
+/* The chart has moved since, or is another person's now. */
+static int requests_conflict(struct portal *portal, sqlite3_stmt *row, bool *conflict)
+{
+    const struct keyring *keyring = NULL;
+    struct patient_id id;
+    struct patient patient;
+    int code;
+
+    *conflict = !same_column(row, REQUEST_CURRENT, FROM_BASE);
+    if (*conflict || sqlite3_column_type(row, FROM_IDENTITY) == SQLITE_NULL) return SQLITE_OK;
+    patient_id_from_column(row, REQUEST_PATIENT, &id);
+    code = connection_key(portal, &keyring);
+    if (code == SQLITE_OK) code = patient_find(portal, &id, &patient);
+    if (code == SQLITE_ROW) {
+        *conflict = patient_identity(keyring, &patient) != sqlite3_column_int64(row, FROM_IDENTITY);
+    } else if (code == SQLITE_DONE) {
+        *conflict = true;
+    }
+    return code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
 static int requests_column(struct cursor *cursor, sqlite3_context *context, int column)
 {
     sqlite3_stmt *row = cursor->statement;
+    bool conflict = false;
+    int code = SQLITE_OK;
 
     if (column == REQUEST_SUBMITTED_AT) {
         time_result(context, row, column);
     } else if (column == REQUEST_CONFLICT) {
-        sqlite3_result_int(context, !same_column(row, REQUEST_CURRENT, REQUEST_BASE));
+        code = requests_conflict(cursor->portal, row, &conflict);
+        sqlite3_result_int(context, conflict);
     } else if (column < REQUEST_CONFLICT) {
         sqlite3_result_value(context, sqlite3_column_value(row, column));
     }
-    return SQLITE_OK;
+    return code;
+}
+
+static bool same_value(sqlite3_value *value, const char *text)
+{
+    const char *own = (const char *)sqlite3_value_text(value);
+
+    return own == NULL || text == NULL ? own == text : strcmp(own, text) == 0;
+}
+
+/* UPDATE ... FROM hands all columns over, those that it does not set as they are. */
+static int requests_untouched(struct portal *portal, sqlite3_int64 request_id, sqlite3_value **columns,
+                              bool *untouched)
+{
+    const char *sql = table_sql(portal, "pending.sql", one_request);
+    char time[CALENDAR_TIME_SIZE];
+    sqlite3_stmt *row = NULL;
+    bool conflict = false;
+    int code = sql == NULL ? fault(portal, SQLITE_NOMEM) : statement_row(portal, &row, sql, "i", request_id);
+
+    *untouched = code == SQLITE_ROW;
+    if (code != SQLITE_ROW) return code == SQLITE_DONE ? SQLITE_OK : code;
+    calendar_utc(sqlite3_column_int64(row, REQUEST_SUBMITTED_AT), time);
+    code = requests_conflict(portal, row, &conflict);
+    for (int i = 0; i < REQUEST_DECISION; i++) {
+        const char *text = i == REQUEST_SUBMITTED_AT ? time : i == REQUEST_CONFLICT ? (conflict ? "1" : "0")
+                           : (const char *)sqlite3_column_text(row, i);
+        if (!sqlite3_value_nochange(columns[i]) && !same_value(columns[i], text)) *untouched = false;
+    }
+    statement_done(portal, row);
+    return code;
 }
 
 /* UPDATE pending_requests SET decision = 'accept' | 'decline'. */
 static int requests_update(struct portal *portal, int argc, sqlite3_value **argv)
 {
-    const char *decision = (const char *)sqlite3_value_text(argv[2 + REQUEST_DECISION]);
+    sqlite3_value *given = argv[2 + REQUEST_DECISION];
+    const char *decision = sqlite3_value_type(given) == SQLITE_TEXT
+                           ? (const char *)sqlite3_value_text(given) : NULL;
+    bool untouched = false;
     sqlite3_int64 request_id = sqlite3_value_int64(argv[0]);
     struct scope scope = {true, false, sqlite3_total_changes64(portal->db)};
     int code = connection_enter(portal);
 
     (void)argc;
+    if (code == SQLITE_OK) code = requests_untouched(portal, request_id, argv + 2, &untouched);
     if (code != SQLITE_OK) return code;
-    for (int i = 0; i < REQUEST_DECISION; i++) {
-        if (!sqlite3_value_nochange(argv[2 + i])) {
-            return refuse(portal, "only decision can be set: 'accept' or 'decline'");
-        }
+    if (!untouched || sqlite3_value_int64(argv[1]) != request_id) {
+        return refuse(portal, "only decision can be set: 'accept' or 'decline'");
     }
     portal->fresh_count = 0;
     if (decision != NULL && strcmp(decision, "accept") == 0) {

@@ -24,8 +24,10 @@ SELECT r.request_id,
        u.username AS submitted_by,
        r.submitted_as,
        r.submitted_at,
-       r.base_value
+       r.base_value,
+       x.identity
   FROM main.portal_request AS r
   LEFT JOIN main.patient AS p ON p.patient_id = r.patient_id
   LEFT JOIN main.portal_account AS u ON u.account_id = r.account_id
+  LEFT JOIN main.portal_access AS x ON x.account_id = r.account_id AND x.patient_id = r.patient_id
  WHERE r.status = 'pending'
