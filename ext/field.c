@@ -178,7 +178,7 @@ int field_write(struct portal *portal, const struct patient_id *id, const char *
     int code;
 
     if (row == NULL) return refuse(portal, "field '%s' can not be changed on the portal", field);
-    code = statement_change(portal, &changes, row->write, "ps", id, value);
+    code = patient_refused(portal, statement_change(portal, &changes, row->write, "ps", id, value));
     if (code == SQLITE_OK && changes == 0) {
         code = refuse(portal, "the chart did not take %s; look at the patient table's triggers", field);
     }

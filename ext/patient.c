@@ -17,7 +17,7 @@ static const char born_on[] =
 static const char insert_patient[] =
     "INSERT INTO main.patient"
     " (first_name, last_name, date_of_birth, email, cell_phone, phr_active)"
-    " VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    " VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING patient_id";
 static const char inserted_patient[] =
     "SELECT patient_id FROM main.patient WHERE rowid = ?1";
 static const char missing_columns[] =
@@ -275,31 +275,60 @@ int patient_entry_check(struct portal *portal, const struct patient_entry *entry
     return namesake_check(portal, entry);
 }
 
-int patient_insert(struct portal *portal, const struct patient_entry *entry, struct patient_id *id)
+/* The practice's own schema may refuse a row; that is a refusal, and no fault. */
+int patient_refused(struct portal *portal, int code)
+{
+    if ((code & 0xff) != SQLITE_CONSTRAINT) return code;
+    return refuse(portal, "the patient table refuses it: %s", sqlite3_errmsg(portal->db));
+}
+
+/* The key of a row whose AFTER trigger gives it one. */
+static int id_read(struct portal *portal, struct patient_id *id)
 {
     sqlite3_stmt *statement = NULL;
-    sqlite3_int64 rowid;
+    int code = statement_row(portal, &statement, inserted_patient, "i",
+                             sqlite3_last_insert_rowid(portal->db));
+
+    if (code == SQLITE_ROW && sqlite3_column_type(statement, 0) != SQLITE_NULL) {
+        patient_id_from_column(statement, 0, id);
+        code = SQLITE_OK;
+    }
+    statement_done(portal, statement);
+    if (code != SQLITE_ROW && code != SQLITE_DONE) return code;
+    return refuse(portal, "the patient table gave the new row no patient_id; add a default to the column");
+}
+
+/* Runs the insert; a row that a trigger ignored is not there, whatever last_insert_rowid() says. */
+static int row_insert(struct portal *portal, const struct patient_entry *entry, const char *first,
+                      const char *last, struct patient_id *id)
+{
+    sqlite3_stmt *statement = NULL;
+    bool keyed = false;
+    int code = statement_row(portal, &statement, insert_patient, "sssssi", first, last,
+                             entry->date_of_birth, entry->email, entry->cell_phone,
+                             (sqlite3_int64)entry->activate);
+
+    if (code == SQLITE_DONE) {
+        return refuse(portal, "the patient table did not take the new row; look at its triggers");
+    }
+    if (code != SQLITE_ROW) return patient_refused(portal, code);
+    keyed = sqlite3_column_type(statement, 0) != SQLITE_NULL;
+    if (keyed) patient_id_from_column(statement, 0, id);
+    while (code == SQLITE_ROW) code = statement_next(portal, statement);
+    statement_done(portal, statement);
+    if (code != SQLITE_DONE) return code;
+    return keyed ? SQLITE_OK : id_read(portal, id);
+}
+
+int patient_insert(struct portal *portal, const struct patient_entry *entry, struct patient_id *id)
+{
     char *first = patient_trim(entry->first_name);
     char *last = patient_trim(entry->last_name);
-    int code;
+    int code = first == NULL || last == NULL ? fault(portal, SQLITE_NOMEM)
+                                             : row_insert(portal, entry, first, last, id);
 
-    if (first == NULL || last == NULL) {
-        code = fault(portal, SQLITE_NOMEM);
-    } else {
-        code = statement_run(portal, insert_patient, "sssssi", first, last, entry->date_of_birth,
-                             entry->email, entry->cell_phone, (sqlite3_int64)entry->activate);
-    }
     sqlite3_free(first);
     sqlite3_free(last);
-    if (code != SQLITE_OK) return code;
-    rowid = sqlite3_last_insert_rowid(portal->db);
-    code = statement_row(portal, &statement, inserted_patient, "i", rowid);
-    if (code == SQLITE_DONE) return refuse(portal, "the patient table did not keep the new row");
-    if (code != SQLITE_ROW) return code;
-    code = sqlite3_column_type(statement, 0) != SQLITE_NULL ? SQLITE_OK
-           : refuse(portal, "the patient table gave the new row no patient_id; add a default to the column");
-    patient_id_from_column(statement, 0, id);
-    statement_done(portal, statement);
     return code;
 }
 

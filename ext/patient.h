@@ -90,7 +90,10 @@ char *patient_trim(const char *value);
 /* Checks names and date of birth, and that no such person is on file.  SQLITE_OK or REFUSED. */
 int patient_entry_check(struct portal *portal, const struct patient_entry *entry);
 
-/* Inserts the row.  SQLITE_OK, or what the practice's schema says. */
+/* Makes a refusal of what the practice's own schema says to a write; other codes stay. */
+int patient_refused(struct portal *portal, int code);
+
+/* Inserts the row and leaves its rowid as last_insert_rowid().  SQLITE_OK, REFUSED or an error code. */
 int patient_insert(struct portal *portal, const struct patient_entry *entry, struct patient_id *id);
 
 /* Columns that the patient table lacks, "a, b", sqlite3_free(); NULL when it has all. */

@@ -301,6 +301,14 @@ static int chart_compare(struct portal *portal, const struct patient_id *id, enu
     return SQLITE_OK;
 }
 
+int registration_chart(struct portal *portal, const struct patient_id *id, enum medium medium,
+                       sqlite3_int64 destination, sqlite3_int64 identity, const char **changed)
+{
+    struct patient patient;
+
+    return chart_compare(portal, id, medium, destination, identity, &patient, changed);
+}
+
 static int end(struct portal *portal, sqlite3_int64 id, const struct patient_id *patient,
                const char *status, const char *why)
 {

@@ -39,6 +39,13 @@ int registration_limits(struct portal *portal, const struct registration_draft *
 int registration_queue(struct portal *portal, const struct registration_draft *draft,
                        sqlite3_int64 *message_id);
 
+/*
+** Why the chart is not the one that a link was made for, so that it will not work: *changed is a
+** static phrase, or NULL.  Reads only.
+*/
+int registration_chart(struct portal *portal, const struct patient_id *id, enum medium medium,
+                       sqlite3_int64 destination, sqlite3_int64 identity, const char **changed);
+
 /* For the outbox. */
 int registration_claim(struct portal *portal, const struct outbox_message *message,
                        const char **dead);

@@ -63,6 +63,26 @@ static int problem_act(struct call *call)
     return code == REFUSED ? answer_text(call, "%s", call->portal->error) : code;
 }
 
+/* The patient named; one who is on file with the chart's own key, '42' for 42. */
+static int known_patient(struct call *call)
+{
+    struct patient patient;
+    int code = call_patient(call, 0);
+
+    if (code == SQLITE_OK) code = patient_find(call->portal, &call->patient, &patient);
+    if (code == SQLITE_ROW) call->patient = patient.id;
+    return code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
+/* Inserts the patient; the row's id is what last_insert_rowid() gives after the insert form. */
+static int add_patient(struct call *call, const struct patient_entry *entry)
+{
+    int code = patient_insert(call->portal, entry, &call->patient);
+
+    call->id = sqlite3_last_insert_rowid(call->portal->db);
+    return code;
+}
+
 /* The contact of Quick Add: of the channel's kind, normalised as the chart gets it. */
 static int contact_read(struct call *call, enum medium medium, char out[CONTACT_SIZE])
 {
@@ -95,6 +115,7 @@ static int add_and_send(struct call *call, struct patient_entry *entry)
     const struct keyring *keyring = NULL;
     struct registration_draft draft;
     enum medium medium = MEDIUM_EMAIL;
+    sqlite3_int64 message_id = 0;
     int code = call_medium(call, 3, &medium);
 
     memset(&draft, 0, sizeof draft);
@@ -108,11 +129,11 @@ static int add_and_send(struct call *call, struct patient_entry *entry)
     entry->cell_phone = medium == MEDIUM_TEXT ? draft.contact : NULL;
     entry->activate = true;
     /* The first write is the one that the practice's own schema may refuse. */
-    if (code == SQLITE_OK) code = patient_insert(portal, entry, &call->patient);
+    if (code == SQLITE_OK) code = add_patient(call, entry);
     if (code == SQLITE_OK) code = patient_read(portal, &call->patient, &draft.patient);
     if (code != SQLITE_OK) return code;
     draft.identity = patient_identity(keyring, &draft.patient);
-    return registration_queue(portal, &draft, &call->id);
+    return registration_queue(portal, &draft, &message_id);
 }
 
 static int add_act(struct call *call)
@@ -122,7 +143,7 @@ static int add_act(struct call *call)
 
     if (code == SQLITE_OK) {
         code = call->argc > 3 ? add_and_send(call, &entry)
-                              : patient_insert(call->portal, &entry, &call->patient);
+                              : add_patient(call, &entry);
     }
     if (code == SQLITE_OK) {
         code = audit_write(call->portal, "patient.quick_added", &call->patient, NULL, NULL);
@@ -133,17 +154,10 @@ static int add_act(struct call *call)
 
 static int revoke_act(struct call *call)
 {
-    struct patient patient;
     const char *reason = NULL;
-    int code = call_patient(call, 0);
+    int code = known_patient(call);     /* one who left the table still can be revoked */
 
     if (code == SQLITE_OK) code = reason_read(call, 1, &reason);
-    if (code == SQLITE_OK) {
-        /* A patient who left the table still can be revoked; one who is there has the chart's key. */
-        code = patient_find(call->portal, &call->patient, &patient);
-        if (code == SQLITE_ROW) call->patient = patient.id;
-        if (code == SQLITE_ROW || code == SQLITE_DONE) code = SQLITE_OK;
-    }
     return code == SQLITE_OK ? access_revoke(call->portal, &call->patient, reason, &call->flag) : code;
 }
 
@@ -160,7 +174,7 @@ static int remove_act(struct call *call)
 {
     const char *username = NULL;
     const char *reason = NULL;
-    int code = call_patient(call, 0);
+    int code = known_patient(call);
 
     if (code == SQLITE_OK) code = call_text(call, 1, "username", &username);
     if (code == SQLITE_OK) code = reason_read(call, 2, &reason);

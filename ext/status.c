@@ -139,19 +139,49 @@ static char *say_revoked(struct portal *portal, sqlite3_stmt *row)
     return sqlite3_mprintf("Portal access was revoked on %s by %s.", revoked, text_of(row, STATUS_REVOKED_BY));
 }
 
-/* Why nothing can be sent, or what to do when it can. */
-static int step_send(struct portal *portal, sqlite3_stmt *row, const char *do_this, char **text)
+/* SQLITE_OK when a registration can be sent now by one channel, REFUSED with why not, or an error. */
+static int sendable(struct portal *portal, const struct patient_id *id)
 {
     struct registration_draft draft;
+    int required = registration_requires(portal, MEDIUM_TEXT);
+    int code = registration_check(portal, id, MEDIUM_TEXT, required, &draft);
+
+    if (code != REFUSED) return code;
+    return registration_check(portal, id, MEDIUM_EMAIL, registration_requires(portal, MEDIUM_EMAIL),
+                              &draft);
+}
+
+/* What to do when something can be sent, or why it can not. */
+static int step_send(struct portal *portal, sqlite3_stmt *row, const char *do_this, char **text)
+{
     struct patient_id id;
     int code;
 
     *text = NULL;
     patient_id_from_column(row, STATUS_PATIENT_ID, &id);
-    code = registration_check(portal, &id, MEDIUM_EMAIL, registration_requires(portal, MEDIUM_EMAIL),
-                              &draft);
+    code = sendable(portal, &id);
     if (code != SQLITE_OK && code != REFUSED) return code;
     *text = sqlite3_mprintf("%s", code == REFUSED ? portal->error : do_this);
+    return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
+}
+
+/* A link that the chart has left behind: why it will not work, and what then; else *text is NULL. */
+static int step_chart(struct portal *portal, sqlite3_stmt *row, char **text)
+{
+    struct patient_id id;
+    const char *changed = NULL;
+    int code;
+
+    *text = NULL;
+    patient_id_from_column(row, STATUS_PATIENT_ID, &id);
+    code = registration_chart(portal, &id, medium_from_name(text_of(row, STATUS_CHANNEL)),
+                              sqlite3_column_int64(row, STATUS_DESTINATION),
+                              sqlite3_column_int64(row, STATUS_IDENTITY), &changed);
+    if (code != SQLITE_OK || changed == NULL) return code;
+    code = sendable(portal, &id);
+    if (code != SQLITE_OK && code != REFUSED) return code;
+    *text = sqlite3_mprintf("the link will not work: %s; %s", changed,
+                            code == REFUSED ? portal->error : "send the registration again");
     return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
 }
 
@@ -172,7 +202,9 @@ static int step_grant(struct portal *portal, sqlite3_stmt *row, char **text)
 
 static int step_deliver(struct portal *portal, sqlite3_stmt *row, char **text)
 {
-    (void)row;
+    int code = step_chart(portal, row, text);
+
+    if (code != SQLITE_OK || *text != NULL) return code;
     *text = sqlite3_mprintf("SELECT deliver() hands it over; portal_check() tells what is in the way");
     return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
 }
@@ -180,7 +212,9 @@ static int step_deliver(struct portal *portal, sqlite3_stmt *row, char **text)
 static int step_wait(struct portal *portal, sqlite3_stmt *row, char **text)
 {
     int guesses = sqlite3_column_int(row, STATUS_GUESSES);
+    int code = step_chart(portal, row, text);
 
+    if (code != SQLITE_OK || *text != NULL) return code;
     *text = guesses > 0
             ? sqlite3_mprintf("the patient has given %d wrong answers or PINs of %d; check name, date of "
                               "birth and contacts on the chart with them", guesses,
@@ -258,15 +292,59 @@ static size_t state_find(const char *status)
     return 0;
 }
 
-char *status_message(struct portal *portal, sqlite3_stmt *row)
+/*
+** A link that was sent to the person who is on the chart now, while all access is that of another:
+** the id was used again, or first name or date of birth were corrected.
+*/
+static int is_newcomer(struct portal *portal, sqlite3_stmt *row, bool *newcomer)
 {
-    return states[state_find(text_of(row, STATUS_STATUS))].message(portal, row);
+    const struct keyring *keyring = NULL;
+    struct patient_id id;
+    struct patient patient;
+    int code;
+
+    *newcomer = false;
+    if (is_null(row, STATUS_IDENTITY) || sqlite3_column_int(row, STATUS_SAME_PERSON) != 0) return SQLITE_OK;
+    patient_id_from_column(row, STATUS_PATIENT_ID, &id);
+    code = connection_key(portal, &keyring);
+    if (code == SQLITE_OK) code = patient_read(portal, &id, &patient);
+    if (code != SQLITE_OK) return code;
+    *newcomer = patient_identity(keyring, &patient) == sqlite3_column_int64(row, STATUS_IDENTITY);
+    return SQLITE_OK;
+}
+
+int status_name(struct portal *portal, sqlite3_stmt *row, const char **status)
+{
+    bool newcomer = false;
+    int code = SQLITE_OK;
+
+    if (!is_null(row, STATUS_REGISTERED_AT)) code = is_newcomer(portal, row, &newcomer);
+    if (!is_null(row, STATUS_REGISTERED_AT) && !newcomer) {
+        *status = "registered";
+    } else {
+        *status = is_null(row, STATUS_REVOKED_AT) ? text_of(row, STATUS_STATUS) : "revoked";
+    }
+    return code;
+}
+
+int status_message(struct portal *portal, sqlite3_stmt *row, char **text)
+{
+    const char *status = NULL;
+    int code = status_name(portal, row, &status);
+
+    *text = NULL;
+    if (code != SQLITE_OK) return code;
+    *text = states[state_find(status)].message(portal, row);
+    return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
 }
 
 int status_next_step(struct portal *portal, sqlite3_stmt *row, char **text)
 {
+    const char *status = NULL;
+    int code = status_name(portal, row, &status);
+
     *text = NULL;
-    return states[state_find(text_of(row, STATUS_STATUS))].next_step(portal, row, text);
+    return code == SQLITE_OK ? states[state_find(status)].next_step(portal, row, text) : code;
 }
 
 int status_of_sending(struct portal *portal, const struct patient_id *patient, char **text)

@@ -11,11 +11,15 @@ enum status_column {
     STATUS_PATIENT_ID, STATUS_PATIENT_NAME, STATUS_STATUS, STATUS_SENT_AT, STATUS_CHANNEL,
     STATUS_SENT_BY, STATUS_EXPIRES_AT, STATUS_REGISTERED_AT, STATUS_LAST_LOGIN_AT,
     STATUS_REVOKED_AT, STATUS_REVOKED_BY, STATUS_RECIPIENT, STATUS_DETAIL, STATUS_MESSAGE_STATUS,
-    STATUS_REGISTRATION_STATUS, STATUS_CREATED_AT, STATUS_ENDED_AT, STATUS_GUESSES, STATUS_ATTEMPTS
+    STATUS_REGISTRATION_STATUS, STATUS_CREATED_AT, STATUS_ENDED_AT, STATUS_GUESSES, STATUS_ATTEMPTS,
+    STATUS_DESTINATION, STATUS_IDENTITY, STATUS_SAME_PERSON
 };
 
-/* The sentence the EHR shows for a row of sql/status.sql; sqlite3_malloc'd, NULL without memory. */
-char *status_message(struct portal *portal, sqlite3_stmt *row);
+/* The state of a row of sql/status.sql, "not sent" to "registered".  SQLITE_OK or an error code. */
+int status_name(struct portal *portal, sqlite3_stmt *row, const char **status);
+
+/* The sentence the EHR shows for a row of sql/status.sql; sqlite3_malloc'd. */
+int status_message(struct portal *portal, sqlite3_stmt *row, char **text);
 
 /* Why this person can not get in and what staff do about it; *text is NULL when there is nothing. */
 int status_next_step(struct portal *portal, sqlite3_stmt *row, char **text);

@@ -322,7 +322,7 @@ static int action_insert(struct portal *portal, const struct function *function,
     call.argv = argv;
     code = call_run(function, &call, true);
     sqlite3_free(call.text);
-    *rowid = call.answer == ANSWER_PATIENT ? call.patient.integer : call.id;
+    *rowid = call.id;
     return code;
 }
 

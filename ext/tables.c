@@ -185,18 +185,26 @@ static int status_column(struct cursor *cursor, sqlite3_context *context, int co
         {STATUS_EXPIRES_AT, true}, {STATUS_REGISTERED_AT, true}, {STATUS_LAST_LOGIN_AT, true},
         {STATUS_REVOKED_AT, true},
     };
-    enum { MESSAGE = 3, NEXT_STEP = 4 };
+    enum { STATUS = 2, MESSAGE = 3, NEXT_STEP = 4, REGISTERED_AT = 9, LAST_LOGIN_AT = 10 };
     sqlite3_stmt *row = cursor->statement;
+    const char *status = NULL;
     char *text = NULL;
     int code = SQLITE_OK;
 
-    if (column == MESSAGE) {
-        text = status_message(cursor->portal, row);
-        if (text == NULL) code = fault(cursor->portal, SQLITE_NOMEM);
+    if (column == STATUS) {
+        code = status_name(cursor->portal, row, &status);
+        if (code == SQLITE_OK) sqlite3_result_text(context, status, -1, SQLITE_TRANSIENT);
+    } else if (column == MESSAGE) {
+        code = status_message(cursor->portal, row, &text);
         text_result(context, text);
     } else if (column == NEXT_STEP) {
         code = status_next_step(cursor->portal, row, &text);
         text_result(context, text);
+    } else if (column == REGISTERED_AT || column == LAST_LOGIN_AT) {
+        code = status_name(cursor->portal, row, &status);
+        if (code == SQLITE_OK && strcmp(status, "registered") == 0) {
+            time_result(context, row, (int)columns[column].from);
+        }
     } else if (columns[column].is_time) {
         time_result(context, row, (int)columns[column].from);
     } else {

@@ -2,10 +2,8 @@
 -- "WHERE p.patient_id = ?2" when one patient is asked for.
 SELECT p.patient_id,
        p.first_name || ' ' || p.last_name AS patient_name,
+       -- What became of the newest registration; status.c puts access and a revoke before it.
        CASE
-           WHEN EXISTS (SELECT 1 FROM main.portal_access AS a
-                         WHERE a.patient_id = p.patient_id AND a.status = 'active') THEN 'registered'
-           WHEN v.revoked_at IS NOT NULL THEN 'revoked'
            WHEN r.status = 'queued' THEN 'queued'
            WHEN r.status = 'live' AND r.expires_at <= ?1 THEN 'expired'
            WHEN r.status = 'live' AND m.status IN ('queued', 'claimed') THEN 'queued'
@@ -32,7 +30,12 @@ SELECT p.patient_id,
        r.created_at,
        r.ended_at,
        r.guesses,
-       m.attempts
+       m.attempts,
+       r.destination,
+       r.identity,
+       EXISTS (SELECT 1 FROM main.portal_access AS a
+                WHERE a.patient_id = p.patient_id AND a.status = 'active'
+                  AND a.identity = r.identity) AS same_person
   FROM main.patient AS p
   LEFT JOIN main.portal_registration AS r
          ON r.registration_id = (SELECT max(n.registration_id) FROM main.portal_registration AS n
