@@ -63,6 +63,11 @@ int sqlite3_portal_init(sqlite3 *db, char **error, const sqlite3_api_routines *r
         *error = sqlite3_mprintf("portal could not register: %s", sqlite3_errstr(code));
         return code;
     }
+#ifdef SQLITE_CORE
+    /* sqlite3_auto_extension() takes any other code for a failure. */
+    return SQLITE_OK;
+#else
     /* A plugin may bring libraries that must not be unmapped: see portal.h. */
     return SQLITE_OK_LOAD_PERMANENTLY;
+#endif
 }

@@ -6,6 +6,7 @@ UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 UNIT_PROGRAMS := $(UNIT_SOURCES:tests/unit/%.c=build/unit/%)
 ASAN_UNIT_PROGRAMS := $(UNIT_SOURCES:tests/unit/%.c=build/asan/unit/%)
 ASAN_OBJECTS := $(EXTENSION_SOURCES:%.c=build/asan/%.o)
+ASAN_STATIC_OBJECTS := $(EXTENSION_SOURCES:%.c=build/asan/static/%.o)
 TEST_HEADERS := $(wildcard ext/*.h tests/unit/*.h)
 
 TEST_CFLAGS := -std=c11 -g -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
@@ -46,6 +47,24 @@ build/asan/%.o: %.c $(TEST_HEADERS) $(EMBEDDED)
 	@mkdir -p $(@D)
 	@echo '  CC      $@'
 	$(Q)$(CC) $(CPPFLAGS) $(TEST_CFLAGS) $(SANITIZE) -fPIC -fvisibility=hidden -c -o $@ $<
+
+build/asan/static/%.o: %.c $(TEST_HEADERS) $(EMBEDDED)
+	@mkdir -p $(@D)
+	@echo '  CC      $@'
+	$(Q)$(CC) $(CPPFLAGS) -DSQLITE_CORE $(TEST_CFLAGS) $(SANITIZE) -c -o $@ $<
+
+# These two link the whole extension and SQLite, as a program of its own would.
+build/unit/test_static: tests/unit/test_static.c build/libportal.a $(TEST_HEADERS)
+	@mkdir -p $(@D)
+	@echo '  CC      $@'
+	$(Q)$(CC) -Iext $(CPPFLAGS) -DSQLITE_CORE $(TEST_CFLAGS) -O1 -o $@ $< build/libportal.a \
+		-lsqlite3 $(LDLIBS)
+
+build/asan/unit/test_static: tests/unit/test_static.c $(ASAN_STATIC_OBJECTS) $(TEST_HEADERS)
+	@mkdir -p $(@D)
+	@echo '  CC      $@'
+	$(Q)$(CC) -Iext $(CPPFLAGS) -DSQLITE_CORE $(TEST_CFLAGS) $(SANITIZE) -o $@ $< \
+		$(ASAN_STATIC_OBJECTS) -lsqlite3 $(LDLIBS)
 
 build/unit/test_%: tests/unit/test_%.c $(LEAVES) $(TEST_HEADERS)
 	@mkdir -p $(@D)
