@@ -128,11 +128,11 @@ static int head_read(struct portal *portal, sqlite3_int64 *count, uint8_t head[T
     sqlite3_stmt *statement = NULL;
     int code = statement_row(portal, &statement, read_head, "");
 
-    if (code == SQLITE_DONE) return refuse(portal, "table portal_state is empty; restore the database from a backup");
+    if (code == SQLITE_DONE) return fail(portal, "table portal_state is empty; restore the database from a backup");
     if (code != SQLITE_ROW) return code;
     *count = sqlite3_column_int64(statement, 0);
     code = column_hash(statement, 1, head) == 0 ? SQLITE_OK
-           : refuse(portal, "the audit head in portal_state is damaged; run SELECT portal_audit_verify()");
+           : fail(portal, "the audit head in portal_state is damaged; run SELECT portal_audit_verify()");
     statement_done(portal, statement);
     return code;
 }
@@ -148,7 +148,7 @@ static int head_move(struct portal *portal, const uint8_t *key, sqlite3_int64 co
     code = statement_change(portal, &changes, move_head, "ibbb", count, head, TOKEN_HASH_SIZE, sealed,
                             TOKEN_HASH_SIZE, before, TOKEN_HASH_SIZE);
     if (code == SQLITE_OK && changes != 1) {
-        code = refuse(portal, "the audit head has moved; try again");
+        code = fail(portal, "the audit head has moved; try again");
     }
     return code;
 }
@@ -208,7 +208,7 @@ static int bounds_read(struct portal *portal, const uint8_t *key, struct bounds 
     int code = statement_row(portal, &statement, read_seals, "");
     const char *problem = NULL;
 
-    if (code == SQLITE_DONE) return refuse(portal, "table portal_state is empty; restore the database from a backup");
+    if (code == SQLITE_DONE) return fail(portal, "table portal_state is empty; restore the database from a backup");
     if (code != SQLITE_ROW) return code;
     bounds->count = sqlite3_column_int64(statement, 0);
     bounds->checkpoint = sqlite3_column_int64(statement, 3);
@@ -367,7 +367,7 @@ static int checkpoint_find(struct portal *portal, sqlite3_int64 before, sqlite3_
     if (code != SQLITE_ROW) return code;
     *id = sqlite3_column_int64(statement, 0);
     code = column_hash(statement, 1, hash) == 0 ? SQLITE_OK
-           : refuse(portal, "event %lld of the audit is damaged; run SELECT portal_audit_verify()", *id);
+           : fail(portal, "event %lld of the audit is damaged; run SELECT portal_audit_verify()", *id);
     statement_done(portal, statement);
     return code;
 }

@@ -174,7 +174,7 @@ int call_permit(struct portal *portal, const char *name, unsigned allowed)
     int code;
 
     if ((allowed & portal->application) != 0) return SQLITE_OK;
-    code = refuse(portal, "%s is not available to the application %s", name,
+    code = fail(portal, "%s is not available to the application %s", name,
                   connection_application(portal));
     refusal_audit(portal, name, NULL);
     return code;
@@ -244,7 +244,7 @@ int call_run(const struct function *function, struct call *call, bool inserting)
     int code;
 
     if (portal->busy) {
-        return refuse(portal, "%s was called from a trigger or function within another portal call",
+        return fail(portal, "%s was called from a trigger or function within another portal call",
                       function->name);
     }
     portal->busy = true;

@@ -5,6 +5,7 @@
 #include "normalize.h"
 
 #include <pwd.h>
+#include <sodium.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -119,6 +120,18 @@ int refuse(struct portal *portal, const char *format, ...)
     return text == NULL ? SQLITE_NOMEM : REFUSED;
 }
 
+int fail(struct portal *portal, const char *format, ...)
+{
+    va_list arguments;
+    char *text;
+
+    va_start(arguments, format);
+    text = sqlite3_vmprintf(format, arguments);
+    va_end(arguments);
+    error_set(portal, text);
+    return text == NULL ? SQLITE_NOMEM : SQLITE_ERROR;
+}
+
 static const char *remedy(int code)
 {
     static const struct { int code; const char *text; } rows[] = {
@@ -144,7 +157,7 @@ int fault(struct portal *portal, int code)
     const char *known = remedy(code);
 
     if (strncmp(own, "no such table: main.portal_", 27) == 0) {
-        return refuse(portal, "this database has no portal tables; run SELECT portal_init()");
+        return fail(portal, "this database has no portal tables; run SELECT portal_init()");
     }
     if (known != NULL) {
         error_set(portal, sqlite3_mprintf("%s (%s)", known, own));
@@ -157,7 +170,7 @@ int fault(struct portal *portal, int code)
 static int version_check(struct portal *portal, sqlite3_int64 version)
 {
     if (version <= SCHEMA_VERSION) return SQLITE_OK;
-    return refuse(portal, "the portal tables are of schema version %lld and this extension knows up to %d; "
+    return fail(portal, "the portal tables are of schema version %lld and this extension knows up to %d; "
                   "load the newer extension", version, (int)SCHEMA_VERSION);
 }
 
@@ -169,7 +182,7 @@ int connection_enter(struct portal *portal)
     int code = statement_row(portal, &statement, read_state, "");
 
     if (code == SQLITE_DONE) {
-        return refuse(portal, "table portal_state is empty; restore the database from a backup");
+        return fail(portal, "table portal_state is empty; restore the database from a backup");
     }
     if (code != SQLITE_ROW) return code;
     version = sqlite3_column_int64(statement, 0);
@@ -195,39 +208,40 @@ char *connection_key_path(struct portal *portal)
     return *path == '\0' ? NULL : sqlite3_mprintf("%s.portal-key", path);
 }
 
-/* A key file of another database would prove nothing and seal everything wrong. */
-static int key_compare(struct portal *portal, bool *right)
+/* What portal_state says of the key; first, because without our tables no key is looked for. */
+static int key_check_read(struct portal *portal, uint8_t check[TOKEN_HASH_SIZE])
 {
-    uint8_t check[TOKEN_HASH_SIZE];
     sqlite3_stmt *statement = NULL;
-    sqlite3_int64 version;
     int code = statement_row(portal, &statement, read_key_check, "");
 
     if (code == SQLITE_DONE) {
-        return refuse(portal, "table portal_state is empty; restore the database from a backup");
+        return fail(portal, "table portal_state is empty; restore the database from a backup");
     }
     if (code != SQLITE_ROW) return code;
-    token_hash(keyring_oldest(&portal->keyring), TOKEN_KEY_CHECK, "", 0, check);
-    *right = statement_same(statement, 0, check, TOKEN_HASH_SIZE);
-    version = sqlite3_column_int64(statement, 1);
+    memset(check, 0, TOKEN_HASH_SIZE);
+    if (sqlite3_column_bytes(statement, 0) == TOKEN_HASH_SIZE) {
+        memcpy(check, sqlite3_column_blob(statement, 0), TOKEN_HASH_SIZE);
+    }
+    code = version_check(portal, sqlite3_column_int64(statement, 1));
     statement_done(portal, statement);
-    return version_check(portal, version);
+    return code;
 }
 
+/* A key file of another database would prove nothing and seal everything wrong. */
 static int key_read(struct portal *portal, const char *path)
 {
-    const char *problem = keyring_read(&portal->keyring, path);
-    bool right = false;
-    int code;
+    uint8_t stored[TOKEN_HASH_SIZE];
+    uint8_t check[TOKEN_HASH_SIZE];
+    const char *problem;
+    int code = key_check_read(portal, stored);
 
-    if (problem != NULL) return refuse(portal, "the key file %s %s", path, problem);
-    code = key_compare(portal, &right);
-    if (code == SQLITE_OK && !right) {
-        code = refuse(portal, "the key file %s belongs to another database; put the right one back",
-                      path);
-    }
-    if (code != SQLITE_OK) keyring_clear(&portal->keyring);
-    return code;
+    if (code != SQLITE_OK) return code;
+    problem = keyring_read(&portal->keyring, path);
+    if (problem != NULL) return fail(portal, "the key file %s %s", path, problem);
+    token_hash(keyring_oldest(&portal->keyring), TOKEN_KEY_CHECK, "", 0, check);
+    if (sodium_memcmp(check, stored, TOKEN_HASH_SIZE) == 0) return SQLITE_OK;
+    keyring_clear(&portal->keyring);
+    return fail(portal, "the key file %s belongs to another database; put the right one back", path);
 }
 
 static sqlite3_int64 uptime(void)
@@ -250,7 +264,7 @@ int connection_key(struct portal *portal, const struct keyring **keyring)
     path = connection_key_path(portal);
     if (path == NULL) {
         if (portal->keyring.count > 0) return SQLITE_OK;
-        return refuse(portal, "the key of this in-memory database is not here; run SELECT portal_init()");
+        return fail(portal, "the key of this in-memory database is not here; run SELECT portal_init()");
     }
     if (portal->keyring.count == 0 || keyring_changed(&portal->keyring, path)) {
         code = key_read(portal, path);
@@ -303,7 +317,9 @@ int scope_end(struct portal *portal, const struct scope *scope, int code)
         return code != SQLITE_OK && wrote && !rolls_back ? SQLITE_IOERR : code;
     }
     if (code == SQLITE_OK) {
-        code = execute(portal, "RELEASE portal");
+        /* A commit waits for all readers in rollback-journal mode; without a change there is no need. */
+        bool wrote = sqlite3_total_changes64(portal->db) != scope->changes;
+        code = execute(portal, wrote || !scope->outermost ? "RELEASE portal" : "ROLLBACK");
         if (code == SQLITE_OK) return SQLITE_OK;
     }
     if (!scope->outermost || !sqlite3_get_autocommit(portal->db)) undo(portal, scope);

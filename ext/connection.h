@@ -82,6 +82,9 @@ const char *connection_path(const struct portal *portal);
 */
 int refuse(struct portal *portal, const char *format, ...);
 
+/* SQLITE_ERROR, said the same way: not about one row, so that OR IGNORE does not skip it. */
+int fail(struct portal *portal, const char *format, ...);
+
 /* The error code it is given, with SQLite's own message and the remedy where we know one. */
 int fault(struct portal *portal, int code);
 

@@ -67,13 +67,13 @@ static int nonce_read(struct portal *portal, const char *sql, sqlite3_int64 id, 
     sqlite3_stmt *statement = NULL;
     int code = statement_row(portal, &statement, sql, "i", id);
 
-    if (code == SQLITE_DONE) return refuse(portal, "message %lld has lost what it carries", id);
+    if (code == SQLITE_DONE) return fail(portal, "message %lld has lost what it carries", id);
     if (code != SQLITE_ROW) return code;
     code = SQLITE_OK;
     if (sqlite3_column_bytes(statement, 0) == TOKEN_NONCE_SIZE) {
         memcpy(nonce, sqlite3_column_blob(statement, 0), TOKEN_NONCE_SIZE);
     } else {
-        code = refuse(portal, "message %lld has lost what it carries", id);
+        code = fail(portal, "message %lld has lost what it carries", id);
     }
     statement_done(portal, statement);
     return code;
@@ -254,7 +254,7 @@ int message_render(struct portal *portal, const struct outbox_message *row, stru
                            medium_name(row->medium));
     template = embedded_find(name);
     if (template == NULL || !parts_find(template, row->medium == MEDIUM_EMAIL, &parts)) {
-        return refuse(portal, "there is no template %s", name);
+        return fail(portal, "there is no template %s", name);
     }
     code = values_fill(portal, row, &values);
     if (code == SQLITE_OK) code = parts_expand(portal, &parts, &values, message);

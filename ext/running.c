@@ -30,35 +30,51 @@ static int init_act(struct call *call)
                        (int)SCHEMA_VERSION);
 }
 
-static int setting_act(struct call *call)
+static int setting_answer(struct call *call, const char *key)
 {
-    const char *key = NULL;
-    const char *value = NULL;
-    int code = call_text(call, 0, "key", &key);
-    int index;
+    int index = setting_find(key);
 
-    if (code != SQLITE_OK) return code;
-    if (call->argc == 2) {
-        /* A number is as good as its text. */
-        if (sqlite3_value_type(call->argv[1]) == SQLITE_INTEGER) {
-            value = (const char *)sqlite3_value_text(call->argv[1]);
-        } else if (sqlite3_value_type(call->argv[1]) == SQLITE_FLOAT) {
-            code = call_integer(call, 1, "value", &call->integer);
-            if (code == SQLITE_OK) code = answer_text(call, "%lld", call->integer);
-            value = call->text;
-        } else {
-            code = call_text_or_null(call, 1, "value", &value);
-        }
-        if (code == SQLITE_OK) code = setting_store(call->portal, key, value);
-        if (code == SQLITE_OK) code = connection_enter(call->portal);
-        if (code != SQLITE_OK) return code;
-    }
-    index = setting_find(key);
     if (index < 0) {
         return refuse(call->portal, "there is no setting '%.60s'; SELECT key FROM portal_settings lists them",
                       key);
     }
     return answer_text(call, "%s", setting_text(call->portal, (enum setting)index));
+}
+
+/* Reading takes no lock. */
+static int setting_before(struct call *call)
+{
+    const char *key = NULL;
+    int code = call_text(call, 0, "key", &key);
+
+    if (code != SQLITE_OK || call->argc == 2) return code;
+    code = setting_answer(call, key);
+    return code == SQLITE_OK ? SQLITE_DONE : code;
+}
+
+/* A number is as good as its text. */
+static int setting_value(struct call *call, const char **value)
+{
+    int type = sqlite3_value_type(call->argv[1]);
+    int code;
+
+    if (type != SQLITE_INTEGER && type != SQLITE_FLOAT) return call_text_or_null(call, 1, "value", value);
+    code = call_integer(call, 1, "value", &call->integer);
+    if (code == SQLITE_OK) code = answer_text(call, "%lld", call->integer);
+    *value = call->text;
+    return code;
+}
+
+static int setting_act(struct call *call)
+{
+    const char *key = NULL;
+    const char *value = NULL;
+    int code = call_text(call, 0, "key", &key);
+
+    if (code == SQLITE_OK) code = setting_value(call, &value);
+    if (code == SQLITE_OK) code = setting_store(call->portal, key, value);
+    if (code == SQLITE_OK) code = connection_enter(call->portal);
+    return code == SQLITE_OK ? setting_answer(call, key) : code;
 }
 
 static int secret_act(struct call *call)
@@ -211,7 +227,7 @@ const struct function running_functions[] = {
      "Makes the portal's tables and key file, or checks that they are there. A database without any table "
      "gets a patient table.", init_act, NULL, NULL},
     {"portal_setting", "key [, value]", 1, 2, EHR, CALL_WRITES, "the value in force",
-     "Reads a setting, or sets it; NULL restores the default.", setting_act, NULL, NULL},
+     "Reads a setting, or sets it; NULL restores the default.", setting_act, setting_before, NULL},
     {"portal_secret", "key, value", 2, 2, EHR, CALL_WRITES, "one sentence",
      "Stores a credential of a channel, sealed with the key file; SQL never gives it back. NULL removes it.",
      secret_act, NULL, NULL},

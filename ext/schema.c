@@ -36,12 +36,12 @@ static int patient_table_make(struct portal *portal)
     if (code == SQLITE_OK) code = statement_integer(portal, &there, has_patient, "");
     if (code != SQLITE_OK) return code;
     if (there == 0) {
-        return refuse(portal, "this database has tables, but none named patient; add a table or view "
+        return fail(portal, "this database has tables, but none named patient; add a table or view "
                       "patient with the columns of sql/patient.sql, then run portal_init() again");
     }
     code = patient_table_check(portal, &missing);
     if (code == SQLITE_OK && missing != NULL) {
-        code = refuse(portal, "the table patient has no column %s; add what is missing, then run "
+        code = fail(portal, "the table patient has no column %s; add what is missing, then run "
                       "portal_init() again", missing);
     }
     sqlite3_free(missing);
@@ -61,7 +61,7 @@ static int key_make(struct portal *portal)
     }
     problem = keyring_create(path);
     if (problem == NULL) problem = keyring_read(&portal->keyring, path);
-    if (problem != NULL) code = refuse(portal, "the key file %s %s", path, problem);
+    if (problem != NULL) code = fail(portal, "the key file %s %s", path, problem);
     sqlite3_free(path);
     return code;
 }
@@ -111,7 +111,7 @@ int schema_init(struct portal *portal, bool *created)
     int code;
 
     if (sqlite3_txn_state(portal->db, NULL) == SQLITE_TXN_WRITE && outermost) {
-        return refuse(portal, "portal_init() does not run inside a writing statement; call it by itself");
+        return fail(portal, "portal_init() does not run inside a writing statement; call it by itself");
     }
     code = execute(portal, outermost ? "BEGIN IMMEDIATE" : "SAVEPOINT portal");
     if (code != SQLITE_OK) return code;
