@@ -215,6 +215,7 @@ static int act(const struct function *function, struct call *call, bool insertin
     struct portal *portal = call->portal;
     int code = situation_check(function, portal);
 
+    if (code == SQLITE_OK && function->before != NULL) code = connection_enter(portal);
     if (code == SQLITE_OK && function->before != NULL) code = function->before(call);
     if (code != SQLITE_OK) return code == SQLITE_DONE ? SQLITE_OK : code;
     if ((function->flags & CALL_WRITES) != 0) return act_in_scope(function, call, inserting);
