@@ -14,6 +14,7 @@ prefix ?= /usr/local
 libdir ?= $(prefix)/lib/portal
 includedir ?= $(prefix)/include
 datadir ?= $(prefix)/share/portal
+docdir ?= $(prefix)/share/doc/portal
 
 CPPFLAGS += -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -D_GNU_SOURCE -Iext
 CFLAGS ?= -O2 -g
@@ -74,17 +75,22 @@ demo:
 	shell/demo
 
 install: all
-	install -d $(DESTDIR)$(libdir)/portal.d $(DESTDIR)$(includedir) $(DESTDIR)$(datadir)
+	install -d $(DESTDIR)$(libdir)/portal.d $(DESTDIR)$(includedir) $(DESTDIR)$(datadir) $(DESTDIR)$(docdir)
 	install -m 644 build/portal.so $(DESTDIR)$(libdir)/portal.so
 	install -m 644 build/libportal.a $(DESTDIR)$(libdir)/libportal.a
 	install -m 644 ext/portal.h $(DESTDIR)$(includedir)/portal.h
 	sed 's|^\.load build/portal$$|.load $(libdir)/portal|' sql/nightly.sql > $(DESTDIR)$(datadir)/nightly.sql
 	chmod 644 $(DESTDIR)$(datadir)/nightly.sql
+	install -m 644 README.md LICENSE $(DESTDIR)$(docdir)
 
+# Plugins that somebody dropped into portal.d stay.
 uninstall:
 	$(RM) $(DESTDIR)$(libdir)/portal.so $(DESTDIR)$(libdir)/libportal.a \
-		$(DESTDIR)$(includedir)/portal.h $(DESTDIR)$(datadir)/nightly.sql
-	-rmdir $(DESTDIR)$(libdir)/portal.d $(DESTDIR)$(libdir) $(DESTDIR)$(datadir)
+		$(DESTDIR)$(includedir)/portal.h $(DESTDIR)$(datadir)/nightly.sql \
+		$(DESTDIR)$(docdir)/README.md $(DESTDIR)$(docdir)/LICENSE
+	for folder in $(libdir)/portal.d $(libdir) $(datadir) $(docdir); do \
+		[ ! -d "$(DESTDIR)$$folder" ] || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$$folder"; \
+	done
 
 clean:
 	$(RM) -r build

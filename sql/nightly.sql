@@ -23,7 +23,7 @@ CREATE TEMP TABLE finding (heading TEXT, line TEXT);
 
 INSERT INTO finding
 SELECT 'Messages that will be tried again',
-       format('message %d (%s by %s%s), tried %d times, next at %s UTC: %s', message_id, kind, channel,
+       format('message %d (%s by %s%s), tries so far: %d, next at %s UTC: %s', message_id, kind, channel,
               coalesce(', patient ' || patient_id, ''), attempts, due_at, coalesce(detail, 'no reason given'))
   FROM portal_outbox
  WHERE status = 'queued' AND attempts > 0;
