@@ -2,31 +2,13 @@
 
 #include "calendar.h"
 #include "embedded.h"
+#include "kind.h"
 #include "mail.h"
 
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* The row behind a message that carries something secret. */
-static const char read_registration[] =
-    "SELECT nonce FROM main.portal_registration WHERE registration_id = ?1";
-static const char read_pin[] = "SELECT nonce FROM main.portal_pin WHERE pin_id = ?1";
-static const char read_reset[] = "SELECT nonce FROM main.portal_reset WHERE reset_id = ?1";
-
-/* What a kind of message carries: a link below the portal's URL, or a PIN. */
-static const struct secret {
-    const char *kind;
-    enum token_purpose purpose;
-    const char *sql;
-    const char *path;        /* NULL: a PIN */
-    enum setting minutes;
-} secrets[] = {
-    {"registration", TOKEN_LINK, read_registration, "/r/", SETTING_link_hours},
-    {"pin", TOKEN_PIN, read_pin, NULL, SETTING_pin_minutes},
-    {"password_reset", TOKEN_RESET, read_reset, "/p/", SETTING_reset_minutes},
-};
 
 enum { VALUE_MAX = 8, VALUE_SIZE = 512 };
 
@@ -54,14 +36,6 @@ static const char *value_find(const struct values *values, const char *name, siz
     return "";
 }
 
-static const struct secret *secret_find(const char *kind)
-{
-    for (size_t i = 0; i < sizeof secrets / sizeof secrets[0]; i++) {
-        if (strcmp(secrets[i].kind, kind) == 0) return &secrets[i];
-    }
-    return NULL;
-}
-
 static int nonce_read(struct portal *portal, const char *sql, sqlite3_int64 id, uint8_t *nonce)
 {
     sqlite3_stmt *statement = NULL;
@@ -81,23 +55,23 @@ static int nonce_read(struct portal *portal, const char *sql, sqlite3_int64 id, 
 
 /* Derives the link or the PIN of a message. */
 static int secret_add(struct portal *portal, const struct outbox_message *row,
-                      const struct secret *secret, struct values *values)
+                      const struct kind *kind, struct values *values)
 {
     const struct keyring *keyring = NULL;
     struct token token = {0, (uint32_t)row->message_id, {0}};
     char text[TOKEN_SIZE];
     int code = connection_key(portal, &keyring);
 
-    if (code == SQLITE_OK) code = nonce_read(portal, secret->sql, row->message_id, token.nonce);
+    if (code == SQLITE_OK) code = nonce_read(portal, kind->nonce, row->message_id, token.nonce);
     if (code != SQLITE_OK) return code;
     token.generation = keyring_newest_generation(keyring);
-    if (secret->path == NULL) {
+    if (kind->path == NULL) {
         token_pin(keyring_newest(keyring), &token, value_add(values, "pin"));
         return SQLITE_OK;
     }
-    token_derive(keyring_newest(keyring), secret->purpose, &token, text);
+    token_derive(keyring_newest(keyring), kind->purpose, &token, text);
     (void)sqlite3_snprintf(VALUE_SIZE, value_add(values, "link"), "%s%s%s",
-                           setting_text(portal, SETTING_portal_url), secret->path, text);
+                           setting_text(portal, SETTING_portal_url), kind->path, text);
     sodium_memzero(text, sizeof text);
     return SQLITE_OK;
 }
@@ -105,17 +79,17 @@ static int secret_add(struct portal *portal, const struct outbox_message *row,
 static int values_fill(struct portal *portal, const struct outbox_message *row,
                        struct values *values)
 {
-    const struct secret *secret = secret_find(row->kind);
+    const struct kind *kind = kind_find(row->kind);
     const char *name = setting_text(portal, SETTING_practice_name);
     const char *phone = setting_text(portal, SETTING_practice_phone);
 
     (void)sqlite3_snprintf(VALUE_SIZE, value_add(values, "practice_name"), "%s", name);
     (void)sqlite3_snprintf(VALUE_SIZE, value_add(values, "practice"), *phone == '\0' ? "%s" : "%s, %s",
                            name, phone);
-    if (secret == NULL) return SQLITE_OK;
-    (void)sqlite3_snprintf(VALUE_SIZE, value_add(values, secret->purpose == TOKEN_LINK ? "hours" : "minutes"),
-                           "%lld", setting_number(portal, secret->minutes));
-    return secret_add(portal, row, secret, values);
+    if (kind == NULL || kind->nonce == NULL) return SQLITE_OK;
+    (void)sqlite3_snprintf(VALUE_SIZE, value_add(values, kind->purpose == TOKEN_LINK ? "hours" : "minutes"),
+                           "%lld", setting_number(portal, kind->lifetime));
+    return secret_add(portal, row, kind, values);
 }
 
 static void append_escaped(sqlite3_str *out, const char *text)

@@ -1,9 +1,7 @@
 #include "outbox.h"
 
 #include "audit.h"
-#include "proof.h"
-#include "registration.h"
-#include "reset.h"
+#include "kind.h"
 
 #include <sodium.h>
 #include <stdlib.h>
@@ -49,31 +47,6 @@ static const char read_duplicate[] =
     "SELECT duplicate FROM main.portal_message WHERE message_id = ?1";
 static const char count_waiting[] =
     "SELECT count(*) FROM main.portal_message WHERE due_at IS NOT NULL";
-
-/*
-** Kinds of message.  claim() says whether the message may still be sent: *dead is a reason why not,
-** or NULL, and what it carries is then good.  fate() is told how it ended.  Either may be missing.
-*/
-static const struct kind {
-    const char *name;
-    int (*claim)(struct portal *portal, const struct outbox_message *message, const char **dead);
-    int (*fate)(struct portal *portal, const struct outbox_message *message, enum outbox_fate fate);
-} kinds[] = {
-    {"registration", registration_claim, registration_fate},
-    {"pin", proof_claim, proof_fate},
-    {"password_reset", reset_claim, reset_fate},
-    {"deactivated", NULL, NULL},
-    {"contact_changed", NULL, NULL},
-    {"account_contact_changed", NULL, NULL},
-};
-
-static const struct kind *kind_find(const char *name)
-{
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        if (strcmp(kinds[i].name, name) == 0) return &kinds[i];
-    }
-    return NULL;
-}
 
 int outbox_queue(struct portal *portal, const char *kind, enum medium medium,
                  const struct patient_id *patient, const char *recipient, sqlite3_int64 *message_id)

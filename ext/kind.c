@@ -1,0 +1,29 @@
+#include "kind.h"
+
+#include "proof.h"
+#include "registration.h"
+#include "reset.h"
+
+#include <string.h>
+
+static const struct kind kinds[] = {
+    {"registration", registration_claim, registration_fate,
+     "SELECT nonce FROM main.portal_registration WHERE registration_id = ?1", TOKEN_LINK, "/r/",
+     SETTING_link_hours},
+    {"pin", proof_claim, proof_fate,
+     "SELECT nonce FROM main.portal_pin WHERE pin_id = ?1", TOKEN_PIN, NULL, SETTING_pin_minutes},
+    {"password_reset", reset_claim, reset_fate,
+     "SELECT nonce FROM main.portal_reset WHERE reset_id = ?1", TOKEN_RESET, "/p/",
+     SETTING_reset_minutes},
+    {"deactivated", NULL, NULL, NULL, TOKEN_LINK, NULL, SETTING_COUNT},
+    {"contact_changed", NULL, NULL, NULL, TOKEN_LINK, NULL, SETTING_COUNT},
+    {"account_contact_changed", NULL, NULL, NULL, TOKEN_LINK, NULL, SETTING_COUNT},
+};
+
+const struct kind *kind_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+        if (strcmp(kinds[i].name, name) == 0) return &kinds[i];
+    }
+    return NULL;
+}

@@ -1,0 +1,32 @@
+/*
+** Kinds of message: one list.  A row says what a message of the kind carries, whether it may still
+** be sent, and who is told what became of it; its templates are sql/messages/NAME.MEDIUM.txt.
+*/
+#ifndef PORTAL_KIND_H
+#define PORTAL_KIND_H
+
+#include "outbox.h"
+
+struct kind {
+    const char *name;
+
+    /*
+    ** May it still be sent?  *dead is a reason why not, or NULL: then what it carries is good from
+    ** now on.  Within the scope of the claim.  NULL: always.
+    */
+    int (*claim)(struct portal *portal, const struct outbox_message *message, const char **dead);
+
+    /* How it ended.  Within the scope of the report.  NULL: nobody asks. */
+    int (*fate)(struct portal *portal, const struct outbox_message *message, enum outbox_fate fate);
+
+    /* What it carries is derived for this purpose from its row's nonce; NULL: nothing. */
+    const char *nonce;
+    enum token_purpose purpose;
+    const char *path;          /* of the link below the portal's URL; NULL: a PIN */
+    enum setting lifetime;     /* in the unit that the setting's name says */
+};
+
+/* The row of a kind, or NULL. */
+const struct kind *kind_find(const char *name);
+
+#endif
