@@ -10,7 +10,7 @@
 #include <string.h>
 
 static const char find_account[] =
-    "SELECT account_id, password FROM main.portal_account WHERE username_key = ?1";
+    "SELECT account_id, password, username FROM main.portal_account WHERE username_key = ?1";
 static const char insert_account[] =
     "INSERT INTO main.portal_account"
     " (username, username_key, password, name, channel, contact, created_at)"
@@ -47,6 +47,7 @@ int account_find(struct portal *portal, const char *username_key, struct account
     if (code != SQLITE_ROW) return code;
     account->account_id = sqlite3_column_int64(statement, 0);
     statement_text(statement, 1, account->password, sizeof account->password);
+    statement_text(statement, 2, account->username, sizeof account->username);
     statement_done(portal, statement);
     return SQLITE_ROW;
 }

@@ -9,8 +9,11 @@
 
 enum { USERNAME_MIN = 3, USERNAME_MAX = 64, ACCOUNT_NAME_MAX = 200 };
 
+enum { USERNAME_SIZE = 4 * USERNAME_MAX + 1 };
+
 struct account {
     sqlite3_int64 account_id;
+    char username[USERNAME_SIZE];      /* as its owner wrote it */
     char password[PASSWORD_HASH_SIZE];
 };
 

@@ -122,7 +122,7 @@ int call_typed(struct call *call, int index, const char *name, const char **text
     *text = (const char *)sqlite3_value_text(argument(call, index));
     if (*text == NULL) return fault(call->portal, SQLITE_NOMEM);
     length = (size_t)sqlite3_value_bytes(argument(call, index));
-    if (length > NORMALIZE_INPUT_MAX || strlen(*text) != length || !normalize_is_utf8(*text, length)) {
+    if (strlen(*text) != length || !normalize_is_utf8(*text, length)) {
         *text = "";
     }
     return SQLITE_OK;

@@ -83,8 +83,8 @@ int call_integer(struct call *call, int index, const char *name, sqlite3_int64 *
 int call_medium(struct call *call, int index, enum medium *medium);   /* email, text, sms */
 
 /*
-** A text that a patient typed: *text is "" for NULL, too long or invalid text, which no check will
-** take for right; blobs are misuse.
+** A text that a patient typed, however long: *text is "" for NULL or invalid text, which no check
+** will take for right; blobs are misuse.
 */
 int call_typed(struct call *call, int index, const char *name, const char **text);
 

@@ -1,7 +1,6 @@
 #include "enrollment.h"
 
 #include "access.h"
-#include "account.h"
 #include "audit.h"
 #include "calendar.h"
 #include "normalize.h"
@@ -45,7 +44,10 @@ static int pin_begin(struct portal *portal, void *data)
     code = statement_change(portal, &changes, count_try, "iii", attempt->pin_id,
                             (sqlite3_int64)PROOF_PIN_TRIES, now);
     attempt->allowed = changes == 1;
-    return code;
+    if (code != SQLITE_OK || attempt->allowed) return code;
+    /* Calls that came at once hold all tries: this one is not compared, so it must not cost the link. */
+    attempt->counted = false;
+    return registration_guess_right(portal, attempt->registration.registration_id);
 }
 
 /* A PIN is derived with the key that was newest when it was sent: any of ours may be it. */
@@ -81,7 +83,7 @@ static int pin_prove(struct portal *portal, const char *pin, struct proof_attemp
     code = connection_key(portal, &keyring);
     if (code != SQLITE_OK) return code;
     if (!attempt->allowed || !pin_fits(keyring, attempt, pin)) {
-        return scope_run(portal, proof_wrong, attempt);
+        return attempt->counted ? scope_run(portal, proof_wrong, attempt) : SQLITE_OK;
     }
     *reason = NULL;
     return scope_run(portal, proof_right, attempt);
@@ -187,6 +189,7 @@ static int password_settle(struct portal *portal, struct finish *finish,
     struct password_context context = {finish->entry->username, patient->first_name,
                                        patient->last_name, patient->date_of_birth,
                                        setting_text(portal, SETTING_practice_name)};
+    struct password_context own = {NULL, finish->entry->name, NULL, NULL, NULL};
     bool right = false;
     int code = account_find(portal, finish->username_key, &finish->account);
 
@@ -198,13 +201,15 @@ static int password_settle(struct portal *portal, struct finish *finish,
     }
     if (code != SQLITE_DONE) return code;
     finish->reason = password_problem(finish->entry->password, &context);
+    if (finish->reason == NULL) finish->reason = password_problem(finish->entry->password, &own);
     if (finish->reason != NULL) return SQLITE_OK;
     if (password_hash(finish->entry->password, hash) != 0) return fault(portal, SQLITE_NOMEM);
     finish->hash = hash;
     return SQLITE_OK;
 }
 
-int enrollment_register(struct portal *portal, const struct enrollment *entry, const char **reason)
+int enrollment_register(struct portal *portal, const struct enrollment *entry,
+                        char username[USERNAME_SIZE], const char **reason)
 {
     char key[NORMALIZE_SIZE];
     char hash[PASSWORD_HASH_SIZE];
@@ -226,6 +231,8 @@ int enrollment_register(struct portal *portal, const struct enrollment *entry, c
     if (code == SQLITE_OK && finish.reason == NULL) code = scope_run(portal, finish_step, &finish);
     if (code == REFUSED && finish.reason != NULL) code = SQLITE_OK;
     *reason = finish.reason;
+    (void)sqlite3_snprintf(USERNAME_SIZE, username, "%s",
+                           finish.hash != NULL ? entry->username : finish.account.username);
     sodium_memzero(&finish.account, sizeof finish.account);
     return code;
 }

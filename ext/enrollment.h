@@ -4,7 +4,7 @@
 #ifndef PORTAL_ENROLLMENT_H
 #define PORTAL_ENROLLMENT_H
 
-#include "connection.h"
+#include "account.h"
 
 /* What somebody registers with; name and relationship are NULL for the patient. */
 struct enrollment {
@@ -16,8 +16,11 @@ struct enrollment {
     const char *relationship;
 };
 
-/* register_*(), in scopes of its own.  *reason is NULL when registered, else why not. */
+/*
+** register_*(), in scopes of its own.  *reason is NULL when registered, else why not; `username` gets
+** how the account writes its user name.
+*/
 int enrollment_register(struct portal *portal, const struct enrollment *entry,
-                        const char **reason);
+                        char username[USERNAME_SIZE], const char **reason);
 
 #endif

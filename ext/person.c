@@ -104,34 +104,50 @@ static int pin_read(struct call *call, int index, char *buffer, size_t size, con
 static int registered(struct call *call, const struct enrollment *entry)
 {
     sqlite3_str *out;
+    char username[USERNAME_SIZE];
     const char *reason = NULL;
-    int code = enrollment_register(call->portal, entry, &reason);
+    int code = enrollment_register(call->portal, entry, username, &reason);
 
     if (code != SQLITE_OK) return code;
     if (reason != NULL) return answer_refused(call, reason);
     out = sqlite3_str_new(call->portal->db);
     sqlite3_str_appendall(out, "{\"result\":\"registered\",\"username\":");
-    json_append(out, entry->username);
+    json_append(out, username);
     sqlite3_str_appendchar(out, 1, '}');
     call->text = sqlite3_str_finish(out);
     call->answer = ANSWER_TEXT;
     return call->text == NULL ? fault(call->portal, SQLITE_NOMEM) : SQLITE_OK;
 }
 
+/* The same as call_typed(), without the space around it; *owned is the caller's to free. */
+static int typed_trimmed(struct call *call, int index, const char *name, const char **text, char **owned)
+{
+    int code = call_typed(call, index, name, text);
+
+    if (code != SQLITE_OK) return code;
+    *owned = patient_trim(*text);
+    *text = *owned;
+    return *owned == NULL ? fault(call->portal, SQLITE_NOMEM) : SQLITE_OK;
+}
+
 static int register_act(struct call *call)
 {
+    char *owned[3] = {NULL, NULL, NULL};
     struct enrollment entry = {"", "", "", "", NULL, NULL};
     char pin[TOKEN_PIN_SIZE];
     int code = call_typed(call, 0, "token", &entry.token);
 
     if (code == SQLITE_OK) code = pin_read(call, 1, pin, sizeof pin, &entry.pin);
-    if (code == SQLITE_OK) code = call_typed(call, 2, "username", &entry.username);
+    if (code == SQLITE_OK) code = typed_trimmed(call, 2, "username", &entry.username, &owned[0]);
     if (code == SQLITE_OK) code = call_typed(call, 3, "password", &entry.password);
-    if (code == SQLITE_OK && call->argc > 4) code = call_typed(call, 4, "name", &entry.name);
-    if (code == SQLITE_OK && call->argc > 5) {
-        code = call_typed(call, 5, "relationship", &entry.relationship);
+    if (code == SQLITE_OK && call->argc > 4) {
+        code = typed_trimmed(call, 4, "name", &entry.name, &owned[1]);
+        if (code == SQLITE_OK) {
+            code = typed_trimmed(call, 5, "relationship", &entry.relationship, &owned[2]);
+        }
     }
     if (code == SQLITE_OK) code = registered(call, &entry);
+    for (size_t i = 0; i < sizeof owned / sizeof owned[0]; i++) sqlite3_free(owned[i]);
     sodium_memzero(pin, sizeof pin);
     return code;
 }

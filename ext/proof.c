@@ -61,7 +61,9 @@ int proof_begin(struct portal *portal, void *data)
 
     attempt->open = code == SQLITE_ROW;
     if (code != SQLITE_ROW) return code == SQLITE_DONE ? SQLITE_OK : code;
-    return registration_guess(portal, &attempt->registration, &attempt->allowed);
+    code = registration_guess(portal, &attempt->registration, &attempt->allowed);
+    attempt->counted = attempt->allowed;
+    return code;
 }
 
 int proof_wrong(struct portal *portal, void *data)

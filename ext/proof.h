@@ -28,6 +28,7 @@ struct proof_attempt {
     struct patient patient;
     bool open;                     /* the link works */
     bool allowed;                  /* the budget had room for the guess */
+    bool counted;                  /* it counts against the link until it is settled */
     sqlite3_int64 pin_id;          /* of the live PIN that was tried, or 0 */
     uint8_t nonce[TOKEN_NONCE_SIZE];
     enum medium medium;            /* where the PIN goes, or went */
