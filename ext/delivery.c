@@ -15,14 +15,55 @@ struct delivery {
     struct delivery_count *count;
 };
 
+enum { REPORT_PATIENCE = 10000, REPORT_PAUSE = 20 };   /* milliseconds */
+
+static const char read_status[] = "SELECT status FROM main.portal_message WHERE message_id = ?1";
+
+/* Counts what became of it, which is not always what was reported: the last retry is a failure. */
+static int fate_count(struct portal *portal, sqlite3_int64 message_id, struct delivery_count *count)
+{
+    char status[32];
+    sqlite3_stmt *statement = NULL;
+    int code = statement_row(portal, &statement, read_status, "i", message_id);
+
+    if (code != SQLITE_ROW) return code == SQLITE_DONE ? SQLITE_OK : code;
+    statement_text(statement, 0, status, sizeof status);
+    statement_done(portal, statement);
+    if (strcmp(status, "sent") == 0) count->sent++;
+    if (strcmp(status, "failed") == 0) count->failed++;
+    if (strcmp(status, "queued") == 0) count->retrying++;
+    return SQLITE_OK;
+}
+
+static int report_once(const struct delivery *delivery, sqlite3_int64 message_id, const char *status,
+                       const char *detail)
+{
+    struct scope scope;
+    int code = scope_begin(delivery->portal, &scope);
+
+    if (code != SQLITE_OK) return code;
+    code = outbox_report(delivery->portal, delivery->claim, message_id, status, detail);
+    return scope_end(delivery->portal, &scope, code);
+}
+
+/* A message that was handed over and not recorded would be sent twice: a writer is waited for. */
+static int report(const struct delivery *delivery, sqlite3_int64 message_id, const char *status,
+                  const char *detail)
+{
+    int code = report_once(delivery, message_id, status, detail);
+
+    for (int waited = 0; (code & 0xff) == SQLITE_BUSY && waited < REPORT_PATIENCE;) {
+        waited += sqlite3_sleep(REPORT_PAUSE);
+        code = report_once(delivery, message_id, status, detail);
+    }
+    return code == SQLITE_OK ? fate_count(delivery->portal, message_id, delivery->count) : code;
+}
+
 static int delivery_report(portal_batch *batch, int index, portal_result result, const char *detail)
 {
     static const char *const status[] = {"sent", "retry", "undeliverable", "uncertain"};
     struct delivery *delivery = (struct delivery *)batch;
-    struct portal *portal = delivery->portal;
     char text[OUTBOX_DETAIL_SIZE];
-    struct scope scope;
-    int code;
 
     if (index < 0 || index >= batch->count || (int)result < 0 || result > PORTAL_UNCERTAIN) {
         return SQLITE_MISUSE;
@@ -30,16 +71,24 @@ static int delivery_report(portal_batch *batch, int index, portal_result result,
     /* A server's words go into a row that people read. */
     (void)sqlite3_snprintf(OUTBOX_DETAIL_SIZE, text, "%s", detail == NULL ? "" : detail);
     normalize_show(text);
-    code = scope_begin(portal, &scope);
-    if (code != SQLITE_OK) return code;
-    code = outbox_report(portal, delivery->claim, batch->messages[index].message_id, status[result],
-                         text[0] == '\0' ? NULL : text);
-    code = scope_end(portal, &scope, code);
-    if (code != SQLITE_OK) return code;
-    if (result == PORTAL_SENT) delivery->count->sent++;
-    if (result == PORTAL_UNDELIVERABLE) delivery->count->failed++;
-    if (result == PORTAL_RETRY || result == PORTAL_UNCERTAIN) delivery->count->retrying++;
-    return SQLITE_OK;
+    return report(delivery, batch->messages[index].message_id, status[result],
+                  text[0] == '\0' ? NULL : text);
+}
+
+/* One that can not be rendered must not hold up the others of its claim. */
+static int render(const struct delivery *delivery, const struct outbox_message *row,
+                  struct message *rendered, bool *done)
+{
+    int code = message_render(delivery->portal, row, rendered);
+    char *problem;
+
+    *done = code == SQLITE_OK;
+    if (code != SQLITE_ERROR) return code;
+    problem = sqlite3_mprintf("%s", delivery->portal->error);
+    if (problem == NULL) return fault(delivery->portal, SQLITE_NOMEM);
+    code = report(delivery, row->message_id, "retry", problem);
+    sqlite3_free(problem);
+    return code;
 }
 
 /* Renders and hands over the messages of one medium. */
@@ -53,10 +102,11 @@ static int medium_deliver(struct portal *portal, const struct outbox_batch *batc
     int code = SQLITE_OK;
 
     for (int i = 0; i < batch->count && code == SQLITE_OK; i++) {
+        bool done = false;
         if (batch->message[i].medium != medium) continue;
-        code = message_render(portal, &batch->message[i], &rendered[used]);
-        if (code == SQLITE_OK) outgoing[used] = rendered[used].outgoing;
-        if (code == SQLITE_OK) used++;
+        code = render(&delivery, &batch->message[i], &rendered[used], &done);
+        if (done) outgoing[used] = rendered[used].outgoing;
+        if (done) used++;
     }
     delivery.api.count = used;
     if (code == SQLITE_OK && used > 0) code = channel_for(portal, (int)medium, &channel);
@@ -101,10 +151,13 @@ static int deliver(struct portal *portal, sqlite3_int64 limit, sqlite3_int64 onl
                    struct delivery_count *count)
 {
     struct outbox_batch *batch = sqlite3_malloc(sizeof *batch);
+    const struct keyring *keyring = NULL;
     int media = media_ready(portal);
     int seen = 1;
     int code = batch == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
 
+    /* Without the key nothing can be rendered: then nothing is claimed. */
+    if (code == SQLITE_OK) code = connection_key(portal, &keyring);
     while (code == SQLITE_OK && media != 0 && limit > 0 && seen > 0) {
         struct scope scope;
         code = scope_begin(portal, &scope);
