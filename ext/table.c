@@ -141,7 +141,8 @@ static int table_best_index(sqlite3_vtab *base, sqlite3_index_info *info)
         if (found[k] < 0) continue;
         info->idxNum |= 1 << k;
         info->aConstraintUsage[found[k]].argvIndex = ++arguments;
-        info->aConstraintUsage[found[k]].omit = table->required;
+        /* The statement compares with the affinity of the chart's key: '42' finds 42. */
+        info->aConstraintUsage[found[k]].omit = 1;
         info->estimatedCost = 10;
         info->estimatedRows = 5;
     }
