@@ -2,6 +2,7 @@
 # make demo       installs what is missing, builds, and shows the whole story
 # make test       installs what the tests need, builds, and runs them all
 # make install    DESTDIR= prefix=/usr/local; make uninstall takes it away again
+# make reference  writes the README's reference anew
 
 # V=1 shows the commands.
 Q := $(if $(V),,@)
@@ -31,7 +32,7 @@ OBJECTS := $(EXTENSION_SOURCES:%.c=build/%.o)
 STATIC_OBJECTS := $(EXTENSION_SOURCES:%.c=build/static/%.o)
 HEADERS := $(wildcard ext/*.h)
 
-.PHONY: all demo install uninstall clean
+.PHONY: all demo reference install uninstall clean
 .DELETE_ON_ERROR:
 
 all: build/portal.so build/portal.d build/libportal.a
@@ -73,6 +74,11 @@ demo:
 	tests/packages demo
 	$(MAKE) all
 	shell/demo
+
+# The README's reference, from what the extension says of itself.
+reference: all
+	sh ext/reference.sh README.md > build/README.md
+	cp build/README.md README.md
 
 install: all
 	install -d $(DESTDIR)$(libdir)/portal.d $(DESTDIR)$(includedir) $(DESTDIR)$(datadir) $(DESTDIR)$(docdir)

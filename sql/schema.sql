@@ -8,7 +8,7 @@
 CREATE TABLE main.portal_state (
     -- One row: what every call looks at first.
     state_id        INTEGER PRIMARY KEY CHECK (state_id = 1),
-    schema_version  INTEGER NOT NULL,
+    schema_version  INTEGER NOT NULL,   -- which version of these tables they are
     settings_stamp  INTEGER NOT NULL,   -- random, new with every change of portal_setting
     key_check       BLOB NOT NULL,      -- tells the right key file from a wrong one
     audit_count     INTEGER NOT NULL,   -- events ever written
@@ -21,8 +21,8 @@ CREATE TABLE main.portal_state (
 
 CREATE TABLE main.portal_setting (
     -- Settings that differ from their default; portal_settings shows them all.
-    key   TEXT PRIMARY KEY,
-    value TEXT NOT NULL
+    key   TEXT PRIMARY KEY,             -- as in portal_settings
+    value TEXT NOT NULL                 -- as it was given
 ) WITHOUT ROWID;
 
 CREATE TRIGGER main.portal_setting_inserted AFTER INSERT ON portal_setting BEGIN
@@ -37,8 +37,8 @@ END;
 
 CREATE TABLE main.portal_secret (
     -- Credentials of channels, sealed with the key file (XChaCha20-Poly1305).
-    key    TEXT PRIMARY KEY,
-    sealed BLOB NOT NULL
+    key    TEXT PRIMARY KEY,            -- the name that the channel asks for
+    sealed BLOB NOT NULL                -- nonce and sealed value
 ) WITHOUT ROWID;
 
 CREATE TABLE main.portal_message (
@@ -50,9 +50,9 @@ CREATE TABLE main.portal_message (
     patient_id,                         -- whose, where there is one
     recipient  TEXT NOT NULL,           -- normalised address or number
     status     TEXT NOT NULL,           -- queued, claimed, sent, delivered, failed, bounced, opted_out, cancelled
-    created_at INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,        -- when it was queued
     due_at     INTEGER,                 -- next try, or end of the claim's lease; NULL when finished
-    attempts   INTEGER NOT NULL DEFAULT 0,
+    attempts   INTEGER NOT NULL DEFAULT 0,  -- tries so far
     claim      TEXT,                    -- the newest claim
     sent_at    INTEGER,                 -- handed over to the channel
     duplicate  INTEGER NOT NULL DEFAULT 0,  -- 1: may have reached the recipient twice
@@ -66,12 +66,12 @@ CREATE INDEX main.portal_message_unsent ON portal_message (patient_id)
 CREATE TABLE main.portal_registration (
     -- A link that was sent, or is to be.  Only the newest of a patient works.
     registration_id INTEGER PRIMARY KEY,  -- message_id of the message that carries the link
-    patient_id      NOT NULL,
+    patient_id      NOT NULL,             -- who is invited
     destination     INTEGER NOT NULL,     -- keyed hash of the contact it goes to
     identity        INTEGER NOT NULL,     -- keyed hash of who the patient was: first name, date of birth
-    nonce           BLOB NOT NULL,
+    nonce           BLOB NOT NULL,        -- part of the link, useless without the key
     status          TEXT NOT NULL,        -- queued, live, used, revoked, superseded, expired, failed, changed, spent
-    created_at      INTEGER NOT NULL,
+    created_at      INTEGER NOT NULL,     -- when it was queued
     expires_at      INTEGER,              -- NULL until a channel may have it
     ended_at        INTEGER,              -- when it was used, revoked, ...
     guesses         INTEGER NOT NULL DEFAULT 0,  -- wrong proofs and PINs; at 10 the link is spent
@@ -86,11 +86,11 @@ CREATE INDEX main.portal_registration_expiry ON portal_registration (expires_at)
 CREATE TABLE main.portal_pin (
     -- A PIN that was sent to somebody who opened a link and proved who the patient is.
     pin_id          INTEGER PRIMARY KEY,  -- message_id of the message that carries it
-    registration_id INTEGER NOT NULL,
-    nonce           BLOB NOT NULL,
+    registration_id INTEGER NOT NULL,     -- the link it belongs to
+    nonce           BLOB NOT NULL,        -- part of the PIN, useless without the key
     status          TEXT NOT NULL,        -- live, used, superseded, spent, revoked, expired, failed
-    created_at      INTEGER NOT NULL,
-    expires_at      INTEGER NOT NULL,
+    created_at      INTEGER NOT NULL,     -- when it was queued
+    expires_at      INTEGER NOT NULL,     -- when it ends by itself
     tries           INTEGER NOT NULL DEFAULT 0   -- at 5 the PIN is spent
 );
 
@@ -102,24 +102,24 @@ CREATE TABLE main.portal_account (
     username      TEXT NOT NULL,          -- as typed
     username_key  TEXT NOT NULL UNIQUE,   -- as compared
     password      TEXT NOT NULL,          -- Argon2id, with its parameters
-    name          TEXT NOT NULL,
+    name          TEXT NOT NULL,          -- of the person
     channel       TEXT NOT NULL,          -- where password resets go: email or text
-    contact       TEXT NOT NULL,
-    created_at    INTEGER NOT NULL,
-    last_login_at INTEGER
+    contact       TEXT NOT NULL,          -- normalised address or number
+    created_at    INTEGER NOT NULL,       -- when they registered
+    last_login_at INTEGER                 -- NULL: never
 );
 
 CREATE TABLE main.portal_access (
     -- Who may act for which patient.
     access_id    INTEGER PRIMARY KEY,
-    account_id   INTEGER NOT NULL REFERENCES portal_account (account_id),
-    patient_id   NOT NULL,
+    account_id   INTEGER NOT NULL REFERENCES portal_account (account_id),  -- whose login
+    patient_id   NOT NULL,                -- for whom
     role         TEXT NOT NULL,           -- patient or representative
     relationship TEXT,                    -- of a representative: parent, spouse, ...
     identity     INTEGER NOT NULL,        -- as in portal_registration
     status       TEXT NOT NULL,           -- active, suspended (by a revoke), removed
-    granted_at   INTEGER NOT NULL,
-    ended_at     INTEGER,
+    granted_at   INTEGER NOT NULL,        -- when they registered for this patient
+    ended_at     INTEGER,                 -- when it was suspended or removed
     UNIQUE (account_id, patient_id)
 );
 
@@ -127,18 +127,19 @@ CREATE INDEX main.portal_access_patient ON portal_access (patient_id);
 
 CREATE TABLE main.portal_revocation (
     -- Patients whose access is revoked; the row goes when a registration is sent again.
-    patient_id PRIMARY KEY NOT NULL,
-    revoked_at INTEGER NOT NULL,
-    revoked_by TEXT NOT NULL,
-    reason     TEXT
+    patient_id PRIMARY KEY NOT NULL,    -- whose
+    revoked_at INTEGER NOT NULL,        -- when
+    revoked_by TEXT NOT NULL,           -- application and user
+    reason     TEXT                     -- for staff alone: no message tells it
 ) WITHOUT ROWID;
 
 CREATE TABLE main.portal_session (
+    -- Somebody who is signed in, or was.
     session_id   INTEGER PRIMARY KEY,
-    account_id   INTEGER NOT NULL,
-    nonce        BLOB NOT NULL,
-    created_at   INTEGER NOT NULL,
-    last_used_at INTEGER NOT NULL,
+    account_id   INTEGER NOT NULL,        -- who signed in
+    nonce        BLOB NOT NULL,           -- part of the session, useless without the key
+    created_at   INTEGER NOT NULL,        -- when they signed in
+    last_used_at INTEGER NOT NULL,        -- what idling is counted from
     ended_at     INTEGER                  -- NULL while alive
 );
 
@@ -147,11 +148,11 @@ CREATE INDEX main.portal_session_alive ON portal_session (account_id) WHERE ende
 CREATE TABLE main.portal_reset (
     -- A link to choose a new password, sent to the account's own contact.
     reset_id   INTEGER PRIMARY KEY,       -- message_id of the message that carries it
-    account_id INTEGER NOT NULL,
-    nonce      BLOB NOT NULL,
+    account_id INTEGER NOT NULL,          -- whose
+    nonce      BLOB NOT NULL,             -- part of the link, useless without the key
     status     TEXT NOT NULL,             -- live, used, superseded, revoked, expired, failed
-    created_at INTEGER NOT NULL,
-    expires_at INTEGER NOT NULL
+    created_at INTEGER NOT NULL,          -- when it was asked for
+    expires_at INTEGER NOT NULL           -- when it ends by itself
 );
 
 CREATE INDEX main.portal_reset_account ON portal_reset (account_id);
@@ -160,25 +161,25 @@ CREATE TABLE main.portal_throttle (
     -- Wrong passwords, per account and client; each goes by itself.
     account        INTEGER NOT NULL,      -- keyed hash of the user name tried; 0: any
     client         INTEGER NOT NULL,      -- keyed hash of the client's address; 0: any
-    failures       INTEGER NOT NULL,
-    last_failed_at INTEGER NOT NULL,
+    failures       INTEGER NOT NULL,      -- wrong passwords
+    last_failed_at INTEGER NOT NULL,      -- what the delay is counted from
     PRIMARY KEY (account, client)
 ) WITHOUT ROWID;
 
 CREATE TABLE main.portal_request (
     -- One change of one field, entered on the portal, for staff to accept or decline.
     request_id     INTEGER PRIMARY KEY,
-    patient_id     NOT NULL,
+    patient_id     NOT NULL,              -- whose chart
     field          TEXT NOT NULL,         -- a column of the patient table
     base_value,                           -- on the chart when it was submitted
-    proposed_value,
-    account_id     INTEGER NOT NULL,
+    proposed_value,                       -- what was entered
+    account_id     INTEGER NOT NULL,      -- who entered it
     submitted_as   TEXT NOT NULL,         -- patient, or the representative's relationship
-    submitted_at   INTEGER NOT NULL,
+    submitted_at   INTEGER NOT NULL,      -- when
     status         TEXT NOT NULL,         -- pending, accepted, declined, superseded
-    decided_at     INTEGER,
-    decided_by     TEXT,
-    reason         TEXT
+    decided_at     INTEGER,               -- when
+    decided_by     TEXT,                  -- application and user
+    reason         TEXT                   -- of declining
 );
 
 CREATE UNIQUE INDEX main.portal_request_pending ON portal_request (patient_id, field)
@@ -186,15 +187,15 @@ CREATE UNIQUE INDEX main.portal_request_pending ON portal_request (patient_id, f
 
 CREATE TABLE main.portal_audit (
     -- Append-only.  Every event carries a keyed hash over itself and the hash before it.
-    event_id    INTEGER PRIMARY KEY,
-    at          INTEGER NOT NULL,
+    event_id    INTEGER PRIMARY KEY,      -- counts from 1 without gaps
+    at          INTEGER NOT NULL,         -- when
     application TEXT NOT NULL,            -- ehr, scheduling or portal
-    actor       TEXT NOT NULL,
+    actor       TEXT NOT NULL,            -- the user of that application
     action      TEXT NOT NULL,            -- registration.queued, access.revoked, ...
-    patient_id,
+    patient_id,                           -- whose, where there is one
     subject     TEXT,                     -- what else it is about: a message, a user name, a field
-    detail      TEXT,
-    hash        BLOB NOT NULL
+    detail      TEXT,                     -- in words
+    hash        BLOB NOT NULL             -- the chain
 );
 
 CREATE TRIGGER main.portal_audit_no_replace BEFORE INSERT ON portal_audit
