@@ -15,8 +15,11 @@ static const char insert_account[] =
     "INSERT INTO main.portal_account"
     " (username, username_key, password, name, channel, contact, created_at)"
     " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (username_key) DO NOTHING";
+/* Counts every try there is: SQLite writes nothing for an UPDATE that leaves a row as it was. */
 static const char same_time[] =
-    "UPDATE main.portal_state SET settings_stamp = settings_stamp";
+    "INSERT INTO main.portal_throttle (account, client, failures, last_failed_at)"
+    " VALUES (0, 0, 1, ?1) ON CONFLICT (account, client) DO UPDATE SET"
+    "   failures = failures + 1, last_failed_at = ?1";
 static const char signed_in[] =
     "UPDATE main.portal_account SET last_login_at = ?2, password = coalesce(?3, password)"
     " WHERE account_id = ?1";
@@ -67,7 +70,7 @@ int account_insert(struct portal *portal, const struct account_entry *entry,
 
 int account_same_time(struct portal *portal)
 {
-    return statement_run(portal, same_time, "");
+    return statement_run(portal, same_time, "i", connection_now(portal));
 }
 
 /* Counts a try, or says that it comes too early; durable before anything is compared. */

@@ -46,7 +46,7 @@ int account_authenticate(struct portal *portal, const char *key, const char *pas
                          struct account *account, bool *right);
 
 /*
-** A write that changes nothing: what refuses somebody takes a commit too, so that its time tells
+** A write that matters to nobody: what refuses somebody takes a commit too, so that its time tells
 ** nothing.
 */
 int account_same_time(struct portal *portal);

@@ -158,7 +158,7 @@ CREATE TABLE main.portal_reset (
 CREATE INDEX main.portal_reset_account ON portal_reset (account_id);
 
 CREATE TABLE main.portal_throttle (
-    -- Wrong passwords, per account and client; each goes by itself.
+    -- Wrong passwords, per account and client; each goes by itself. 0 and 0 counts every try.
     account        INTEGER NOT NULL,      -- keyed hash of the user name tried; 0: any
     client         INTEGER NOT NULL,      -- keyed hash of the client's address; 0: any
     failures       INTEGER NOT NULL,      -- wrong passwords

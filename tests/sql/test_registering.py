@@ -34,7 +34,8 @@ def ready(t, db=None, settings=(), **columns):
 
 def failures(t, db):
     """Wrong passwords that count against an account."""
-    return t.one(db, 'SELECT coalesce(sum(failures), 0) FROM portal_throttle WHERE client = 0')
+    return t.one(db, 'SELECT coalesce(sum(failures), 0) FROM portal_throttle'
+                    ' WHERE client = 0 AND account <> 0')
 
 
 def again(t, db, patient):
