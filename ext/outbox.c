@@ -14,7 +14,7 @@ static const char insert_message[] =
     " VALUES (?1, ?2, ?3, ?4, 'queued', ?5, ?5)";
 static const char cancel_message[] =
     "UPDATE main.portal_message SET status = 'cancelled', due_at = NULL, detail = ?2"
-    " WHERE message_id = ?1 AND status = 'queued'";
+    " WHERE message_id = ?1 AND due_at IS NOT NULL";
 static const char cancel_patient[] =
     "UPDATE main.portal_message SET status = 'cancelled', due_at = NULL, detail = ?2"
     " WHERE patient_id = ?1 AND due_at IS NOT NULL AND kind <> 'registration'";
@@ -45,6 +45,8 @@ static const char report_again[] =
     " WHERE message_id = ?1";
 static const char read_duplicate[] =
     "SELECT duplicate FROM main.portal_message WHERE message_id = ?1";
+static const char read_sent_at[] =
+    "SELECT sent_at FROM main.portal_message WHERE message_id = ?1";
 static const char count_waiting[] =
     "SELECT count(*) FROM main.portal_message WHERE due_at IS NOT NULL";
 
@@ -244,13 +246,24 @@ static sqlite3_int64 retry_delay(int attempts)
     return delay + (sqlite3_int64)randombytes_uniform((uint32_t)(delay / 4) + 1);
 }
 
+/* What is said again later must not move the time of the hand-over, which fixes a link's hours. */
+static int hand_over_record(struct portal *portal, const struct outbox_message *message,
+                            const char *status, const char *detail)
+{
+    sqlite3_int64 before = 0;
+    int code = statement_integer(portal, &before, read_sent_at, "i", message->message_id);
+
+    if (code == SQLITE_OK) {
+        code = statement_run(portal, report_done, "issi", message->message_id, status, detail,
+                             connection_now(portal));
+    }
+    return code == SQLITE_OK && before == 0 ? fate_tell(portal, message, FATE_SENT) : code;
+}
+
 static int report_sent(struct portal *portal, const struct outbox_message *message,
                        const char *detail)
 {
-    int code = statement_run(portal, report_done, "issi", message->message_id, "sent", detail,
-                             connection_now(portal));
-
-    return code == SQLITE_OK ? fate_tell(portal, message, FATE_SENT) : code;
+    return hand_over_record(portal, message, "sent", detail);
 }
 
 static int report_retry(struct portal *portal, const struct outbox_message *message,
@@ -291,8 +304,7 @@ static int report_uncertain(struct portal *portal, const struct outbox_message *
 static int report_delivered(struct portal *portal, const struct outbox_message *message,
                             const char *detail)
 {
-    return statement_run(portal, report_done, "issi", message->message_id, "delivered", detail,
-                         connection_now(portal));
+    return hand_over_record(portal, message, "delivered", detail);
 }
 
 static int report_bounced(struct portal *portal, const struct outbox_message *message,

@@ -32,7 +32,7 @@ int outbox_queue(struct portal *portal, const char *kind, enum medium medium,
                  const struct patient_id *patient, const char *recipient,
                  sqlite3_int64 *message_id);
 
-/* Cancels a message that is not with a sender. */
+/* Cancels a message that is not handed over yet; a sender that has it may still report it sent. */
 int outbox_cancel(struct portal *portal, sqlite3_int64 message_id, const char *why);
 
 /* Cancels what is unsent to a patient, registrations apart (their ids are known to their rows). */
