@@ -85,7 +85,7 @@ static int register_channel(portal_api *api, const portal_channel *given, void *
     channel->api.release = sqlite3_mprintf("%s", given->release == NULL ? "" : given->release);
     channel->data = data;
     channel->destroy = destroy;
-    channel->file = "built in";
+    channel->file = "portal.d";
     channel_append(portal, channel);
     return SQLITE_OK;
 }
@@ -183,11 +183,8 @@ static int plugin_load(struct portal *portal, const char *name)
     library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     problem = library == NULL ? sqlite3_mprintf("can not be loaded: %s", dlerror())
                               : plugin_start(portal, library, name);
+    if (problem == NULL) return SQLITE_OK;
     channel = channel_find(portal, name);
-    if (problem == NULL) {
-        if (channel != NULL) channel->file = "portal.d";
-        return SQLITE_OK;
-    }
     if (channel == NULL) {
         channel = channel_new(name);
         if (channel != NULL) channel_append(portal, channel);
@@ -205,7 +202,9 @@ static int plugin_load(struct portal *portal, const char *name)
 static int built_in(struct portal *portal)
 {
     if (channel_find(portal, "maildir") != NULL) return SQLITE_OK;
-    return maildir_register(&portal->api) == SQLITE_OK ? SQLITE_OK : fault(portal, SQLITE_NOMEM);
+    if (maildir_register(&portal->api) != SQLITE_OK) return fault(portal, SQLITE_NOMEM);
+    channel_find(portal, "maildir")->file = "built in";
+    return SQLITE_OK;
 }
 
 int channel_load_all(struct portal *portal)

@@ -112,7 +112,10 @@ static int medium_deliver(struct portal *portal, const struct outbox_batch *batc
     if (code == SQLITE_OK && used > 0) code = channel_for(portal, (int)medium, &channel);
     if (code == SQLITE_OK && used > 0) {
         code = channel->api.deliver(channel->data, &delivery.api);
-        if (code != SQLITE_OK && portal->error == NULL) code = fault(portal, code);
+        if (code != SQLITE_OK) {
+            (void)refuse(portal, "the channel %s stopped: %s; what it did not report is tried again",
+                         channel->api.name, sqlite3_errstr(code));
+        }
     }
     for (int i = 0; i < used; i++) message_clear(&rendered[i]);
     return code;
@@ -128,8 +131,10 @@ static int batch_deliver(struct portal *portal, const struct outbox_batch *batch
     if (code == SQLITE_OK) {
         code = medium_deliver(portal, batch, MEDIUM_EMAIL, rendered, outgoing, count);
     }
-    if (code == SQLITE_OK) {
-        code = medium_deliver(portal, batch, MEDIUM_TEXT, rendered, outgoing, count);
+    /* The one's trouble is not the other's; what is told is the last. */
+    if (rendered != NULL && outgoing != NULL) {
+        int text = medium_deliver(portal, batch, MEDIUM_TEXT, rendered, outgoing, count);
+        if (text != SQLITE_OK) code = text;
     }
     sqlite3_free(rendered);
     sqlite3_free(outgoing);

@@ -13,6 +13,9 @@ TEST_CFLAGS := -std=c11 -g -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werro
 SANITIZE := -O1 -fsanitize=address,undefined -fno-omit-frame-pointer
 UNIT_LIBRARIES := -lutf8proc -lsodium
 
+# One source, compiled to a channel that works and to several that do not.
+PLUGINS := $(patsubst %,build/tests/portal.d/%.so,spool newer empty failing misnamed mailonly)
+
 .PHONY: test test-packages test-build lint
 
 # A make of its own builds, because no compiler must start before the packages are there.
@@ -23,7 +26,7 @@ test: test-packages
 test-packages:
 	tests/packages test
 
-test-build: all build/tests/clock_vfs.so build/tests/compiler-flags build/asan/portal.so \
+test-build: all build/tests/clock_vfs.so build/tests/compiler-flags build/asan/portal.so $(PLUGINS) \
 	$(UNIT_PROGRAMS) $(ASAN_UNIT_PROGRAMS)
 
 lint: all build/tests/compiler-flags
@@ -33,6 +36,22 @@ build/tests/clock_vfs.so: tests/clock_vfs.c
 	@mkdir -p $(@D)
 	@echo '  CC      $@'
 	$(Q)$(CC) $(TEST_CFLAGS) -O2 -fPIC -shared -o $@ $<
+
+# The one header is all that a plugin may need: it is copied out, so that no other is found.
+build/tests/include/portal.h: ext/portal.h
+	@mkdir -p $(@D)
+	cp $< $@
+
+build/tests/portal.d/newer.so: PLUGIN_FLAGS := -DPLUGIN_NEEDS=99
+build/tests/portal.d/empty.so: PLUGIN_FLAGS := -DPLUGIN_EMPTY
+build/tests/portal.d/failing.so: PLUGIN_FLAGS := -DPLUGIN_FAILS=1
+build/tests/portal.d/misnamed.so: PLUGIN_FLAGS := -DPLUGIN_NAME='"another"'
+build/tests/portal.d/mailonly.so: PLUGIN_FLAGS := -DPLUGIN_SERVES=PORTAL_EMAIL -DPLUGIN_NAME='"mailonly"'
+
+build/tests/portal.d/%.so: tests/plugin_example.c build/tests/include/portal.h
+	@mkdir -p $(@D)
+	@echo '  CC      $@'
+	$(Q)$(CC) -Ibuild/tests/include $(PLUGIN_FLAGS) $(TEST_CFLAGS) -O2 -fPIC -shared -o $@ $<
 
 # What the static checks have to know to read the sources as the compiler does.
 build/tests/compiler-flags: Makefile

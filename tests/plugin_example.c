@@ -1,0 +1,144 @@
+/*
+** A channel of its own library, written against portal.h alone: appends what it is handed to the
+** file named by SPOOL_FILE, and reports what SPOOL_RESULTS says, a word for each message of a batch
+** (the last one for those after it):
+**
+**     sent, retry, undeliverable, uncertain   reported, with SPOOL_DETAIL as the detail
+**     silent                                  not reported at all
+**     twice                                   reported sent, then retry
+**     stray                                   reported for a message that is not in the batch
+**     broken                                  deliver() stops and returns an error
+**
+** SPOOL_PROBLEM is what problem() says.  Compiled with one of these, it is another plugin:
+** PLUGIN_NEEDS (a version of the API), PLUGIN_EMPTY (no entry point), PLUGIN_FAILS (does not start),
+** PLUGIN_NAME (of its channel), PLUGIN_SERVES (what it carries).
+*/
+#include "portal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#ifndef PLUGIN_NEEDS
+#define PLUGIN_NEEDS PORTAL_API_VERSION
+#endif
+#ifndef PLUGIN_SERVES
+#define PLUGIN_SERVES (PORTAL_EMAIL | PORTAL_TEXT)
+#endif
+#ifndef PLUGIN_FAILS
+#define PLUGIN_FAILS 0
+#endif
+#ifndef PLUGIN_NAME
+#define PLUGIN_NAME "spool"
+#endif
+
+#ifdef PLUGIN_EMPTY
+int plugin_without_entry_point(void);
+int plugin_without_entry_point(void)
+{
+    return 0;
+}
+#else
+
+SQLITE_EXTENSION_INIT1
+
+static const char *environment(const char *name, const char *otherwise)
+{
+    const char *value = getenv(name);
+
+    return value == NULL ? otherwise : value;
+}
+
+/* The word for a message of a batch. */
+static void word_of(int index, char out[32])
+{
+    const char *at = environment("SPOOL_RESULTS", "sent");
+
+    while (index-- > 0 && strchr(at, ' ') != NULL) at = strchr(at, ' ') + 1;
+    (void)snprintf(out, 32, "%.*s", (int)strcspn(at, " "), at);
+}
+
+static int report(portal_batch *batch, int index)
+{
+    static const char *const results[] = {"sent", "retry", "undeliverable", "uncertain"};
+    const char *detail = getenv("SPOOL_DETAIL");
+    char word[32];
+
+    word_of(index, word);
+    for (int i = 0; i < 4; i++) {
+        if (strcmp(word, results[i]) == 0) return batch->report(batch, index, (portal_result)i, detail);
+    }
+    if (strcmp(word, "twice") == 0) {
+        (void)batch->report(batch, index, PORTAL_SENT, detail);
+        (void)batch->report(batch, index, PORTAL_RETRY, detail);
+    } else if (strcmp(word, "stray") == 0) {
+        return batch->report(batch, batch->count, PORTAL_SENT, detail) == SQLITE_MISUSE &&
+               batch->report(batch, -1, PORTAL_SENT, detail) == SQLITE_MISUSE &&
+               batch->report(batch, index, (portal_result)9, detail) == SQLITE_MISUSE ? SQLITE_OK : SQLITE_ERROR;
+    } else if (strcmp(word, "broken") == 0) {
+        return SQLITE_IOERR;
+    }
+    return SQLITE_OK;
+}
+
+static int spool_deliver(void *data, portal_batch *batch)
+{
+    portal_api *api = data;
+    char *practice = api->setting(api, "practice_name");
+    FILE *file = fopen(environment("SPOOL_FILE", "spool"), "a");
+    int code = file == NULL ? SQLITE_CANTOPEN : SQLITE_OK;
+
+    if (file != NULL) (void)fprintf(file, "batch of %d for %s\n", batch->count, practice);
+    for (int i = 0; i < batch->count && code == SQLITE_OK; i++) {
+        const portal_outgoing *message = &batch->messages[i];
+        size_t size = 0;
+        char *mail = api->mail(api, message, "\r\n", &size);
+        (void)fprintf(file, "%s|%d|%s|%s|%d|%d|%zu|%s\n", message->kind, message->serves, message->recipient,
+                message->message_id_header, message->attempt, message->html != NULL,
+                mail == NULL ? 0 : size, strstr(message->text, "http"));
+        sqlite3_free(mail);
+        code = report(batch, i);
+    }
+    if (file != NULL && fclose(file) != 0) code = SQLITE_IOERR;
+    sqlite3_free(practice);
+    return code;
+}
+
+static char *spool_problem(void *data)
+{
+    const char *problem = getenv("SPOOL_PROBLEM");
+
+    (void)data;
+    return problem == NULL ? NULL : sqlite3_mprintf("%s", problem);
+}
+
+/* Tells that it was called, once for each connection that closes. */
+static void spool_destroy(void *data)
+{
+    FILE *file = fopen(environment("SPOOL_FILE", "spool"), "a");
+
+    (void)data;
+    if (file == NULL) return;
+    (void)fputs("destroyed\n", file);
+    (void)fclose(file);
+}
+
+int portal_plugin_init(sqlite3 *db, char **error, const sqlite3_api_routines *routines);
+
+int portal_plugin_init(sqlite3 *db, char **error, const sqlite3_api_routines *routines)
+{
+    static const portal_channel spool = {
+        PORTAL_API_VERSION, PLUGIN_NAME, PLUGIN_SERVES, "0.9", spool_deliver, spool_problem,
+    };
+    portal_api *api;
+
+    SQLITE_EXTENSION_INIT2(routines);
+    api = portal_api_from_db(db);
+    if (api == NULL || api->version < PLUGIN_NEEDS) {
+        *error = sqlite3_mprintf("needs version %d of the plugin API", PLUGIN_NEEDS);
+        return SQLITE_ERROR;
+    }
+    if (PLUGIN_FAILS) return SQLITE_ERROR;
+    return api->register_channel(api, &spool, api, spool_destroy);
+}
+#endif
