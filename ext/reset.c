@@ -18,7 +18,7 @@ static const char may_reset[] =
     "                WHERE x.account_id = a.account_id AND x.status = 'active')"
     "   AND NOT EXISTS (SELECT 1 FROM main.portal_reset AS r"
     "                    WHERE r.account_id = a.account_id AND r.created_at > ?2"
-    "                      AND r.status <> 'failed')"
+    "                      AND r.status NOT IN ('failed', 'revoked'))"
     "   AND (SELECT count(*) FROM main.portal_reset AS r"
     "         WHERE r.account_id = a.account_id AND r.created_at > ?3) < ?4";
 static const char supersede_resets[] =
@@ -30,6 +30,8 @@ static const char read_reset[] =
     "SELECT r.account_id, r.nonce, a.username, a.name FROM main.portal_reset AS r"
     "  JOIN main.portal_account AS a USING (account_id)"
     " WHERE r.reset_id = ?1 AND r.status = 'live' AND r.expires_at > ?2";
+static const char read_patients[] =
+    "SELECT patient_id FROM main.portal_access WHERE account_id = ?1";
 static const char reset_alive[] =
     "SELECT count(*) FROM main.portal_reset"
     " WHERE reset_id = ?1 AND status = 'live' AND expires_at > ?2";
@@ -140,6 +142,34 @@ static int reset_open(struct portal *portal, const char *token, struct reset *re
     return same ? SQLITE_ROW : SQLITE_DONE;
 }
 
+/* As strict as registering: the names and dates of birth of the account's patients are no passwords. */
+static int reset_judge(struct portal *portal, const struct reset *reset, const char *password,
+                       const char **reason)
+{
+    struct password_context own = {reset->username, reset->name, NULL, NULL,
+                                   setting_text(portal, SETTING_practice_name)};
+    sqlite3_stmt *statement = NULL;
+    int code;
+
+    *reason = password_problem(password, &own);
+    if (*reason != NULL) return SQLITE_OK;
+    code = statement_row(portal, &statement, read_patients, "i", reset->account_id);
+    while (code == SQLITE_ROW && *reason == NULL) {
+        struct patient_id id;
+        struct patient chart;
+        patient_id_from_column(statement, 0, &id);
+        code = patient_find(portal, &id, &chart);
+        if (code == SQLITE_ROW) {
+            struct password_context context = {NULL, chart.first_name, chart.last_name,
+                                               chart.date_of_birth, NULL};
+            *reason = password_problem(password, &context);
+        }
+        if (code == SQLITE_ROW || code == SQLITE_DONE) code = statement_next(portal, statement);
+    }
+    statement_done(portal, statement);
+    return code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
 /* Uses the link up and stores the password, or does neither. */
 static int reset_finish(struct portal *portal, const struct reset *reset, const char *hash,
                         bool *done)
@@ -162,8 +192,6 @@ static int reset_finish(struct portal *portal, const struct reset *reset, const 
 int reset_password(struct portal *portal, const char *token, const char *password,
                   const char **reason)
 {
-    struct password_context context = {NULL, NULL, NULL, NULL,
-                                       setting_text(portal, SETTING_practice_name)};
     char hash[PASSWORD_HASH_SIZE];
     struct reset reset;
     struct scope scope;
@@ -172,10 +200,8 @@ int reset_password(struct portal *portal, const char *token, const char *passwor
 
     *reason = "link";
     if (code != SQLITE_ROW) return code == SQLITE_DONE ? SQLITE_OK : code;
-    context.username = reset.username;
-    context.first_name = reset.name;
-    *reason = password_problem(password, &context);
-    if (*reason != NULL) return SQLITE_OK;
+    code = reset_judge(portal, &reset, password, reason);
+    if (code != SQLITE_OK || *reason != NULL) return code;
     if (password_hash(password, hash) != 0) return fault(portal, SQLITE_NOMEM);
     code = scope_begin(portal, &scope);
     if (code != SQLITE_OK) return code;
