@@ -77,7 +77,7 @@ reference() {
     columns sql/patient.sql
 }
 
-sed '/^<!-- reference: begin/q' "$1"
+sed "/^<!-- reference: begin/q" "$1"
 echo
 reference
 echo

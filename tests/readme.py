@@ -12,6 +12,7 @@ import subprocess
 import harness
 
 BLOCK = re.compile(r'^```(console|sql)\n(.*?)^```$', re.M | re.S)
+PLACE = '/srv/practice'
 SECRET = re.compile(r'AQ[\w-]{30}(?![\w-])|(?<![\w-])\d{6}(?![\w-])|\b[0-9a-f]{64}\b')
 
 
@@ -21,8 +22,7 @@ class Shell:
     def __init__(self, directory, database):
         self.result = directory / '.result'
         self.process = subprocess.Popen(
-            ['sqlite3', '-batch', '-init', '/dev/null', '-cmd', f'.load {harness.CLOCK_VFS}',
-             '-cmd', f'.open {database}', ':memory:'], cwd=directory, stdin=subprocess.PIPE,
+            ['sqlite3', database], cwd=directory, stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
     def type(self, statement):
@@ -73,6 +73,7 @@ class Player:
 
     def as_shown(self, text):
         shown = {real: name for name, real in self.known.items()}
+        text = text.replace(str(self.directory), PLACE)
         return SECRET.sub(lambda found: shown.get(found[0], found[0]), text)
 
     def close(self):
@@ -99,9 +100,30 @@ def play(text, directory):
         player.close()
 
 
-def furnish(directory):
-    """A folder as after `make` in a clone, with sources that are only read and a build of its own."""
+def furnish(directory, text):
+    """A folder as after `make` in a clone: sources that are only read, and a build of its own."""
     (directory / 'build/portal.d').mkdir(parents=True)
     (directory / 'build/portal.so').write_bytes((harness.ROOT / 'build/portal.so').read_bytes())
     for name in ('ext', 'sql'):
         os.symlink(harness.ROOT / name, directory / name)
+    (directory / 'letters.c').write_text(code(text, 'c'))
+    shell = directory / 'bin/sqlite3'
+    shell.parent.mkdir()
+    shell.write_text(CLOCKED_SHELL)
+    shell.chmod(0o755)
+    os.environ['PATH'] = f'{shell.parent}:{os.environ["PATH"]}'
+
+
+def code(text, language):
+    """The one block of a language."""
+    (found,) = re.findall(rf'^```{language}\n(.*?)^```$', text, re.M | re.S)
+    return found
+
+
+# sqlite3 FILE ARGUMENTS..., with the clock of the test under the file.
+CLOCKED_SHELL = f'''#!/bin/sh
+file=$1
+shift
+exec /usr/bin/sqlite3 -batch -init /dev/null -cmd '.load {harness.CLOCK_VFS}' -cmd ".open $file" \\
+    :memory: "$@"
+'''
