@@ -145,6 +145,20 @@ def test_a_key_file_that_the_group_may_read_works_and_one_for_everybody_does_not
     t.refuses(other, "SELECT send_registration(?, 'email')", t.patient(db), says='chmod 600')
 
 
+def test_without_the_key_file_nothing_is_sent_proved_signed_in_to_or_verified(t):
+    db = t.database()
+    patient = t.patient(db)
+    token = flows.send(t, db, patient)
+    t.path('practice.db.portal-key').rename(t.path('elsewhere'))
+    db = t.connect(t.file(db))
+    t.refuses(db, "SELECT send_registration(?, 'text')", patient, says='key file')
+    t.refuses(db, 'SELECT token_valid(?)', token, says='key file')
+    t.refuses(db, "SELECT request_pin(?, 'Lovelace', '1985-12-10')", token, says='key file')
+    t.refuses(db, "SELECT portal_login('ada', 'analytical engine')", says='key file')
+    t.refuses(db, 'SELECT portal_audit_verify()', says='key file')
+    t.refuses(db, 'SELECT portal_init()', says='key file')
+
+
 def test_an_older_database_put_back_forgets_links_and_revokes_made_since(t):
     db = t.database()
     patient, other = t.patient(db), t.patient(db)
