@@ -7,6 +7,19 @@
 
 #include <string.h>
 
+enum { REPORT_PATIENCE = 10000, REPORT_PAUSE = 20 };   /* milliseconds */
+
+static const char read_status[] = "SELECT status FROM main.portal_message WHERE message_id = ?1";
+
+/* The messages of one claim as they are handed over, those of a medium side by side. */
+struct sending {
+    struct outbox_batch batch;
+    int rendered_count;
+    int emails;                    /* of which come first */
+    struct message rendered[OUTBOX_BATCH];
+    portal_outgoing outgoing[OUTBOX_BATCH];
+};
+
 /* What a channel is given, and where its reports go. */
 struct delivery {
     portal_batch api;              /* first */
@@ -14,10 +27,6 @@ struct delivery {
     const char *claim;
     struct delivery_count *count;
 };
-
-enum { REPORT_PATIENCE = 10000, REPORT_PAUSE = 20 };   /* milliseconds */
-
-static const char read_status[] = "SELECT status FROM main.portal_message WHERE message_id = ?1";
 
 /* Counts what became of it, which is not always what was reported: the last retry is a failure. */
 static int fate_count(struct portal *portal, sqlite3_int64 message_id, struct delivery_count *count)
@@ -35,35 +44,36 @@ static int fate_count(struct portal *portal, sqlite3_int64 message_id, struct de
     return SQLITE_OK;
 }
 
+/* Within a scope. */
+static int report(struct portal *portal, const char *claim, sqlite3_int64 message_id, const char *status,
+                  const char *detail, struct delivery_count *count)
+{
+    int code = outbox_report(portal, claim, message_id, status, detail);
+
+    return code == SQLITE_OK ? fate_count(portal, message_id, count) : code;
+}
+
 static int report_once(const struct delivery *delivery, sqlite3_int64 message_id, const char *status,
                        const char *detail)
 {
+    struct delivery_count count = *delivery->count;
     struct scope scope;
     int code = scope_begin(delivery->portal, &scope);
 
     if (code != SQLITE_OK) return code;
-    code = outbox_report(delivery->portal, delivery->claim, message_id, status, detail);
-    return scope_end(delivery->portal, &scope, code);
-}
-
-/* A message that was handed over and not recorded would be sent twice: a writer is waited for. */
-static int report(const struct delivery *delivery, sqlite3_int64 message_id, const char *status,
-                  const char *detail)
-{
-    int code = report_once(delivery, message_id, status, detail);
-
-    for (int waited = 0; (code & 0xff) == SQLITE_BUSY && waited < REPORT_PATIENCE;) {
-        waited += sqlite3_sleep(REPORT_PAUSE);
-        code = report_once(delivery, message_id, status, detail);
-    }
-    return code == SQLITE_OK ? fate_count(delivery->portal, message_id, delivery->count) : code;
+    code = report(delivery->portal, delivery->claim, message_id, status, detail, &count);
+    code = scope_end(delivery->portal, &scope, code);
+    if (code == SQLITE_OK) *delivery->count = count;
+    return code;
 }
 
 static int delivery_report(portal_batch *batch, int index, portal_result result, const char *detail)
 {
     static const char *const status[] = {"sent", "retry", "undeliverable", "uncertain"};
-    struct delivery *delivery = (struct delivery *)batch;
+    const struct delivery *delivery = (struct delivery *)batch;
     char text[OUTBOX_DETAIL_SIZE];
+    int waited = 0;
+    int code;
 
     if (index < 0 || index >= batch->count || (int)result < 0 || result > PORTAL_UNCERTAIN) {
         return SQLITE_MISUSE;
@@ -71,74 +81,100 @@ static int delivery_report(portal_batch *batch, int index, portal_result result,
     /* A server's words go into a row that people read. */
     (void)sqlite3_snprintf(OUTBOX_DETAIL_SIZE, text, "%s", detail == NULL ? "" : detail);
     normalize_show(text);
-    return report(delivery, batch->messages[index].message_id, status[result],
-                  text[0] == '\0' ? NULL : text);
+    /* What was handed over and is not recorded would be sent twice: another writer is waited for. */
+    for (;;) {
+        code = report_once(delivery, batch->messages[index].message_id, status[result],
+                           text[0] == '\0' ? NULL : text);
+        if ((code & 0xff) != SQLITE_BUSY || waited >= REPORT_PATIENCE) return code;
+        waited += sqlite3_sleep(REPORT_PAUSE);
+    }
 }
 
-/* One that can not be rendered must not hold up the others of its claim. */
-static int render(const struct delivery *delivery, const struct outbox_message *row,
-                  struct message *rendered, bool *done)
+/* One that can not be rendered is tried later, and does not hold up the others of its claim. */
+static int render_one(struct portal *portal, struct sending *sending, int index,
+                      struct delivery_count *count)
 {
-    int code = message_render(delivery->portal, row, rendered);
+    const struct outbox_message *row = &sending->batch.message[index];
+    int at = sending->rendered_count;
+    int code = message_render(portal, row, &sending->rendered[at]);
     char *problem;
 
-    *done = code == SQLITE_OK;
+    if (code == SQLITE_OK) {
+        sending->outgoing[at] = sending->rendered[at].outgoing;
+        sending->rendered_count++;
+    }
     if (code != SQLITE_ERROR) return code;
-    problem = sqlite3_mprintf("%s", delivery->portal->error);
-    if (problem == NULL) return fault(delivery->portal, SQLITE_NOMEM);
-    code = report(delivery, row->message_id, "retry", problem);
+    problem = sqlite3_mprintf("%s", portal->error);
+    if (problem == NULL) return fault(portal, SQLITE_NOMEM);
+    code = report(portal, sending->batch.claim, row->message_id, "retry", problem, count);
     sqlite3_free(problem);
     return code;
 }
 
-/* Renders and hands over the messages of one medium. */
-static int medium_deliver(struct portal *portal, const struct outbox_batch *batch, enum medium medium,
-                          struct message *rendered, portal_outgoing *outgoing,
-                          struct delivery_count *count)
+static int render_medium(struct portal *portal, struct sending *sending, enum medium medium,
+                         struct delivery_count *count)
 {
-    struct delivery delivery = {{0, outgoing, delivery_report}, portal, batch->claim, count};
-    struct channel *channel = NULL;
-    int used = 0;
     int code = SQLITE_OK;
 
-    for (int i = 0; i < batch->count && code == SQLITE_OK; i++) {
-        bool done = false;
-        if (batch->message[i].medium != medium) continue;
-        code = render(&delivery, &batch->message[i], &rendered[used], &done);
-        if (done) outgoing[used] = rendered[used].outgoing;
-        if (done) used++;
+    for (int i = 0; i < sending->batch.count && code == SQLITE_OK; i++) {
+        if (sending->batch.message[i].medium == medium) code = render_one(portal, sending, i, count);
     }
-    delivery.api.count = used;
-    if (code == SQLITE_OK && used > 0) code = channel_for(portal, (int)medium, &channel);
-    if (code == SQLITE_OK && used > 0) {
+    return code;
+}
+
+static void sending_clear(struct sending *sending)
+{
+    for (int i = 0; i < sending->rendered_count; i++) message_clear(&sending->rendered[i]);
+    sending->rendered_count = 0;
+    sending->emails = 0;
+}
+
+/* Claims and renders in one write: between the two, another writer could keep us from reading. */
+static int sending_claim(struct portal *portal, struct sending *sending, sqlite3_int64 limit, int media,
+                         sqlite3_int64 only, int *seen, struct delivery_count *count)
+{
+    struct scope scope;
+    int code = scope_begin(portal, &scope);
+
+    sending->batch.count = 0;
+    sending->batch.claim[0] = '\0';
+    if (code != SQLITE_OK) return code;
+    code = outbox_claim_batch(portal, &sending->batch, limit, media, only, seen);
+    if (code == SQLITE_OK) code = render_medium(portal, sending, MEDIUM_EMAIL, count);
+    sending->emails = sending->rendered_count;
+    if (code == SQLITE_OK) code = render_medium(portal, sending, MEDIUM_TEXT, count);
+    return scope_end(portal, &scope, code);
+}
+
+static int medium_hand_over(struct portal *portal, const struct sending *sending, enum medium medium,
+                            struct delivery_count *count)
+{
+    int start = medium == MEDIUM_EMAIL ? 0 : sending->emails;
+    int end = medium == MEDIUM_EMAIL ? sending->emails : sending->rendered_count;
+    struct delivery delivery = {{end - start, sending->outgoing + start, delivery_report}, portal,
+                                sending->batch.claim, count};
+    struct channel *channel = NULL;
+    int code;
+
+    if (start == end) return SQLITE_OK;
+    code = channel_for(portal, (int)medium, &channel);
+    if (code == SQLITE_OK) {
         code = channel->api.deliver(channel->data, &delivery.api);
         if (code != SQLITE_OK) {
             (void)refuse(portal, "the channel %s stopped: %s; what it did not report is tried again",
                          channel->api.name, sqlite3_errstr(code));
         }
     }
-    for (int i = 0; i < used; i++) message_clear(&rendered[i]);
     return code;
 }
 
-static int batch_deliver(struct portal *portal, const struct outbox_batch *batch,
-                         struct delivery_count *count)
+/* The one's trouble is not the other's; what is told is the last. */
+static int hand_over(struct portal *portal, const struct sending *sending, struct delivery_count *count)
 {
-    struct message *rendered = sqlite3_malloc64(sizeof *rendered * OUTBOX_BATCH);
-    portal_outgoing *outgoing = sqlite3_malloc64(sizeof *outgoing * OUTBOX_BATCH);
-    int code = rendered == NULL || outgoing == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
+    int email = medium_hand_over(portal, sending, MEDIUM_EMAIL, count);
+    int text = medium_hand_over(portal, sending, MEDIUM_TEXT, count);
 
-    if (code == SQLITE_OK) {
-        code = medium_deliver(portal, batch, MEDIUM_EMAIL, rendered, outgoing, count);
-    }
-    /* The one's trouble is not the other's; what is told is the last. */
-    if (rendered != NULL && outgoing != NULL) {
-        int text = medium_deliver(portal, batch, MEDIUM_TEXT, rendered, outgoing, count);
-        if (text != SQLITE_OK) code = text;
-    }
-    sqlite3_free(rendered);
-    sqlite3_free(outgoing);
-    return code;
+    return text != SQLITE_OK ? text : email;
 }
 
 /* Media whose channel can take messages now.  Others wait, and portal_check() says why. */
@@ -155,26 +191,24 @@ static int media_ready(struct portal *portal)
 static int deliver(struct portal *portal, sqlite3_int64 limit, sqlite3_int64 only,
                    struct delivery_count *count)
 {
-    struct outbox_batch *batch = sqlite3_malloc(sizeof *batch);
+    struct sending *sending = sqlite3_malloc64(sizeof *sending);
     const struct keyring *keyring = NULL;
     int media = media_ready(portal);
     int seen = 1;
-    int code = batch == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
+    int code;
 
+    if (sending == NULL) return fault(portal, SQLITE_NOMEM);
+    memset(sending, 0, sizeof *sending);
     /* Without the key nothing can be rendered: then nothing is claimed. */
-    if (code == SQLITE_OK) code = connection_key(portal, &keyring);
+    code = connection_key(portal, &keyring);
     while (code == SQLITE_OK && media != 0 && limit > 0 && seen > 0) {
-        struct scope scope;
-        code = scope_begin(portal, &scope);
-        if (code != SQLITE_OK) break;
-        batch->claim[0] = '\0';
-        code = outbox_claim_batch(portal, batch, limit, media, only, &seen);
-        code = scope_end(portal, &scope, code);
-        if (code == SQLITE_OK && batch->count > 0) code = batch_deliver(portal, batch, count);
-        limit -= batch->count;
+        code = sending_claim(portal, sending, limit, media, only, &seen, count);
+        if (code == SQLITE_OK) code = hand_over(portal, sending, count);
+        sending_clear(sending);
+        limit -= sending->batch.count;
         if (only != 0) break;
     }
-    sqlite3_free(batch);
+    sqlite3_free(sending);
     return code;
 }
 
