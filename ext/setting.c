@@ -167,11 +167,16 @@ static const char *value_problem(int index, const char *value)
 }
 
 /* A value that does not fit was put there past us: the default is safer. */
-static int take(struct settings *settings, const char *key, const char *value)
+static int take(struct settings *settings, sqlite3_stmt *row)
 {
+    const char *key = (const char *)sqlite3_column_text(row, 0);
+    const char *value = (const char *)sqlite3_column_text(row, 1);
     int index = key == NULL ? -1 : setting_find(key);
 
-    if (index < 0 || value == NULL || value_problem(index, value) != NULL) return SQLITE_OK;
+    if (index < 0 || value == NULL || strlen(value) != (size_t)sqlite3_column_bytes(row, 1) ||
+        value_problem(index, value) != NULL) {
+        return SQLITE_OK;
+    }
     settings->text[index] = sqlite3_mprintf("%s", value);
     return settings->text[index] == NULL ? SQLITE_NOMEM : SQLITE_OK;
 }
@@ -186,8 +191,7 @@ int setting_load(struct portal *portal, sqlite3_int64 stamp)
     setting_clear(settings);
     code = statement_row(portal, &statement, read_settings, "");
     while (code == SQLITE_ROW) {
-        code = take(settings, (const char *)sqlite3_column_text(statement, 0),
-                    (const char *)sqlite3_column_text(statement, 1));
+        code = take(settings, statement);
         code = code == SQLITE_OK ? statement_next(portal, statement) : fault(portal, code);
     }
     statement_done(portal, statement);
