@@ -231,9 +231,10 @@ const struct function running_functions[] = {
     {"portal_secret", "key, value", 2, 2, EHR, CALL_WRITES, "one sentence",
      "Stores a credential of a channel, sealed with the key file; SQL never gives it back. NULL removes it.",
      secret_act, NULL, NULL},
-    {"portal_as", "application [, user]", 1, 2, ANYBODY, CALL_BARE, "who this connection acts for",
-     "Says who this connection acts for: 'ehr', 'scheduling' or 'portal'. Rights only shrink.", as_act, NULL,
-     NULL},
+    {"portal_as", "application [, user]", 1, 2, ANYBODY, CALL_BARE | CALL_AUDITED,
+     "who this connection acts for",
+     "Says who this connection acts for: 'ehr', 'scheduling' or 'portal'. Rights only shrink. It guards an "
+     "application against its own mistakes, not against plain SQL on the tables.", as_act, NULL, NULL},
     {"expire_links", "", 0, 0, EHR, CALL_WRITES, "how many links were marked",
      "Marks links that have expired, ends sessions, PINs and resets that are over. No check depends on it.",
      expire_act, NULL, NULL},
