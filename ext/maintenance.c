@@ -11,7 +11,7 @@ enum { DAY = 86400, AUDIT_DAYS = 2192 };   /* six years, with their leap days */
 
 /* In this order: what refers goes before what is referred to.  ?1 is the time before which. */
 static const char purge_sessions[] =
-    "DELETE FROM main.portal_session WHERE ended_at < ?1";
+    "DELETE FROM main.portal_session WHERE ended_at IS NOT NULL AND last_used_at < ?1";
 static const char purge_pins[] =
     "DELETE FROM main.portal_pin WHERE status <> 'live' AND created_at < ?1";
 static const char purge_resets[] =
@@ -21,8 +21,10 @@ static const char purge_registrations[] =
     " WHERE r.status NOT IN ('queued', 'live') AND r.ended_at < ?1"
     "   AND EXISTS (SELECT 1 FROM main.portal_registration AS n"
     "                WHERE n.patient_id = r.patient_id AND n.registration_id > r.registration_id)";
+/* The newest stays, so that its number, by which the audit knows it, is not given again. */
 static const char purge_messages[] =
     "DELETE FROM main.portal_message AS m WHERE m.due_at IS NULL AND m.created_at < ?1"
+    "   AND m.message_id < (SELECT max(message_id) FROM main.portal_message)"
     "   AND NOT EXISTS (SELECT 1 FROM main.portal_registration WHERE registration_id = m.message_id)"
     "   AND NOT EXISTS (SELECT 1 FROM main.portal_pin WHERE pin_id = m.message_id)"
     "   AND NOT EXISTS (SELECT 1 FROM main.portal_reset WHERE reset_id = m.message_id)";
