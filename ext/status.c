@@ -215,6 +215,11 @@ static int step_wait(struct portal *portal, sqlite3_stmt *row, char **text)
     int code = step_chart(portal, row, text);
 
     if (code != SQLITE_OK || *text != NULL) return code;
+    if (sqlite3_column_int(row, STATUS_PINS) >= REGISTRATION_PINS) {
+        *text = sqlite3_mprintf("all %d PIN messages of this link were sent; check the contacts on the chart "
+                                "with the patient, and send the registration again", (int)REGISTRATION_PINS);
+        return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
+    }
     *text = guesses > 0
             ? sqlite3_mprintf("the patient has given %d wrong answers or PINs of %d; check name, date of "
                               "birth and contacts on the chart with them", guesses,

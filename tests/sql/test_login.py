@@ -4,6 +4,7 @@ import sqlite3
 import time
 
 import flows
+import harness
 
 PASSWORD = flows.PASSWORD
 REFUSED = '{"result":"refused"}'
@@ -141,18 +142,18 @@ def change_counter(t, db):
     return int.from_bytes(t.file(db).read_bytes()[24:28], 'big')
 
 
+@harness.release_only
 def test_unknown_wrong_delayed_and_revoked_each_hash_one_password(t):
-    # Argon2id takes far longer than all the rest; a refusal without it, or with two, would stand out.
-    db, patient, web = practice(t)
+    # Argon2id takes far longer than all the rest: a refusal without it, or with two, would stand out.
     took = {}
-    for what, username, password in refusals(t, db, patient, web):
-        if what == 'huge' or password in ('', None):
-            continue
-        start = time.thread_time()
-        answer(t, web, username, password)
-        took[what] = time.thread_time() - start
+    for _ in range(4):
+        db, patient, web = practice(t)
+        for what, username, password in refusals(t, db, patient, web):
+            start = time.thread_time()
+            answer(t, web, username, password)
+            took[what] = min(time.thread_time() - start, took.get(what, 1))
     usual = sorted(took.values())[len(took) // 2]
-    t.true(all(usual / 1.8 < seconds < usual * 1.8 for seconds in took.values()), str(took))
+    t.true(all(usual / 1.6 < seconds < usual * 1.6 for seconds in took.values()), str(took))
 
 
 def test_somebody_whose_every_patient_is_gone_is_refused(t):

@@ -458,6 +458,7 @@ def test_a_link_has_five_pin_messages(t):
         t.advance(60)
     t.equal(t.one(db, "SELECT count(*) FROM portal_message WHERE kind = 'pin'"), 5)
     t.equal(events(t, db, 'registration.pins_spent'), 1)
+    t.contains(flows.status(t, db, patient, 'next_step'), '5 PIN messages', 'send the registration again')
     t.equal(register(t, db, token, newest_pin(t, db))['result'], 'registered')
 
 

@@ -440,6 +440,27 @@ def test_registering_again_with_the_same_login_links_it_once(t):
     t.equal(t.one(db, 'SELECT count(*) FROM portal_access'), 1)
 
 
+def test_a_login_that_a_corrected_date_of_birth_shut_out_is_linked_anew_by_another_link(t):
+    db = t.database()
+    patient = t.patient(db)
+    flows.register(t, db, patient, 'ada')
+    db.execute("UPDATE patient SET date_of_birth = '1985-12-11'")
+    t.true(not flows.can_login(t, db, 'ada'))
+    t.contains(flows.status(t, db, patient, 'next_step'), 'date of birth', 'send a registration')
+    token, pin = again(t, db, patient)
+    t.equal(as_patient(t, db, token, pin, 'ada'), registered('ada'))
+    t.equal(flows.patients_of(t, db, flows.login(t, db, 'ada')), [patient])
+
+
+def test_a_last_name_that_changes_leaves_the_access_alone(t):
+    db = t.database()
+    patient = t.patient(db)
+    session = flows.register(t, db, patient, 'ada')
+    db.execute("UPDATE patient SET last_name = 'King'")
+    t.equal(flows.ask(t, db, 'SELECT portal_session(?)', session)['patients'][0]['last_name'], 'King')
+    flows.login(t, db, 'ada')
+
+
 def test_a_patients_second_login_is_another_account(t):
     db = t.database()
     patient = t.patient(db)
