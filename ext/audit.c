@@ -316,7 +316,7 @@ static int chain_walk(struct portal *portal, const uint8_t *key, const struct bo
 static int verify(struct portal *portal, char **broken)
 {
     const struct keyring *keyring = NULL;
-    struct bounds bounds;
+    struct bounds bounds = {0};
     sqlite3_int64 event = 0;
     bool found = false;
     int code = connection_key(portal, &keyring);

@@ -91,7 +91,7 @@ void calendar_rfc5322(int64_t when, char out[CALENDAR_TIME_SIZE]) {
     if (!local_fields(when, &fields)) return;
     if (strftime(day, sizeof day, "%d", &fields) == 0) return;
     if (strftime(rest, sizeof rest, "%Y %H:%M:%S %z", &fields) == 0) return;
-    snprintf(out, CALENDAR_TIME_SIZE, "%s, %s %s %s", day_names[fields.tm_wday], day,
+    (void)snprintf(out, CALENDAR_TIME_SIZE, "%s, %s %s %s", day_names[fields.tm_wday], day,
              month_names[fields.tm_mon], rest);
 }
 
@@ -110,6 +110,6 @@ void calendar_duration(int64_t seconds, char out[CALENDAR_TIME_SIZE]) {
         unit++;
         count = seconds / units[unit].seconds + (seconds % units[unit].seconds != 0);
     }
-    snprintf(out, CALENDAR_TIME_SIZE, "%lld %s%s", (long long)count, units[unit].name,
+    (void)snprintf(out, CALENDAR_TIME_SIZE, "%lld %s%s", (long long)count, units[unit].name,
              count == 1 ? "" : "s");
 }

@@ -16,19 +16,19 @@ enum { CALENDAR_TIME_SIZE = 64 };
 bool calendar_is_date(const char *date);
 
 /* Writes the UTC date of a time as YYYY-MM-DD. */
-void calendar_date(int64_t time, char out[CALENDAR_TIME_SIZE]);
+void calendar_date(int64_t when, char out[CALENDAR_TIME_SIZE]);
 
 /* Full years from one ISO date to another; negative when `day` is before `birth`. */
 int calendar_age(const char *birth, const char *day);
 
 /* "2026-11-22 14:20 CET": local time of this process (TZ), for sentences and messages. */
-void calendar_local(int64_t time, char out[CALENDAR_TIME_SIZE]);
+void calendar_local(int64_t when, char out[CALENDAR_TIME_SIZE]);
 
 /* "2026-11-22 13:20:00", UTC, for tables and views. */
-void calendar_utc(int64_t time, char out[CALENDAR_TIME_SIZE]);
+void calendar_utc(int64_t when, char out[CALENDAR_TIME_SIZE]);
 
 /* "Sun, 22 Nov 2026 14:20:00 +0100": RFC 5322 section 3.3, in local time. */
-void calendar_rfc5322(int64_t time, char out[CALENDAR_TIME_SIZE]);
+void calendar_rfc5322(int64_t when, char out[CALENDAR_TIME_SIZE]);
 
 /*
 ** "20 seconds", "1 minute", "3 hours", "2 days": the largest unit, rounded up (59 minutes

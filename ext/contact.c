@@ -335,7 +335,7 @@ const char *contact_normalize_phone(const char *phone, const char *country_code,
     if (!problem) problem = read_phone(start, &parts);
     if (!problem) problem = add_country_code(&parts, country_code);
     if (!problem) problem = number_problem(&parts);
-    if (!problem) snprintf(out, CONTACT_PHONE_MAX + 1, "+%.*s", PHONE_DIGITS_MAX, parts.digits);
+    if (!problem) (void)snprintf(out, CONTACT_PHONE_MAX + 1, "+%.*s", PHONE_DIGITS_MAX, parts.digits);
     return problem;
 }
 
@@ -347,11 +347,11 @@ void contact_mask(const char *contact, char *out, size_t size) {
     if (at) {
         utf8proc_int32_t point;
         size_t first = at > contact ? next_point(contact, (size_t)(at - contact), &point) : 0;
-        snprintf(shown, sizeof shown, "%.*s" MASK "%s", (int)first, contact, at);
+        (void)snprintf(shown, sizeof shown, "%.*s" MASK "%s", (int)first, contact, at);
     } else {
         /* Of a fragment of four or less, the last four would be all of it. */
         bool is_fragment = length <= MASKED_DIGITS_SHOWN;
-        snprintf(shown, sizeof shown, MASK "%s",
+        (void)snprintf(shown, sizeof shown, MASK "%s",
                  is_fragment ? "" : contact + length - MASKED_DIGITS_SHOWN);
     }
 

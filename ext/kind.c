@@ -8,16 +8,16 @@
 
 static const struct kind kinds[] = {
     {"registration", registration_claim, registration_fate,
-     "SELECT nonce FROM main.portal_registration WHERE registration_id = ?1", TOKEN_LINK, "/r/",
+     "SELECT nonce FROM main.portal_registration WHERE registration_id = ?1", "/r/", TOKEN_LINK,
      SETTING_link_hours},
     {"pin", proof_claim, proof_fate,
-     "SELECT nonce FROM main.portal_pin WHERE pin_id = ?1", TOKEN_PIN, NULL, SETTING_pin_minutes},
+     "SELECT nonce FROM main.portal_pin WHERE pin_id = ?1", NULL, TOKEN_PIN, SETTING_pin_minutes},
     {"password_reset", reset_claim, reset_fate,
-     "SELECT nonce FROM main.portal_reset WHERE reset_id = ?1", TOKEN_RESET, "/p/",
+     "SELECT nonce FROM main.portal_reset WHERE reset_id = ?1", "/p/", TOKEN_RESET,
      SETTING_reset_minutes},
-    {"deactivated", NULL, NULL, NULL, TOKEN_LINK, NULL, SETTING_COUNT},
-    {"contact_changed", NULL, NULL, NULL, TOKEN_LINK, NULL, SETTING_COUNT},
-    {"account_contact_changed", NULL, NULL, NULL, TOKEN_LINK, NULL, SETTING_COUNT},
+    {"deactivated", NULL, NULL, NULL, NULL, TOKEN_LINK, SETTING_COUNT},
+    {"contact_changed", NULL, NULL, NULL, NULL, TOKEN_LINK, SETTING_COUNT},
+    {"account_contact_changed", NULL, NULL, NULL, NULL, TOKEN_LINK, SETTING_COUNT},
 };
 
 const struct kind *kind_find(const char *name)

@@ -19,10 +19,10 @@ struct kind {
     /* How it ended.  Within the scope of the report.  NULL: nobody asks. */
     int (*fate)(struct portal *portal, const struct outbox_message *message, enum outbox_fate fate);
 
-    /* What it carries is derived for this purpose from its row's nonce; NULL: nothing. */
+    /* What it carries is derived from its row's nonce, for the purpose; NULL: nothing. */
     const char *nonce;
-    enum token_purpose purpose;
     const char *path;          /* of the link below the portal's URL; NULL: a PIN */
+    enum token_purpose purpose;
     enum setting lifetime;     /* in the unit that the setting's name says */
 };
 

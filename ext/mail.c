@@ -81,12 +81,12 @@ static bool is_printable_ascii(const char *text) {
 }
 
 static void end_line(struct writer *writer) {
-    fputs(writer->line_end, writer->out);
+    (void)fputs(writer->line_end, writer->out);
     writer->column = 0;
 }
 
 static void put_line(struct writer *writer, const char *line) {
-    fputs(line, writer->out);
+    (void)fputs(line, writer->out);
     end_line(writer);
 }
 
@@ -97,8 +97,8 @@ static void put_name(struct writer *writer, const char *name) {
 /* A space and the word; when the line has no room for them, it is folded before the space. */
 static void put_word(struct writer *writer, const char *word, size_t length) {
     if (writer->column + 1 + length > LINE_MAX_COLUMNS) end_line(writer);
-    fputc(' ', writer->out);
-    fwrite(word, 1, length, writer->out);
+    (void)fputc(' ', writer->out);
+    (void)fwrite(word, 1, length, writer->out);
     writer->column += 1 + length;
 }
 
@@ -155,7 +155,7 @@ static void put_encoded_words(struct writer *writer, const char *text) {
             left = LINE_MAX_COLUMNS - taken_columns;
         }
         size_t taken = fill_word(text, length, left - strlen(WORD_END), word, &used);
-        memcpy(word + used, WORD_END, strlen(WORD_END));
+        memcpy(word + used, WORD_END, sizeof WORD_END);
         put_word(writer, word, used + strlen(WORD_END));
         text += taken;
         length -= taken;
@@ -227,7 +227,7 @@ static void put_from(struct writer *writer, const char *name, const char *addres
     } else {
         put_word(writer, quoted, strlen(quoted));
     }
-    snprintf(angle, sizeof angle, "<%s>", address);
+    (void)snprintf(angle, sizeof angle, "<%s>", address);
     put_word(writer, angle, strlen(angle));
     end_line(writer);
 }
@@ -297,8 +297,8 @@ static void put_quoted_printable(struct writer *writer, const char *text) {
             put_line(writer, "=");
             continue;
         }
-        if (width == 1) fputc(*text, writer->out);
-        else fprintf(writer->out, "=%02X", (unsigned char)*text);
+        if (width == 1) (void)fputc(*text, writer->out);
+        else (void)fprintf(writer->out, "=%02X", (unsigned char)*text);
         writer->column += width;
         text++;
     }
@@ -307,7 +307,7 @@ static void put_quoted_printable(struct writer *writer, const char *text) {
 static void put_seven_bit(struct writer *writer, const char *text) {
     while (*text != '\0') {
         size_t length = strcspn(text, "\n");
-        fwrite(text, 1, length, writer->out);
+        (void)fwrite(text, 1, length, writer->out);
         text += length;
         if (*text == '\n') {
             end_line(writer);
@@ -338,7 +338,7 @@ static int make_boundary(const char *message_id, char boundary[BOUNDARY_SIZE]) {
 
 /* The line break before a delimiter belongs to it (RFC 2046 section 5.1.1), not to the part. */
 static void put_delimiter(struct writer *writer, const char *boundary, const char *after) {
-    fprintf(writer->out, "%s--%s%s", writer->line_end, boundary, after);
+    (void)fprintf(writer->out, "%s--%s%s", writer->line_end, boundary, after);
     end_line(writer);
 }
 

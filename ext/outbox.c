@@ -136,7 +136,8 @@ static const struct patient_id *patient_of(const struct outbox_message *message)
 static int message_fail(struct portal *portal, const struct outbox_message *message,
                         const char *status, const char *detail)
 {
-    int code = statement_run(portal, report_done, "isss", message->message_id, status, detail, NULL);
+    int code = statement_run(portal, report_done, "isss", message->message_id, status, detail,
+                             (const char *)NULL);
 
     if (code == SQLITE_OK) code = fate_tell(portal, message, FATE_FAILED);
     if (code == SQLITE_OK) {
@@ -162,7 +163,8 @@ static int message_take(struct portal *portal, struct outbox_batch *batch, int i
     if (kind != NULL && kind->claim != NULL) code = kind->claim(portal, message, &dead);
     if (code != SQLITE_OK) return code;
     if (dead != NULL) {
-        return statement_run(portal, report_done, "isss", message->message_id, "cancelled", dead, NULL);
+        return statement_run(portal, report_done, "isss", message->message_id, "cancelled", dead,
+                             (const char *)NULL);
     }
     code = statement_run(portal, claim_message, "isi", message->message_id, batch->claim, lease_end);
     if (code == SQLITE_OK && batch->lapsed[index]) {

@@ -36,9 +36,9 @@ struct proof_attempt {
 };
 
 /* Steps for scope_run(), with a struct proof_attempt: count a guess, then settle it. */
-int proof_begin(struct portal *portal, void *attempt);
-int proof_wrong(struct portal *portal, void *attempt);
-int proof_right(struct portal *portal, void *attempt);
+int proof_begin(struct portal *portal, void *data);
+int proof_wrong(struct portal *portal, void *data);
+int proof_right(struct portal *portal, void *data);
 
 /* A link that can not work is told for the price of a hash, before the write lock is taken. */
 int proof_unknown(struct portal *portal, const char *token, bool *unknown);

@@ -193,7 +193,7 @@ int reset_password(struct portal *portal, const char *token, const char *passwor
                   const char **reason)
 {
     char hash[PASSWORD_HASH_SIZE];
-    struct reset reset;
+    struct reset reset = {0};
     struct scope scope;
     bool done = false;
     int code = reset_open(portal, token, &reset);

@@ -147,7 +147,7 @@ static int deliver_act(struct call *call)
 
 static int claim_act(struct call *call)
 {
-    char claim[OUTBOX_CLAIM_SIZE];
+    char claim[OUTBOX_CLAIM_SIZE] = "";
     enum medium medium = MEDIUM_EMAIL;
     int media = PORTAL_EMAIL | PORTAL_TEXT;
     sqlite3_int64 limit = 0;

@@ -66,7 +66,7 @@ static int problem_act(struct call *call)
 /* The patient named; one who is on file with the chart's own key, '42' for 42. */
 static int known_patient(struct call *call)
 {
-    struct patient patient;
+    struct patient patient = {0};
     int code = call_patient(call, 0);
 
     if (code == SQLITE_OK) code = patient_find(call->portal, &call->patient, &patient);
@@ -109,27 +109,34 @@ static int entry_read(struct call *call, struct patient_entry *entry)
     return code == SQLITE_OK ? patient_entry_check(call->portal, entry) : code;
 }
 
-static int add_and_send(struct call *call, struct patient_entry *entry)
+/* The registration of somebody who is not on file yet, as far as it can be checked before. */
+static int new_draft(struct call *call, const struct keyring *keyring,
+                     struct registration_draft *draft)
+{
+    int code = call_medium(call, 3, &draft->medium);
+
+    if (code == SQLITE_OK) code = contact_read(call, draft->medium, draft->contact);
+    if (code != SQLITE_OK) return code;
+    draft->destination = patient_destination(keyring, draft->contact);
+    return registration_limits(call->portal, draft);
+}
+
+static int add_and_send(struct call *call, const struct patient_entry *given)
 {
     struct portal *portal = call->portal;
     const struct keyring *keyring = NULL;
+    struct patient_entry entry = *given;
     struct registration_draft draft;
-    enum medium medium = MEDIUM_EMAIL;
     sqlite3_int64 message_id = 0;
-    int code = call_medium(call, 3, &medium);
+    int code = connection_key(portal, &keyring);
 
     memset(&draft, 0, sizeof draft);
-    draft.medium = medium;
-    if (code == SQLITE_OK) code = contact_read(call, medium, draft.contact);
-    if (code == SQLITE_OK) code = connection_key(portal, &keyring);
-    if (code != SQLITE_OK) return code;
-    draft.destination = patient_destination(keyring, draft.contact);
-    code = registration_limits(portal, &draft);
-    entry->email = medium == MEDIUM_EMAIL ? draft.contact : NULL;
-    entry->cell_phone = medium == MEDIUM_TEXT ? draft.contact : NULL;
-    entry->activate = true;
+    if (code == SQLITE_OK) code = new_draft(call, keyring, &draft);
+    entry.email = draft.medium == MEDIUM_EMAIL ? draft.contact : NULL;
+    entry.cell_phone = draft.medium == MEDIUM_TEXT ? draft.contact : NULL;
+    entry.activate = true;
     /* The first write is the one that the practice's own schema may refuse. */
-    if (code == SQLITE_OK) code = add_patient(call, entry);
+    if (code == SQLITE_OK) code = add_patient(call, &entry);
     if (code == SQLITE_OK) code = patient_read(portal, &call->patient, &draft.patient);
     if (code != SQLITE_OK) return code;
     draft.identity = patient_identity(keyring, &draft.patient);
