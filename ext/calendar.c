@@ -14,13 +14,15 @@ static const char *const day_names[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri"
 static const char *const month_names[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
                                           "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
-static int number(const char *digits, size_t count) {
+static int number(const char *digits, size_t count)
+{
     int value = 0;
     for (size_t i = 0; i < count; i++) value = value * 10 + (digits[i] - '0');
     return value;
 }
 
-static bool has_date_shape(const char *date) {
+static bool has_date_shape(const char *date)
+{
     static const char shape[] = "0000-00-00";
     for (size_t i = 0; i < DATE_LENGTH; i++) {
         bool fits = shape[i] == '0' ? date[i] >= '0' && date[i] <= '9' : date[i] == shape[i];
@@ -29,13 +31,15 @@ static bool has_date_shape(const char *date) {
     return date[DATE_LENGTH] == '\0';
 }
 
-static int days_in_month(int year, int month) {
+static int days_in_month(int year, int month)
+{
     static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
     bool leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
     return month == 2 && leap ? 29 : days[month - 1];
 }
 
-bool calendar_is_date(const char *date) {
+bool calendar_is_date(const char *date)
+{
     if (!has_date_shape(date)) return false;
     int year = number(date, 4);
     int month = number(date + 5, 2);
@@ -44,14 +48,16 @@ bool calendar_is_date(const char *date) {
     return day >= 1 && day <= days_in_month(year, month);
 }
 
-int calendar_age(const char *birth, const char *day) {
+int calendar_age(const char *birth, const char *day)
+{
     int years = number(day, 4) - number(birth, 4);
     bool birthday_to_come = strcmp(day + 5, birth + 5) < 0;
     return birthday_to_come ? years - 1 : years;
 }
 
 /* The empty string stands for a time too far away for the C library to have a year for it. */
-static void format_utc(int64_t when, const char *format, char out[CALENDAR_TIME_SIZE]) {
+static void format_utc(int64_t when, const char *format, char out[CALENDAR_TIME_SIZE])
+{
     struct tm fields;
     time_t seconds = (time_t)when;
     if (!gmtime_r(&seconds, &fields) || strftime(out, CALENDAR_TIME_SIZE, format, &fields) == 0) {
@@ -60,21 +66,25 @@ static void format_utc(int64_t when, const char *format, char out[CALENDAR_TIME_
 }
 
 /* POSIX lets localtime_r() skip reading TZ, so it is read here. */
-static bool local_fields(int64_t when, struct tm *fields) {
+static bool local_fields(int64_t when, struct tm *fields)
+{
     time_t seconds = (time_t)when;
     tzset();
     return localtime_r(&seconds, fields) != NULL;
 }
 
-void calendar_date(int64_t when, char out[CALENDAR_TIME_SIZE]) {
+void calendar_date(int64_t when, char out[CALENDAR_TIME_SIZE])
+{
     format_utc(when, "%Y-%m-%d", out);
 }
 
-void calendar_utc(int64_t when, char out[CALENDAR_TIME_SIZE]) {
+void calendar_utc(int64_t when, char out[CALENDAR_TIME_SIZE])
+{
     format_utc(when, "%Y-%m-%d %H:%M:%S", out);
 }
 
-void calendar_local(int64_t when, char out[CALENDAR_TIME_SIZE]) {
+void calendar_local(int64_t when, char out[CALENDAR_TIME_SIZE])
+{
     struct tm fields;
     out[0] = '\0';
     if (!local_fields(when, &fields)) return;
@@ -83,7 +93,8 @@ void calendar_local(int64_t when, char out[CALENDAR_TIME_SIZE]) {
     if (strftime(out, CALENDAR_TIME_SIZE, "%Y-%m-%d %H:%M %z", &fields) == 0) out[0] = '\0';
 }
 
-void calendar_rfc5322(int64_t when, char out[CALENDAR_TIME_SIZE]) {
+void calendar_rfc5322(int64_t when, char out[CALENDAR_TIME_SIZE])
+{
     struct tm fields;
     char day[8];
     char rest[CALENDAR_TIME_SIZE - 16];
@@ -95,7 +106,8 @@ void calendar_rfc5322(int64_t when, char out[CALENDAR_TIME_SIZE]) {
              month_names[fields.tm_mon], rest);
 }
 
-void calendar_duration(int64_t seconds, char out[CALENDAR_TIME_SIZE]) {
+void calendar_duration(int64_t seconds, char out[CALENDAR_TIME_SIZE])
+{
     static const struct {
         int64_t seconds;
         const char *name;

@@ -58,21 +58,25 @@ static const struct dialling dialling_plans[] = {
 
 static const struct dialling usual_plan = {"", "0", 0};
 
-static bool is_ascii_white(char c) {
+static bool is_ascii_white(char c)
+{
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-static bool is_mark(utf8proc_category_t category) {
+static bool is_mark(utf8proc_category_t category)
+{
     return category == UTF8PROC_CATEGORY_MN || category == UTF8PROC_CATEGORY_MC
            || category == UTF8PROC_CATEGORY_ME;
 }
 
-static bool is_letter(utf8proc_category_t category) {
+static bool is_letter(utf8proc_category_t category)
+{
     return category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO;
 }
 
 /* The text is valid UTF-8: it was normalised. */
-static size_t next_point(const char *text, size_t left, utf8proc_int32_t *point) {
+static size_t next_point(const char *text, size_t left, utf8proc_int32_t *point)
+{
     utf8proc_ssize_t length =
         utf8proc_iterate((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)left, point);
     return length > 0 ? (size_t)length : left;
@@ -82,7 +86,8 @@ static size_t next_point(const char *text, size_t left, utf8proc_int32_t *point)
 ** What `hidden` refuses.  Stricter than normalize_has_hidden(): no joiners, and no variation
 ** selectors, for a contact is no place for a difference that nobody sees.
 */
-static bool has_hidden(const char *text) {
+static bool has_hidden(const char *text)
+{
     size_t left = strlen(text);
     if (normalize_has_hidden(text)) return true;
     while (left > 0) {
@@ -101,7 +106,8 @@ static bool has_hidden(const char *text) {
 ** have.  Sets *start to the text, within the buffer.
 */
 static const char *read_contact(const char *contact, const char *too_long,
-                                char buffer[NORMALIZE_SIZE], char **start) {
+                                char buffer[NORMALIZE_SIZE], char **start)
+{
     if (!normalize_is_utf8(contact, strlen(contact))) return not_utf8;
     if (normalize_lower(contact, buffer, NORMALIZE_SIZE) != 0) return too_long;
 
@@ -114,7 +120,8 @@ static const char *read_contact(const char *contact, const char *too_long,
     return has_hidden(buffer) ? hidden : NULL;
 }
 
-static bool has_unicode_space(const char *text) {
+static bool has_unicode_space(const char *text)
+{
     size_t left = strlen(text);
     while (left > 0) {
         utf8proc_int32_t point;
@@ -126,7 +133,8 @@ static bool has_unicode_space(const char *text) {
     return false;
 }
 
-static const char *special_problem(const char *email) {
+static const char *special_problem(const char *email)
+{
     if (has_unicode_space(email)) return "has a space in it";
     for (size_t i = 0; i < sizeof specials / sizeof specials[0]; i++) {
         if (strchr(email, specials[i].character)) return specials[i].problem;
@@ -134,13 +142,15 @@ static const char *special_problem(const char *email) {
     return NULL;
 }
 
-static bool starts_with_mark(const char *text, size_t length) {
+static bool starts_with_mark(const char *text, size_t length)
+{
     utf8proc_int32_t point;
     return length > 0 && next_point(text, length, &point) > 0 && is_mark(utf8proc_category(point));
 }
 
 /* The specials have been refused, so what is left is RFC 5322 atext and RFC 6531 letters. */
-static const char *local_part_problem(const char *local, size_t length) {
+static const char *local_part_problem(const char *local, size_t length)
+{
     if (length == 0) return "has nothing before the @";
     if (length > CONTACT_LOCAL_PART_MAX) return "is too long before the @ (64 bytes at most)";
     if (local[0] == '.') return "starts with a full stop";
@@ -149,7 +159,8 @@ static const char *local_part_problem(const char *local, size_t length) {
     return NULL;
 }
 
-static bool is_domain_character(utf8proc_int32_t point) {
+static bool is_domain_character(utf8proc_int32_t point)
+{
     if (point < 0x80) {
         return (point >= 'a' && point <= 'z') || (point >= '0' && point <= '9') || point == '-';
     }
@@ -157,7 +168,8 @@ static bool is_domain_character(utf8proc_int32_t point) {
     return is_letter(category) || is_mark(category) || category == UTF8PROC_CATEGORY_ND;
 }
 
-static const char *label_problem(const char *label, size_t length) {
+static const char *label_problem(const char *label, size_t length)
+{
     if (length == 0) return "has a domain that starts or ends with a full stop";
     if (length > LABEL_MAX) return "has a part of its domain longer than 63 bytes";
     if (label[0] == '-' || label[length - 1] == '-') {
@@ -174,7 +186,8 @@ static const char *label_problem(const char *label, size_t length) {
     return NULL;
 }
 
-static const char *domain_problem(const char *domain) {
+static const char *domain_problem(const char *domain)
+{
     if (*domain == '\0') return "has nothing after the @";
     const char *label = domain;
     for (;;) {
@@ -190,7 +203,8 @@ static const char *domain_problem(const char *domain) {
     return NULL;
 }
 
-static const char *email_problem(const char *email) {
+static const char *email_problem(const char *email)
+{
     const char *problem = special_problem(email);
     if (problem) return problem;
 
@@ -204,7 +218,8 @@ static const char *email_problem(const char *email) {
     return domain_problem(at + 1);
 }
 
-const char *contact_normalize_email(const char *email, char out[CONTACT_SIZE]) {
+const char *contact_normalize_email(const char *email, char out[CONTACT_SIZE])
+{
     char buffer[NORMALIZE_SIZE];
     char *start = buffer;
     out[0] = '\0';
@@ -224,13 +239,15 @@ struct phone {
     bool is_international;
 };
 
-static bool is_phone_separator(utf8proc_int32_t point) {
+static bool is_phone_separator(utf8proc_int32_t point)
+{
     /* MINUS SIGN is what some keyboards and word processors make of a hyphen. */
     return point == ' ' || point == '.' || point == '/' || point == '(' || point == ')'
            || point == 0x2212 || utf8proc_category(point) == UTF8PROC_CATEGORY_PD;
 }
 
-static const char *read_phone_character(utf8proc_int32_t point, struct phone *phone) {
+static const char *read_phone_character(utf8proc_int32_t point, struct phone *phone)
+{
     if (point >= '0' && point <= '9') {
         if (phone->count == PHONE_DIGITS_MAX + PHONE_PREFIX_MAX) return phone_too_long;
         phone->digits[phone->count++] = (char)point;
@@ -245,12 +262,14 @@ static const char *read_phone_character(utf8proc_int32_t point, struct phone *ph
     return is_phone_separator(point) ? NULL : "has a character that no phone number has";
 }
 
-static void drop_digits(struct phone *phone, size_t count) {
+static void drop_digits(struct phone *phone, size_t count)
+{
     phone->count -= count;
     memmove(phone->digits, phone->digits + count, phone->count + 1);
 }
 
-static const char *read_phone(const char *text, struct phone *phone) {
+static const char *read_phone(const char *text, struct phone *phone)
+{
     const char *at = text;
     size_t left = strlen(text);
     while (left > 0) {
@@ -273,14 +292,16 @@ static const char *read_phone(const char *text, struct phone *phone) {
     return NULL;
 }
 
-static bool is_country_code(const char *code) {
+static bool is_country_code(const char *code)
+{
     size_t length = code ? strspn(code, "0123456789") : 0;
     return length >= 1 && length <= COUNTRY_CODE_DIGITS_MAX && code[length] == '\0'
            && code[0] != '0';
 }
 
 /* No calling code is the start of another, so that the first row that fits is the right one. */
-static const struct dialling *dialling_plan(const char *digits) {
+static const struct dialling *dialling_plan(const char *digits)
+{
     for (size_t i = 0; i < sizeof dialling_plans / sizeof dialling_plans[0]; i++) {
         const char *code = dialling_plans[i].country_code;
         if (strncmp(digits, code, strlen(code)) == 0) return &dialling_plans[i];
@@ -289,14 +310,16 @@ static const struct dialling *dialling_plan(const char *digits) {
 }
 
 /* A trunk prefix goes only when it is one: 812 is an area code of Russia, 8 812 is dialled. */
-static void drop_trunk(struct phone *phone, const struct dialling *plan) {
+static void drop_trunk(struct phone *phone, const struct dialling *plan)
+{
     size_t length = strlen(plan->trunk);
     if (length == 0 || strncmp(phone->digits, plan->trunk, length) != 0) return;
     if (plan->national_digits != 0 && phone->count <= plan->national_digits) return;
     drop_digits(phone, length);
 }
 
-static const char *add_country_code(struct phone *phone, const char *country_code) {
+static const char *add_country_code(struct phone *phone, const char *country_code)
+{
     if (phone->is_international) {
         return phone->digits[0] == '0' ? "has a country code that starts with 0" : NULL;
     }
@@ -309,7 +332,8 @@ static const char *add_country_code(struct phone *phone, const char *country_cod
     return NULL;
 }
 
-static const char *number_problem(const struct phone *phone) {
+static const char *number_problem(const struct phone *phone)
+{
     const struct dialling *plan = dialling_plan(phone->digits);
     if (plan->national_digits != 0) {
         size_t right = strlen(plan->country_code) + plan->national_digits;
@@ -326,7 +350,8 @@ static const char *number_problem(const struct phone *phone) {
 }
 
 const char *contact_normalize_phone(const char *phone, const char *country_code,
-                                    char out[CONTACT_SIZE]) {
+                                    char out[CONTACT_SIZE])
+{
     char buffer[NORMALIZE_SIZE];
     char *start = buffer;
     struct phone parts = {.count = 0};
@@ -339,7 +364,8 @@ const char *contact_normalize_phone(const char *phone, const char *country_code,
     return problem;
 }
 
-void contact_mask(const char *contact, char *out, size_t size) {
+void contact_mask(const char *contact, char *out, size_t size)
+{
     if (size == 0) return;
     char shown[CONTACT_SIZE + sizeof MASK];
     const char *at = strrchr(contact, '@');

@@ -29,21 +29,24 @@ struct writer {
     size_t column;
 };
 
-static bool is_control(utf8proc_int32_t point) {
+static bool is_control(utf8proc_int32_t point)
+{
     utf8proc_category_t category = utf8proc_category(point);
     return category == UTF8PROC_CATEGORY_CC || category == UTF8PROC_CATEGORY_ZL
            || category == UTF8PROC_CATEGORY_ZP;
 }
 
 /* Length of the UTF-8 character at `text`, 0 when there is none. */
-static size_t next_point(const char *text, size_t left, utf8proc_int32_t *point) {
+static size_t next_point(const char *text, size_t left, utf8proc_int32_t *point)
+{
     utf8proc_ssize_t length =
         utf8proc_iterate((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)left, point);
     return length > 0 ? (size_t)length : 0;
 }
 
 /* Refuses, with any line separator, what could start a header of its own. */
-static bool is_header_text(const char *text) {
+static bool is_header_text(const char *text)
+{
     size_t left = strlen(text);
     while (left > 0) {
         utf8proc_int32_t point;
@@ -56,67 +59,78 @@ static bool is_header_text(const char *text) {
 }
 
 /* Refuses what could add a second address, too: these are written as they are. */
-static bool is_address(const char *address) {
+static bool is_address(const char *address)
+{
     return address && *address != '\0' && strlen(address) <= UNFOLDED_MAX
            && is_header_text(address) && strpbrk(address, " ,;:<>()[]\"\\") == NULL;
 }
 
-static bool is_message_id(const char *id) {
+static bool is_message_id(const char *id)
+{
     size_t length = id ? strlen(id) : 0;
     if (length < 3 || length > UNFOLDED_MAX || !is_header_text(id)) return false;
     return id[0] == '<' && strcspn(id + 1, " <>") == length - 2 && id[length - 1] == '>';
 }
 
-static bool is_language(const char *language) {
+static bool is_language(const char *language)
+{
     static const char allowed[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-, ";
     return strlen(language) <= UNFOLDED_MAX && language[strspn(language, allowed)] == '\0';
 }
 
-static bool is_printable_ascii(const char *text) {
+static bool is_printable_ascii(const char *text)
+{
     for (; *text != '\0'; text++) {
         if ((unsigned char)*text < ' ' || (unsigned char)*text > '~') return false;
     }
     return true;
 }
 
-static void end_line(struct writer *writer) {
+static void end_line(struct writer *writer)
+{
     (void)fputs(writer->line_end, writer->out);
     writer->column = 0;
 }
 
-static void put_line(struct writer *writer, const char *line) {
+static void put_line(struct writer *writer, const char *line)
+{
     (void)fputs(line, writer->out);
     end_line(writer);
 }
 
-static void put_name(struct writer *writer, const char *name) {
+static void put_name(struct writer *writer, const char *name)
+{
     writer->column = (size_t)fprintf(writer->out, "%s:", name);
 }
 
 /* A space and the word; when the line has no room for them, it is folded before the space. */
-static void put_word(struct writer *writer, const char *word, size_t length) {
+static void put_word(struct writer *writer, const char *word, size_t length)
+{
     if (writer->column + 1 + length > LINE_MAX_COLUMNS) end_line(writer);
     (void)fputc(' ', writer->out);
     (void)fwrite(word, 1, length, writer->out);
     writer->column += 1 + length;
 }
 
-static void put_field(struct writer *writer, const char *name, const char *value) {
+static void put_field(struct writer *writer, const char *name, const char *value)
+{
     put_name(writer, name);
     put_word(writer, value, strlen(value));
     end_line(writer);
 }
 
 /* RFC 2047 section 5 (3): what may stand for itself wherever an encoded word may be. */
-static bool is_plain_in_word(unsigned char byte) {
+static bool is_plain_in_word(unsigned char byte)
+{
     static const char plain[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!*+-/";
     return byte != '\0' && strchr(plain, byte) != NULL;
 }
 
 /* Writes one byte in Q encoding; returns how many characters that took. */
-static size_t q_encode(unsigned char byte, char out[4]) {
+static size_t q_encode(unsigned char byte, char out[4])
+{
     if (byte == ' ') byte = '_';
     else if (!is_plain_in_word(byte)) return (size_t)snprintf(out, 4, "=%02X", byte);
     out[0] = (char)byte;
@@ -124,7 +138,8 @@ static size_t q_encode(unsigned char byte, char out[4]) {
 }
 
 /* The characters that fit into `room` encoded ones; never a part of a UTF-8 character. */
-static size_t fill_word(const char *text, size_t length, size_t room, char *word, size_t *used) {
+static size_t fill_word(const char *text, size_t length, size_t room, char *word, size_t *used)
+{
     size_t taken = 0;
     while (taken < length) {
         utf8proc_int32_t point;
@@ -143,7 +158,8 @@ static size_t fill_word(const char *text, size_t length, size_t room, char *word
 }
 
 /* RFC 2047: white space between encoded words is not shown, so the text may be cut anywhere. */
-static void put_encoded_words(struct writer *writer, const char *text) {
+static void put_encoded_words(struct writer *writer, const char *text)
+{
     enum { FRAME = sizeof WORD_START - 1 + sizeof WORD_END - 1, LONGEST_CHARACTER = 12 };
     size_t length = strlen(text);
     while (length > 0) {
@@ -163,7 +179,8 @@ static void put_encoded_words(struct writer *writer, const char *text) {
 }
 
 /* True when folding at its spaces is all that an unstructured text needs. */
-static bool is_plain_text(const char *text) {
+static bool is_plain_text(const char *text)
+{
     size_t length = strlen(text);
     if (!is_printable_ascii(text) || strstr(text, "=?") || strstr(text, "  ")) return false;
     if (length == 0 || text[0] == ' ' || text[length - 1] == ' ') return false;
@@ -175,7 +192,8 @@ static bool is_plain_text(const char *text) {
     return true;
 }
 
-static void put_subject(struct writer *writer, const char *subject) {
+static void put_subject(struct writer *writer, const char *subject)
+{
     put_name(writer, "Subject");
     if (is_plain_text(subject)) {
         for (const char *word = subject; *word != '\0'; word += strspn(word, " ")) {
@@ -190,7 +208,8 @@ static void put_subject(struct writer *writer, const char *subject) {
 }
 
 /* RFC 5322 section 3.2.4.  A name that does not fit one line so is written in encoded words. */
-static bool quote_name(const char *name, char *out, size_t size) {
+static bool quote_name(const char *name, char *out, size_t size)
+{
     size_t used = 0;
     out[used++] = '"';
     for (; *name != '\0'; name++) {
@@ -203,13 +222,15 @@ static bool quote_name(const char *name, char *out, size_t size) {
     return true;
 }
 
-static bool is_phrase(const char *name) {
+static bool is_phrase(const char *name)
+{
     static const char letters[] =
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-/?^_`{|}~ ";
     return name[strspn(name, letters)] == '\0' && is_plain_text(name);
 }
 
-static void put_from(struct writer *writer, const char *name, const char *address) {
+static void put_from(struct writer *writer, const char *name, const char *address)
+{
     char quoted[LINE_MAX_COLUMNS];
     char angle[UNFOLDED_MAX + 3];
     put_name(writer, "From");
@@ -233,16 +254,19 @@ static void put_from(struct writer *writer, const char *name, const char *addres
 }
 
 /* Length of the line break at `text`, 0 when there is none.  A lone CR is a character. */
-static size_t line_break(const char *text) {
+static size_t line_break(const char *text)
+{
     if (text[0] == '\n') return 1;
     return text[0] == '\r' && text[1] == '\n' ? 2 : 0;
 }
 
-static bool is_line_end(const char *text) {
+static bool is_line_end(const char *text)
+{
     return *text == '\0' || line_break(text) > 0;
 }
 
-static bool starts_with(const char *text, const char *start) {
+static bool starts_with(const char *text, const char *start)
+{
     return strncmp(text, start, strlen(start)) == 0;
 }
 
@@ -250,11 +274,13 @@ static bool starts_with(const char *text, const char *start) {
 ** What is changed on the way when it starts a line: mbox files escape "From ", SMTP doubles a dot
 ** (and some software forgets to take it back), "--=_" could be a boundary of ours.
 */
-static bool is_fragile_start(const char *line) {
+static bool is_fragile_start(const char *line)
+{
     return line[0] == '.' || starts_with(line, "From ") || starts_with(line, "--=_");
 }
 
-static bool is_seven_bit_line(const char *line, size_t length) {
+static bool is_seven_bit_line(const char *line, size_t length)
+{
     if (length > LINE_MAX_COLUMNS || is_fragile_start(line)) return false;
     if (length > 0 && (line[length - 1] == ' ' || line[length - 1] == '\t')) return false;
     for (size_t i = 0; i < length; i++) {
@@ -266,7 +292,8 @@ static bool is_seven_bit_line(const char *line, size_t length) {
 }
 
 /* RFC 2045 section 2.7, and nothing in the text that mail systems are known to change. */
-static bool is_seven_bit(const char *text) {
+static bool is_seven_bit(const char *text)
+{
     while (*text != '\0') {
         size_t length = strcspn(text, "\n");
         if (!is_seven_bit_line(text, length)) return false;
@@ -276,14 +303,16 @@ static bool is_seven_bit(const char *text) {
     return true;
 }
 
-static bool is_plain_in_quoted_printable(const char *text, bool at_start) {
+static bool is_plain_in_quoted_printable(const char *text, bool at_start)
+{
     if (at_start && is_fragile_start(text)) return false;
     if (*text == ' ' || *text == '\t') return !is_line_end(text + 1);
     return *text > ' ' && *text <= '~' && *text != '=';
 }
 
 /* RFC 2045 section 6.7.  "=_" can not occur in it, so no boundary of ours can either. */
-static void put_quoted_printable(struct writer *writer, const char *text) {
+static void put_quoted_printable(struct writer *writer, const char *text)
+{
     writer->column = 0;
     while (*text != '\0') {
         size_t length = line_break(text);
@@ -304,7 +333,8 @@ static void put_quoted_printable(struct writer *writer, const char *text) {
     }
 }
 
-static void put_seven_bit(struct writer *writer, const char *text) {
+static void put_seven_bit(struct writer *writer, const char *text)
+{
     while (*text != '\0') {
         size_t length = strcspn(text, "\n");
         (void)fwrite(text, 1, length, writer->out);
@@ -316,7 +346,8 @@ static void put_seven_bit(struct writer *writer, const char *text) {
     }
 }
 
-static void put_part(struct writer *writer, const char *type, const char *text) {
+static void put_part(struct writer *writer, const char *type, const char *text)
+{
     bool seven_bit = is_seven_bit(text);
     put_field(writer, "Content-Type", type);
     put_field(writer, "Content-Transfer-Encoding", seven_bit ? "7bit" : "quoted-printable");
@@ -325,7 +356,8 @@ static void put_part(struct writer *writer, const char *type, const char *text) 
     else put_quoted_printable(writer, text);
 }
 
-static int make_boundary(const char *message_id, char boundary[BOUNDARY_SIZE]) {
+static int make_boundary(const char *message_id, char boundary[BOUNDARY_SIZE])
+{
     unsigned char digest[BOUNDARY_BYTES];
     int rc = crypto_generichash(digest, sizeof digest, (const unsigned char *)message_id,
                                 strlen(message_id), NULL, 0);
@@ -337,12 +369,14 @@ static int make_boundary(const char *message_id, char boundary[BOUNDARY_SIZE]) {
 }
 
 /* The line break before a delimiter belongs to it (RFC 2046 section 5.1.1), not to the part. */
-static void put_delimiter(struct writer *writer, const char *boundary, const char *after) {
+static void put_delimiter(struct writer *writer, const char *boundary, const char *after)
+{
     (void)fprintf(writer->out, "%s--%s%s", writer->line_end, boundary, after);
     end_line(writer);
 }
 
-static void put_alternatives(struct writer *writer, const struct mail *mail, const char *boundary) {
+static void put_alternatives(struct writer *writer, const struct mail *mail, const char *boundary)
+{
     char parameter[BOUNDARY_SIZE + 16];
     int length = snprintf(parameter, sizeof parameter, "boundary=\"%s\"", boundary);
     put_name(writer, "Content-Type");
@@ -357,7 +391,8 @@ static void put_alternatives(struct writer *writer, const struct mail *mail, con
     put_delimiter(writer, boundary, "--");
 }
 
-static bool is_acceptable(const struct mail *mail) {
+static bool is_acceptable(const struct mail *mail)
+{
     if (!is_address(mail->from) || !is_address(mail->to)) return false;
     if (!is_message_id(mail->message_id)) return false;
     if (mail->from_name && !is_header_text(mail->from_name)) return false;
@@ -365,7 +400,8 @@ static bool is_acceptable(const struct mail *mail) {
     return !mail->language || is_language(mail->language);
 }
 
-static void put_header(struct writer *writer, const struct mail *mail) {
+static void put_header(struct writer *writer, const struct mail *mail)
+{
     char date[CALENDAR_TIME_SIZE];
     calendar_rfc5322(mail->date, date);
     put_from(writer, mail->from_name, mail->from);
@@ -380,7 +416,8 @@ static void put_header(struct writer *writer, const struct mail *mail) {
     put_field(writer, "MIME-Version", "1.0");
 }
 
-int mail_write(const struct mail *mail, const char *line_end, FILE *out) {
+int mail_write(const struct mail *mail, const char *line_end, FILE *out)
+{
     struct writer writer = {.out = out, .line_end = line_end, .column = 0};
     char boundary[BOUNDARY_SIZE];
     if (!is_acceptable(mail) || make_boundary(mail->message_id, boundary) != 0) return -1;
@@ -403,7 +440,8 @@ static const utf8proc_int32_t gsm7_letters[] = {
 enum { EURO_SIGN = 0x20AC };
 
 /* Septets that a character takes, 0 when the alphabet does not have it. */
-static size_t gsm7_width(utf8proc_int32_t point) {
+static size_t gsm7_width(utf8proc_int32_t point)
+{
     if (point == EURO_SIGN) return 2;
     if (point < 0x80) {
         if (strchr(gsm7_extension, point)) return 2;
@@ -416,19 +454,22 @@ static size_t gsm7_width(utf8proc_int32_t point) {
     return 0;
 }
 
-static size_t ucs2_width(utf8proc_int32_t point) {
+static size_t ucs2_width(utf8proc_int32_t point)
+{
     return point > 0xFFFF ? 2 : 1;
 }
 
 /* A byte that is no UTF-8 counts as the replacement character that a gateway would make of it. */
-static size_t read_point(const char *text, size_t left, utf8proc_int32_t *point) {
+static size_t read_point(const char *text, size_t left, utf8proc_int32_t *point)
+{
     size_t length = next_point(text, left, point);
     if (length > 0) return length;
     *point = 0xFFFD;
     return 1;
 }
 
-static bool fits_gsm7(const char *text) {
+static bool fits_gsm7(const char *text)
+{
     size_t left = strlen(text);
     while (left > 0) {
         utf8proc_int32_t point;
@@ -442,7 +483,8 @@ static bool fits_gsm7(const char *text) {
 
 /* No character is cut in two: one of two units that would not fit begins the next segment. */
 static int count_segments(const char *text, size_t (*width)(utf8proc_int32_t), size_t alone,
-                          size_t of_several) {
+                          size_t of_several)
+{
     size_t left = strlen(text);
     size_t total = 0;
     size_t used = 0;
@@ -463,7 +505,8 @@ static int count_segments(const char *text, size_t (*width)(utf8proc_int32_t), s
     return total <= alone ? 1 : segments;
 }
 
-int mail_text_segments(const char *text, int *is_gsm7) {
+int mail_text_segments(const char *text, int *is_gsm7)
+{
     bool gsm7 = fits_gsm7(text);
     if (is_gsm7) *is_gsm7 = gsm7;
     return gsm7 ? count_segments(text, gsm7_width, 160, 153)

@@ -49,42 +49,49 @@ static const utf8proc_int32_t name_punctuation[] = {
 };
 
 /* utf8proc wants a signed length; every length here is far below its limit. */
-static utf8proc_ssize_t next_point(const char *text, size_t left, utf8proc_int32_t *point) {
+static utf8proc_ssize_t next_point(const char *text, size_t left, utf8proc_int32_t *point)
+{
     return utf8proc_iterate((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)left, point);
 }
 
-static bool is_ascii(const char *text, size_t length) {
+static bool is_ascii(const char *text, size_t length)
+{
     for (size_t i = 0; i < length; i++) {
         if ((unsigned char)text[i] >= 0x80) return false;
     }
     return true;
 }
 
-static bool is_white(utf8proc_int32_t point) {
+static bool is_white(utf8proc_int32_t point)
+{
     if ((point >= '\t' && point <= '\r') || point == 0x85) return true;
     utf8proc_category_t category = utf8proc_category(point);
     return category == UTF8PROC_CATEGORY_ZS || category == UTF8PROC_CATEGORY_ZL
            || category == UTF8PROC_CATEGORY_ZP;
 }
 
-static bool is_mark(utf8proc_int32_t point) {
+static bool is_mark(utf8proc_int32_t point)
+{
     utf8proc_category_t category = utf8proc_category(point);
     return category == UTF8PROC_CATEGORY_MN || category == UTF8PROC_CATEGORY_MC
            || category == UTF8PROC_CATEGORY_ME;
 }
 
-static bool is_letter(utf8proc_int32_t point) {
+static bool is_letter(utf8proc_int32_t point)
+{
     utf8proc_category_t category = utf8proc_category(point);
     return category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_LO;
 }
 
 /* Default-ignorable too: the Hangul fillers are letters by category, and yet nothing is seen. */
-static bool is_invisible(utf8proc_int32_t point) {
+static bool is_invisible(utf8proc_int32_t point)
+{
     return utf8proc_category(point) == UTF8PROC_CATEGORY_CF
            || utf8proc_get_property(point)->ignorable;
 }
 
-static bool is_dropped_in_name(utf8proc_int32_t point) {
+static bool is_dropped_in_name(utf8proc_int32_t point)
+{
     for (size_t i = 0; i < sizeof name_punctuation / sizeof name_punctuation[0]; i++) {
         if (point == name_punctuation[i]) return true;
     }
@@ -92,23 +99,27 @@ static bool is_dropped_in_name(utf8proc_int32_t point) {
            || utf8proc_category(point) == UTF8PROC_CATEGORY_PD;
 }
 
-static char ascii_lower(char c) {
+static char ascii_lower(char c)
+{
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
 /* Does for ASCII what the long path does; the unit test compares the two. */
-static int copy_ascii(const char *text, size_t length, char (*map)(char), char *out, size_t size) {
+static int copy_ascii(const char *text, size_t length, char (*map)(char), char *out, size_t size)
+{
     if (length >= size) return -1;
     for (size_t i = 0; i < length; i++) out[i] = map ? map(text[i]) : text[i];
     out[length] = '\0';
     return 0;
 }
 
-static bool is_ascii_white(char c) {
+static bool is_ascii_white(char c)
+{
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-static int copy_ascii_name(const char *text, size_t length, char *out, size_t size) {
+static int copy_ascii_name(const char *text, size_t length, char *out, size_t size)
+{
     size_t used = 0;
     for (size_t i = 0; i < length; i++) {
         char c = text[i];
@@ -124,14 +135,16 @@ static int copy_ascii_name(const char *text, size_t length, char *out, size_t si
 }
 
 /* The result is empty until it is complete.  -1 when the input is too long or there is no room. */
-static int begin(const char *text, size_t *length, char *out, size_t size) {
+static int begin(const char *text, size_t *length, char *out, size_t size)
+{
     if (size == 0) return -1;
     out[0] = '\0';
     *length = strnlen(text, NORMALIZE_INPUT_MAX + 1);
     return *length > NORMALIZE_INPUT_MAX ? -1 : 0;
 }
 
-static int decompose(const char *text, size_t length, unsigned options, struct points *points) {
+static int decompose(const char *text, size_t length, unsigned options, struct points *points)
+{
     utf8proc_ssize_t count = utf8proc_decompose(
         (const utf8proc_uint8_t *)text, (utf8proc_ssize_t)length, points->at, POINTS_MAX,
         (utf8proc_option_t)(UTF8PROC_STABLE | UTF8PROC_COMPAT | UTF8PROC_DECOMPOSE | options));
@@ -141,7 +154,8 @@ static int decompose(const char *text, size_t length, unsigned options, struct p
 }
 
 /* Full case folding; what a letter folds to is decomposed and stripped in turn. */
-static int fold_case(const struct points *from, struct points *to) {
+static int fold_case(const struct points *from, struct points *to)
+{
     int boundary = 0;
     to->count = 0;
     for (size_t i = 0; i < from->count; i++) {
@@ -158,7 +172,8 @@ static int fold_case(const struct points *from, struct points *to) {
 }
 
 /* Composes (the points are no longer readable as they were) and writes UTF-8. */
-static int compose(struct points *points, char *out, size_t size) {
+static int compose(struct points *points, char *out, size_t size)
+{
     utf8proc_ssize_t count = utf8proc_normalize_utf32(
         points->at, (utf8proc_ssize_t)points->count, UTF8PROC_STABLE | UTF8PROC_COMPOSE);
     if (count < 0) return -1;
@@ -186,7 +201,8 @@ static int compose(struct points *points, char *out, size_t size) {
 ** mark of its own, and the two spellings of one name would differ.
 ** A dotless i becomes i: in capitals, YILMAZ, a Turkish name does not tell which it was.
 */
-static int fold_text(const char *text, size_t length, struct points *points) {
+static int fold_text(const char *text, size_t length, struct points *points)
+{
     struct points marked;
     int rc = decompose(text, length, UTF8PROC_STRIPMARK, &marked);
     if (rc == 0) rc = fold_case(&marked, points);
@@ -198,7 +214,8 @@ static int fold_text(const char *text, size_t length, struct points *points) {
     return 0;
 }
 
-static void drop(struct points *points, bool (*is_dropped)(utf8proc_int32_t)) {
+static void drop(struct points *points, bool (*is_dropped)(utf8proc_int32_t))
+{
     size_t kept = 0;
     for (size_t i = 0; i < points->count; i++) {
         if (!is_dropped(points->at[i])) points->at[kept++] = points->at[i];
@@ -206,7 +223,8 @@ static void drop(struct points *points, bool (*is_dropped)(utf8proc_int32_t)) {
     points->count = kept;
 }
 
-static void trim(struct points *points) {
+static void trim(struct points *points)
+{
     size_t first = 0;
     while (points->count > 0 && is_white(points->at[points->count - 1])) points->count--;
     while (first < points->count && is_white(points->at[first])) first++;
@@ -214,7 +232,8 @@ static void trim(struct points *points) {
     memmove(points->at, points->at + first, points->count * sizeof points->at[0]);
 }
 
-int normalize_name(const char *name, char *out, size_t size) {
+int normalize_name(const char *name, char *out, size_t size)
+{
     size_t length;
     if (begin(name, &length, out, size) != 0) return -1;
     if (is_ascii(name, length)) return copy_ascii_name(name, length, out, size);
@@ -230,7 +249,8 @@ int normalize_name(const char *name, char *out, size_t size) {
     return rc;
 }
 
-int normalize_username(const char *username, char *out, size_t size) {
+int normalize_username(const char *username, char *out, size_t size)
+{
     size_t length;
     if (begin(username, &length, out, size) != 0) return -1;
     if (is_ascii(username, length)) {
@@ -251,7 +271,8 @@ int normalize_username(const char *username, char *out, size_t size) {
     return rc;
 }
 
-int normalize_password(const char *password, char *out, size_t size) {
+int normalize_password(const char *password, char *out, size_t size)
+{
     size_t length;
     if (begin(password, &length, out, size) != 0) return -1;
     if (is_ascii(password, length)) return copy_ascii(password, length, NULL, out, size);
@@ -264,7 +285,8 @@ int normalize_password(const char *password, char *out, size_t size) {
     return rc;
 }
 
-int normalize_lower(const char *text, char *out, size_t size) {
+int normalize_lower(const char *text, char *out, size_t size)
+{
     size_t length;
     if (begin(text, &length, out, size) != 0) return -1;
     if (is_ascii(text, length)) return copy_ascii(text, length, ascii_lower, out, size);
@@ -280,7 +302,8 @@ int normalize_lower(const char *text, char *out, size_t size) {
     return rc;
 }
 
-long normalize_code_points(const char *text) {
+long normalize_code_points(const char *text)
+{
     long count = 0;
     size_t left = strlen(text);
     while (left > 0) {
@@ -294,7 +317,8 @@ long normalize_code_points(const char *text) {
     return count;
 }
 
-bool normalize_is_utf8(const char *text, size_t length) {
+bool normalize_is_utf8(const char *text, size_t length)
+{
     while (length > 0) {
         utf8proc_int32_t point;
         utf8proc_ssize_t step = next_point(text, length, &point);
@@ -305,7 +329,8 @@ bool normalize_is_utf8(const char *text, size_t length) {
     return true;
 }
 
-static bool is_hidden(utf8proc_int32_t point) {
+static bool is_hidden(utf8proc_int32_t point)
+{
     switch (utf8proc_category(point)) {
     case UTF8PROC_CATEGORY_CC:
     case UTF8PROC_CATEGORY_CF:
@@ -321,16 +346,19 @@ static bool is_hidden(utf8proc_int32_t point) {
     }
 }
 
-static bool is_joiner(utf8proc_int32_t point) {
+static bool is_joiner(utf8proc_int32_t point)
+{
     return point == ZERO_WIDTH_JOINER || point == ZERO_WIDTH_NON_JOINER;
 }
 
-static bool letter_follows(const char *text, size_t left) {
+static bool letter_follows(const char *text, size_t left)
+{
     utf8proc_int32_t point;
     return left > 0 && next_point(text, left, &point) > 0 && is_letter(point);
 }
 
-bool normalize_has_hidden(const char *text) {
+bool normalize_has_hidden(const char *text)
+{
     size_t left = strlen(text);
     bool after_letter = false;
     while (left > 0) {
@@ -350,7 +378,8 @@ bool normalize_has_hidden(const char *text) {
     return false;
 }
 
-void normalize_show(char *text) {
+void normalize_show(char *text)
+{
     char *out = text;
     size_t left = strlen(text);
     while (left > 0) {

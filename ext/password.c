@@ -23,7 +23,8 @@ static const char dummy_hash[] =
 
 typedef int normalizer(const char *text, char *out, size_t size);
 
-static bool equal_under(normalizer *normalize, const char *password, const char *word) {
+static bool equal_under(normalizer *normalize, const char *password, const char *word)
+{
     char left[NORMALIZE_SIZE];
     char right[NORMALIZE_SIZE];
     /* What a name leaves nothing of, such as "--------", equals no name. */
@@ -34,20 +35,23 @@ static bool equal_under(normalizer *normalize, const char *password, const char 
     return equal;
 }
 
-static bool equals_word(const char *password, const char *word) {
+static bool equals_word(const char *password, const char *word)
+{
     if (!word) return false;
     return equal_under(normalize_username, password, word)
            || equal_under(normalize_name, password, word);
 }
 
-static bool equals_words(const char *password, const char *first, const char *second) {
+static bool equals_words(const char *password, const char *first, const char *second)
+{
     char words[2 * NORMALIZE_INPUT_MAX + 2];
     if (!first || !second) return false;
     int length = snprintf(words, sizeof words, "%s %s", first, second);
     return length > 0 && (size_t)length < sizeof words && equals_word(password, words);
 }
 
-static bool equals_a_name(const char *password, const struct password_context *context) {
+static bool equals_a_name(const char *password, const struct password_context *context)
+{
     return equals_word(password, context->first_name) || equals_word(password, context->last_name)
            || equals_words(password, context->first_name, context->last_name)
            || equals_words(password, context->last_name, context->first_name)
@@ -55,7 +59,8 @@ static bool equals_a_name(const char *password, const struct password_context *c
 }
 
 /* Copies the digits of a password that is nothing but digits and separators; else copies nothing. */
-static void copy_date_digits(const char *password, char *digits, size_t size) {
+static void copy_date_digits(const char *password, char *digits, size_t size)
+{
     size_t used = 0;
     for (; *password != '\0' && used + 1 < size; password++) {
         if (*password >= '0' && *password <= '9') {
@@ -70,7 +75,8 @@ static void copy_date_digits(const char *password, char *digits, size_t size) {
 enum { YEAR, MONTH, DAY, PART_COUNT };
 
 static bool equals_date_in_order(const char *digits, const char *const parts[PART_COUNT],
-                                 const int order[PART_COUNT]) {
+                                 const int order[PART_COUNT])
+{
     for (int i = 0; i < PART_COUNT; i++) {
         size_t length = strlen(parts[order[i]]);
         if (strncmp(digits, parts[order[i]], length) != 0) return false;
@@ -79,7 +85,8 @@ static bool equals_date_in_order(const char *digits, const char *const parts[PAR
     return *digits == '\0';
 }
 
-static bool equals_date(const char *password, const char *date) {
+static bool equals_date(const char *password, const char *date)
+{
     static const int orders[][PART_COUNT] = {
         {YEAR, MONTH, DAY}, {YEAR, DAY, MONTH}, {DAY, MONTH, YEAR}, {MONTH, DAY, YEAR}};
     char digits[16];
@@ -106,7 +113,8 @@ static bool equals_date(const char *password, const char *date) {
 }
 
 static const char *normalized_problem(const char *password,
-                                      const struct password_context *context) {
+                                      const struct password_context *context)
+{
     long count = normalize_code_points(password);
     if (count < PASSWORD_MIN) return "password too short";
     if (count > PASSWORD_MAX) return "password too long";
@@ -117,7 +125,8 @@ static const char *normalized_problem(const char *password,
     return NULL;
 }
 
-const char *password_problem(const char *password, const struct password_context *context) {
+const char *password_problem(const char *password, const struct password_context *context)
+{
     char normalized[NORMALIZE_SIZE];
     if (!normalize_is_utf8(password, strlen(password))) return "password not valid text";
     if (normalize_password(password, normalized, sizeof normalized) != 0) {
@@ -128,7 +137,8 @@ const char *password_problem(const char *password, const struct password_context
     return problem;
 }
 
-int password_hash(const char *password, char out[PASSWORD_HASH_SIZE]) {
+int password_hash(const char *password, char out[PASSWORD_HASH_SIZE])
+{
     char normalized[NORMALIZE_SIZE];
     memset(out, 0, PASSWORD_HASH_SIZE);
     if (normalize_password(password, normalized, sizeof normalized) != 0) return -1;
@@ -138,7 +148,8 @@ int password_hash(const char *password, char out[PASSWORD_HASH_SIZE]) {
     return rc;
 }
 
-bool password_verify(const char *password, const char *hash) {
+bool password_verify(const char *password, const char *hash)
+{
     char normalized[NORMALIZE_SIZE];
     /* What can not be normalised fits no hash, and the work is done all the same. */
     bool is_text = normalize_password(password, normalized, sizeof normalized) == 0;
@@ -148,6 +159,7 @@ bool password_verify(const char *password, const char *hash) {
     return fits && is_text && hash;
 }
 
-bool password_needs_rehash(const char *hash) {
+bool password_needs_rehash(const char *hash)
+{
     return crypto_pwhash_str_needs_rehash(hash, PASSES, MEMORY_BYTES) != 0;
 }

@@ -9,14 +9,16 @@
 
 typedef void formatter(int64_t when, char out[CALENDAR_TIME_SIZE]);
 
-static const char *format(formatter *write, int64_t when) {
+static const char *format(formatter *write, int64_t when)
+{
     static char out[CALENDAR_TIME_SIZE];
     memset(out, '#', sizeof out);
     write(when, out);
     return memchr(out, '\0', sizeof out) ? out : "(no end)";
 }
 
-static void test_dates(void) {
+static void test_dates(void)
+{
     TEST("a calendar date that exists is a date") {
         static const char *const dates[] = {
             "2026-11-22", "1850-01-01", "9999-12-31", "2000-02-29", "2024-02-29", "1900-02-28",
@@ -54,7 +56,8 @@ static void test_dates(void) {
     }
 }
 
-static void test_utc(void) {
+static void test_utc(void)
+{
     TEST("UTC does not depend on the zone of the process") {
         setenv("TZ", "Asia/Kathmandu", 1);
         CHECK_TEXT(format(calendar_utc, 1795353600), "2026-11-22 13:20:00");
@@ -79,7 +82,8 @@ static void test_utc(void) {
     }
 }
 
-static void test_local(void) {
+static void test_local(void)
+{
     TEST("local time has the name of its zone") {
         setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3", 1);
         CHECK_TEXT(format(calendar_local, 1795353600), "2026-11-22 14:20 CET");
@@ -129,7 +133,8 @@ static void test_local(void) {
     }
 }
 
-static void test_durations(void) {
+static void test_durations(void)
+{
     TEST("a duration is told in its largest unit, rounded up") {
         static const struct {
             int64_t seconds;
@@ -153,7 +158,8 @@ static void test_durations(void) {
     }
 }
 
-int main(void) {
+int main(void)
+{
     test_dates();
     test_utc();
     test_local();

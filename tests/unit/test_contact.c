@@ -11,14 +11,16 @@ struct row {
     const char *expected;
 };
 
-static char *repeat(char *out, const char *piece, size_t times) {
+static char *repeat(char *out, const char *piece, size_t times)
+{
     size_t length = strlen(piece);
     for (size_t i = 0; i < times; i++) memcpy(out + i * length, piece, length);
     out[times * length] = '\0';
     return out + times * length;
 }
 
-static void check_emails(const struct row *rows, size_t count) {
+static void check_emails(const struct row *rows, size_t count)
+{
     char out[CONTACT_SIZE], again[CONTACT_SIZE];
     for (size_t i = 0; i < count; i++) {
         CHECK_TEXT(contact_normalize_email(rows[i].input, out), NULL);
@@ -28,7 +30,8 @@ static void check_emails(const struct row *rows, size_t count) {
     }
 }
 
-static void check_email_refusals(const struct row *rows, size_t count) {
+static void check_email_refusals(const struct row *rows, size_t count)
+{
     char out[CONTACT_SIZE];
     for (size_t i = 0; i < count; i++) {
         memset(out, '#', sizeof out);
@@ -39,7 +42,8 @@ static void check_email_refusals(const struct row *rows, size_t count) {
     }
 }
 
-static void test_emails(void) {
+static void test_emails(void)
+{
     TEST("an email address is trimmed, composed and lower-cased") {
         static const struct row rows[] = {
             {"anna@example.com", "anna@example.com"},
@@ -140,7 +144,8 @@ static void test_emails(void) {
     }
 }
 
-static void test_email_sizes(void) {
+static void test_email_sizes(void)
+{
     char text[2048], out[CONTACT_SIZE];
     TEST("64 bytes before the @ are accepted and 65 refused") {
         strcpy(repeat(text, "a", 64), "@example.com");
@@ -185,7 +190,8 @@ struct phone_row {
     const char *expected;
 };
 
-static void check_phones(const struct phone_row *rows, size_t count) {
+static void check_phones(const struct phone_row *rows, size_t count)
+{
     char out[CONTACT_SIZE], again[CONTACT_SIZE];
     for (size_t i = 0; i < count; i++) {
         CHECK_TEXT(contact_normalize_phone(rows[i].input, rows[i].country_code, out), NULL);
@@ -195,7 +201,8 @@ static void check_phones(const struct phone_row *rows, size_t count) {
     }
 }
 
-static void check_phone_refusals(const struct phone_row *rows, size_t count) {
+static void check_phone_refusals(const struct phone_row *rows, size_t count)
+{
     char out[CONTACT_SIZE];
     for (size_t i = 0; i < count; i++) {
         memset(out, '#', sizeof out);
@@ -206,7 +213,8 @@ static void check_phone_refusals(const struct phone_row *rows, size_t count) {
     }
 }
 
-static void test_phones(void) {
+static void test_phones(void)
+{
     TEST("a national number gets the country code of the practice") {
         static const struct phone_row rows[] = {
             {"6175550142", "1", "+16175550142"},
@@ -315,7 +323,8 @@ static void test_phones(void) {
     }
 }
 
-static void test_masks(void) {
+static void test_masks(void)
+{
     char out[CONTACT_SIZE];
     TEST("a mask shows the first letter and the domain, or the last four digits") {
         static const struct row rows[] = {
@@ -362,7 +371,8 @@ static void test_masks(void) {
     }
 }
 
-int main(void) {
+int main(void)
+{
     test_emails();
     test_email_sizes();
     test_phones();

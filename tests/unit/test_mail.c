@@ -20,7 +20,8 @@ static const struct mail plain = {
 };
 
 /* The mail as bytes, to be freed, or NULL when it was refused. */
-static char *write_mail(const struct mail *mail, const char *line_end) {
+static char *write_mail(const struct mail *mail, const char *line_end)
+{
     char *bytes = NULL;
     size_t length = 0;
     FILE *out = open_memstream(&bytes, &length);
@@ -34,21 +35,24 @@ static char *write_mail(const struct mail *mail, const char *line_end) {
     return NULL;
 }
 
-static bool is_written(const struct mail *mail, const char *line_end, const char *part) {
+static bool is_written(const struct mail *mail, const char *line_end, const char *part)
+{
     char *bytes = write_mail(mail, line_end);
     bool found = bytes && strstr(bytes, part) != NULL;
     free(bytes);
     return found;
 }
 
-static bool is_refused(const struct mail *mail) {
+static bool is_refused(const struct mail *mail)
+{
     char *bytes = write_mail(mail, "\n");
     free(bytes);
     return bytes == NULL;
 }
 
 /* The value of a header field, unfolded, in a static buffer; NULL when there is none. */
-static const char *field(const char *mail, const char *name) {
+static const char *field(const char *mail, const char *name)
+{
     static char value[4096];
     size_t used = 0;
     size_t name_length = strlen(name);
@@ -69,18 +73,21 @@ static const char *field(const char *mail, const char *name) {
     return NULL;
 }
 
-static const char *body(const char *mail) {
+static const char *body(const char *mail)
+{
     const char *end = mail ? strstr(mail, "\n\n") : NULL;
     return end ? end + 2 : NULL;
 }
 
-static void check_field(const struct mail *mail, const char *name, const char *expected) {
+static void check_field(const struct mail *mail, const char *name, const char *expected)
+{
     char *bytes = write_mail(mail, "\n");
     CHECK_TEXT(field(bytes, name), expected);
     free(bytes);
 }
 
-static size_t longest_line(const char *text) {
+static size_t longest_line(const char *text)
+{
     size_t longest = 0;
     while (*text != '\0') {
         size_t length = strcspn(text, "\r\n");
@@ -91,7 +98,8 @@ static size_t longest_line(const char *text) {
     return longest;
 }
 
-static void test_structure(void) {
+static void test_structure(void)
+{
     TEST("a plain mail is these bytes") {
         char *bytes = write_mail(&plain, "\n");
         CHECK_TEXT(bytes, "From: Harbor Family Practice <portal@example.org>\n"
@@ -152,7 +160,8 @@ static void test_structure(void) {
     }
 }
 
-static void test_alternatives(void) {
+static void test_alternatives(void)
+{
     struct mail mail = plain;
     mail.html = "<p>caf\u00E9</p>";
     TEST("an HTML mail has its text first, then the HTML, between boundaries") {
@@ -208,7 +217,8 @@ static void test_alternatives(void) {
     }
 }
 
-static void test_refusals(void) {
+static void test_refusals(void)
+{
     TEST("a control character or broken UTF-8 in any header value is refused") {
         static const char *const parts[] = {"\n", "\r", "\r\n", "\t", "\x01", "\x7F", "\xC2\x85",
                                             "\u2028", "\u2029", "\xFF", "\xC3"};
@@ -259,7 +269,8 @@ static void test_refusals(void) {
 }
 
 /* Decodes a sequence of Q-encoded words; also checks each of them for the rules of RFC 2047. */
-static void check_encoded(const char *folded, const char *expected) {
+static void check_encoded(const char *folded, const char *expected)
+{
     char out[4096];
     size_t used = 0;
     const char *at = folded;
@@ -285,7 +296,8 @@ static void check_encoded(const char *folded, const char *expected) {
     CHECK_TEXT(out, expected);
 }
 
-static void test_subjects(void) {
+static void test_subjects(void)
+{
     struct mail mail = plain;
     TEST("a plain subject is written as it is and folded at spaces") {
         mail.subject = "one two three four five six seven eight nine ten eleven twelve thirteen "
@@ -327,7 +339,8 @@ static void test_subjects(void) {
     }
 }
 
-static void test_names(void) {
+static void test_names(void)
+{
     static const struct {
         const char *name;
         const char *from;
@@ -385,7 +398,8 @@ struct body_row {
     const char *encoded;
 };
 
-static void check_bodies(const struct body_row *rows, size_t count, const char *encoding) {
+static void check_bodies(const struct body_row *rows, size_t count, const char *encoding)
+{
     for (size_t i = 0; i < count; i++) {
         struct mail mail = plain;
         mail.text = rows[i].text;
@@ -397,7 +411,8 @@ static void check_bodies(const struct body_row *rows, size_t count, const char *
 }
 
 /* Decodes as RFC 2045 section 6.7 says, for LF line ends. */
-static void decode_quoted_printable(const char *text, char *out) {
+static void decode_quoted_printable(const char *text, char *out)
+{
     while (*text != '\0') {
         unsigned byte;
         if (text[0] == '=' && text[1] == '\n') {
@@ -415,7 +430,8 @@ static void decode_quoted_printable(const char *text, char *out) {
 #define TEN "0123456789"
 #define SEVENTY TEN TEN TEN TEN TEN TEN TEN
 
-static void test_bodies(void) {
+static void test_bodies(void)
+{
     TEST("plain ASCII with short lines goes as it is") {
         static const struct body_row rows[] = {
             {"", ""},
@@ -493,7 +509,8 @@ static void test_bodies(void) {
     }
 }
 
-static int segments_of(const char *piece, size_t times, const char *tail, int *is_gsm7) {
+static int segments_of(const char *piece, size_t times, const char *tail, int *is_gsm7)
+{
     char text[4096] = "";
     size_t length = strlen(piece);
     for (size_t i = 0; i < times; i++) memcpy(text + i * length, piece, length + 1);
@@ -501,7 +518,8 @@ static int segments_of(const char *piece, size_t times, const char *tail, int *i
     return mail_text_segments(text, is_gsm7);
 }
 
-static void test_segments(void) {
+static void test_segments(void)
+{
     int gsm7 = -1;
     TEST("a text of the GSM alphabet takes 160 for one segment and 153 for each of several") {
         CHECK(segments_of("a", 0, "", &gsm7) == 1 && gsm7 == 1);
@@ -554,7 +572,8 @@ static void test_segments(void) {
     }
 }
 
-int main(void) {
+int main(void)
+{
     if (sodium_init() < 0) return 1;
     setenv("TZ", "CET-1CEST,M3.5.0,M10.5.0/3", 1);
     test_structure();

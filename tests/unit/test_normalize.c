@@ -25,7 +25,8 @@ struct pair {
     const char *right;
 };
 
-static void check_same(normalizer *normalize, const struct pair *pairs, size_t count) {
+static void check_same(normalizer *normalize, const struct pair *pairs, size_t count)
+{
     char left[NORMALIZE_SIZE], right[NORMALIZE_SIZE];
     for (size_t i = 0; i < count; i++) {
         CHECK_FOR(pairs[i].left, normalize(pairs[i].left, left, sizeof left) == 0);
@@ -34,7 +35,8 @@ static void check_same(normalizer *normalize, const struct pair *pairs, size_t c
     }
 }
 
-static void check_results(normalizer *normalize, const struct pair *pairs, size_t count) {
+static void check_results(normalizer *normalize, const struct pair *pairs, size_t count)
+{
     char out[NORMALIZE_SIZE];
     for (size_t i = 0; i < count; i++) {
         CHECK_FOR(pairs[i].left, normalize(pairs[i].left, out, sizeof out) == 0);
@@ -44,7 +46,8 @@ static void check_results(normalizer *normalize, const struct pair *pairs, size_
 
 #define COUNT(array) (sizeof(array) / sizeof(array)[0])
 
-static void test_names(void) {
+static void test_names(void)
+{
     TEST("a name is compared without case, marks, spaces, hyphens and apostrophes") {
         static const struct pair pairs[] = {
             {"O\u2019Brien-N\u00FA\u00F1ez", "obriennunez"},
@@ -129,7 +132,8 @@ static void test_names(void) {
     }
 }
 
-static void test_usernames_and_passwords(void) {
+static void test_usernames_and_passwords(void)
+{
     TEST("a user name keeps its inner spaces, hyphens, full stops and apostrophes") {
         static const struct pair pairs[] = {
             {"  Mary.Ann-O'Neil ", "mary.ann-o'neil"},
@@ -165,7 +169,8 @@ static void test_usernames_and_passwords(void) {
 }
 
 /* Every code point between two letters, so that what composes or is trimmed shows too. */
-static void test_every_code_point(void) {
+static void test_every_code_point(void)
+{
     for (size_t n = 0; n < NORMALIZER_COUNT; n++) {
         char sentence[128];
         snprintf(sentence, sizeof sentence, "normalising a normalised %s changes nothing",
@@ -215,14 +220,16 @@ static void test_every_code_point(void) {
     }
 }
 
-static const char *repeat(char *out, const char *piece, size_t times) {
+static const char *repeat(char *out, const char *piece, size_t times)
+{
     size_t length = strlen(piece);
     for (size_t i = 0; i < times; i++) memcpy(out + i * length, piece, length);
     out[times * length] = '\0';
     return out;
 }
 
-static void test_limits(void) {
+static void test_limits(void)
+{
     char text[4 * NORMALIZE_INPUT_MAX], out[NORMALIZE_SIZE];
     TEST("a result fits a buffer of its length and a NUL, and no smaller one") {
         static const char *const texts[] = {"abcde", "\u03B1\u03B2x"};
@@ -281,7 +288,8 @@ static const char *const invalid_texts[] = {
     "\xE2\x82", "abc\xF0\x9F\x98", "\xC3(",
 };
 
-static void test_utf8(void) {
+static void test_utf8(void)
+{
     TEST("text that is not UTF-8 is refused everywhere") {
         char out[64];
         for (size_t i = 0; i < COUNT(invalid_texts); i++) {
@@ -309,7 +317,8 @@ static void test_utf8(void) {
     }
 }
 
-static void test_hidden(void) {
+static void test_hidden(void)
+{
     TEST("controls, separators, private use, unassigned and format characters are hidden") {
         static const char *const texts[] = {
             "a\nb", "a\rb", "a\tb", "\x1B[31m", "\x7F", "a\xC2\x80", "a\xC2\x9F",
@@ -358,7 +367,8 @@ static void test_hidden(void) {
     }
 }
 
-int main(void) {
+int main(void)
+{
     if (sodium_init() < 0) return 1;
     test_names();
     test_usernames_and_passwords();

@@ -20,27 +20,31 @@ struct row {
     const char *problem;
 };
 
-static void check_problems(const struct row *rows, size_t count) {
+static void check_problems(const struct row *rows, size_t count)
+{
     for (size_t i = 0; i < count; i++) {
         const char *problem = password_problem(rows[i].password, &anna);
         CHECK_FOR(rows[i].password, unit_same(problem, rows[i].problem));
     }
 }
 
-static void all_equal(const char *const *passwords, size_t count, const char *problem) {
+static void all_equal(const char *const *passwords, size_t count, const char *problem)
+{
     for (size_t i = 0; i < count; i++) {
         CHECK_FOR(passwords[i], unit_same(password_problem(passwords[i], &anna), problem));
     }
 }
 
-static const char *repeat(char *out, const char *piece, size_t times) {
+static const char *repeat(char *out, const char *piece, size_t times)
+{
     size_t length = strlen(piece);
     for (size_t i = 0; i < times; i++) memcpy(out + i * length, piece, length);
     out[times * length] = '\0';
     return out;
 }
 
-static void test_lengths(void) {
+static void test_lengths(void)
+{
     char text[8192];
     TEST("8 to 128 code points are accepted, whatever they are made of") {
         static const struct row rows[] = {
@@ -78,7 +82,8 @@ static void test_lengths(void) {
     }
 }
 
-static void test_context(void) {
+static void test_context(void)
+{
     TEST("a password equal to the user name is refused, however it is written") {
         static const char *const passwords[] = {"anna.nunez84", "ANNA.NUNEZ84", " anna.nunez84 ",
                                                 "Anna.N\u00FA\u00F1ez84", "anna nunez 84"};
@@ -125,7 +130,8 @@ static void test_context(void) {
     }
 }
 
-static void test_hashes(void) {
+static void test_hashes(void)
+{
     char hash[PASSWORD_HASH_SIZE], other[PASSWORD_HASH_SIZE], text[4200];
     TEST("a hash is Argon2id with the stated parameters and a salt of its own") {
         CHECK(password_hash("correct horse", hash) == 0);
@@ -182,7 +188,8 @@ static void test_hashes(void) {
     }
 }
 
-static double verify_seconds(const char *password, const char *hash) {
+static double verify_seconds(const char *password, const char *hash)
+{
     double best = 1e9;
     for (int i = 0; i < 3; i++) {
         clock_t start = clock();
@@ -193,7 +200,8 @@ static double verify_seconds(const char *password, const char *hash) {
     return best;
 }
 
-static void test_timing(void) {
+static void test_timing(void)
+{
     char hash[PASSWORD_HASH_SIZE];
     TEST("an unknown user name takes as long as a wrong password") {
         CHECK(password_hash("correct horse", hash) == 0);
@@ -206,7 +214,8 @@ static void test_timing(void) {
     }
 }
 
-int main(void) {
+int main(void)
+{
     if (sodium_init() < 0) return 1;
     test_lengths();
     test_context();

@@ -12,7 +12,8 @@ int sqlite3_portal_init(sqlite3 *db, char **error, const struct sqlite3_api_rout
 
 static const char password[] = "correct horse battery staple";
 
-static sqlite3 *opened(const char *path, int flags) {
+static sqlite3 *opened(const char *path, int flags)
+{
     sqlite3 *db = NULL;
     int code = sqlite3_open_v2(path, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | flags, NULL);
     CHECK_FOR(sqlite3_errmsg(db), code == SQLITE_OK);
@@ -20,7 +21,8 @@ static sqlite3 *opened(const char *path, int flags) {
 }
 
 /* Runs SQL to its end; the first column of its first row is copied to `out`, "" for NULL or none. */
-static int ask(sqlite3 *db, char *out, size_t size, const char *sql) {
+static int ask(sqlite3 *db, char *out, size_t size, const char *sql)
+{
     sqlite3_stmt *statement = NULL;
     int code = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
     if (out != NULL) out[0] = '\0';
@@ -37,7 +39,8 @@ static int ask(sqlite3 *db, char *out, size_t size, const char *sql) {
 #define DO(db, ...) unit_ask((db), NULL, 0, __LINE__, __VA_ARGS__)
 
 /* What has to work; sqlite3_mprintf() format. */
-static void unit_ask(sqlite3 *db, char *out, size_t size, int line, const char *format, ...) {
+static void unit_ask(sqlite3 *db, char *out, size_t size, int line, const char *format, ...)
+{
     va_list arguments;
     va_start(arguments, format);
     char *sql = sqlite3_vmprintf(format, arguments);
@@ -47,19 +50,22 @@ static void unit_ask(sqlite3 *db, char *out, size_t size, int line, const char *
     sqlite3_free(sql);
 }
 
-static void refused(sqlite3 *db, const char *sql, const char *part) {
+static void refused(sqlite3 *db, const char *sql, const char *part)
+{
     int code = ask(db, NULL, 0, sql);
     CHECK_FOR(sql, code != SQLITE_OK);
     CHECK_FOR(sqlite3_errmsg(db), strstr(sqlite3_errmsg(db), part) != NULL);
 }
 
-static void closes(sqlite3 *db) {
+static void closes(sqlite3 *db)
+{
     int code = sqlite3_close(db);
     CHECK_FOR(sqlite3_errstr(code), code == SQLITE_OK);
     if (code != SQLITE_OK) sqlite3_close_v2(db);
 }
 
-static void removed(const char *path) {
+static void removed(const char *path)
+{
     static const char *const ends[] = {"", "-wal", "-shm", "-journal", ".portal-key"};
     char name[256];
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
@@ -69,7 +75,8 @@ static void removed(const char *path) {
 }
 
 /* A practice whose messages wait to be claimed, because no channel carries them. */
-static sqlite3 *practice(const char *path) {
+static sqlite3 *practice(const char *path)
+{
     removed(path);
     sqlite3 *db = opened(path, 0);
     DO(db, "SELECT portal_init()");
@@ -80,7 +87,8 @@ static sqlite3 *practice(const char *path) {
 }
 
 /* Claims what waits and copies what follows a mark in its text: a token, or a PIN. */
-static void carried(sqlite3 *db, const char *mark, size_t length, char out[64]) {
+static void carried(sqlite3 *db, const char *mark, size_t length, char out[64])
+{
     char claim[64];
     char text[2048];
     out[0] = '\0';
@@ -93,11 +101,13 @@ static void carried(sqlite3 *db, const char *mark, size_t length, char out[64]) 
        claim, claim);
 }
 
-static void answers(const char *answer, const char *part) {
+static void answers(const char *answer, const char *part)
+{
     CHECK_FOR(answer, strstr(answer, part) != NULL);
 }
 
-static void register_as(sqlite3 *db, int patient, const char *username, bool representative) {
+static void register_as(sqlite3 *db, int patient, const char *username, bool representative)
+{
     char token[64], pin[64], answer[512];
     DO(db, "SELECT send_registration(%d, 'email')", patient);
     carried(db, "/r/", 32, token);
@@ -120,14 +130,16 @@ static void register_as(sqlite3 *db, int patient, const char *username, bool rep
 }
 
 /* {"result":"ok","session":"..."} */
-static void sign_in(sqlite3 *db, const char *username, char session[64]) {
+static void sign_in(sqlite3 *db, const char *username, char session[64])
+{
     char answer[512];
     ASK(db, answer, "SELECT json_extract(portal_login(%Q, %Q), '$.session')", username, password);
     CHECK_FOR(answer, strlen(answer) == 32);
     snprintf(session, 64, "%.32s", answer);
 }
 
-static void requests(sqlite3 *db, const char *session) {
+static void requests(sqlite3 *db, const char *session)
+{
     char answer[512];
     ASK(db, answer, "SELECT submit_demographics(%Q, 1, %Q)", session,
         "{\"city\":\"London\",\"state\":\"NY\",\"home_phone\":\"212 555 0199\"}");
@@ -139,7 +151,8 @@ static void requests(sqlite3 *db, const char *session) {
     refused(db, "SELECT accept_request(1)", "request 1");
 }
 
-static void reading(sqlite3 *db) {
+static void reading(sqlite3 *db)
+{
     static const char *const tables[] = {
         "pending_requests", "portal_status", "portal_settings", "portal_channels", "portal_check",
         "portal_help", "send_registration", "portal_audit",
@@ -152,7 +165,8 @@ static void reading(sqlite3 *db) {
     DO(db, "SELECT portal_purge(1)");
 }
 
-static void refusals(sqlite3 *db) {
+static void refusals(sqlite3 *db)
+{
     refused(db, "SELECT send_registration(99, 'email')", "not on file");
     refused(db, "INSERT INTO send_registration VALUES (99, 'email')", "not on file");
     refused(db, "SELECT send_registration(1, 'fax')", "fax");
@@ -164,7 +178,8 @@ static void refusals(sqlite3 *db) {
     DO(db, "INSERT OR IGNORE INTO send_registration VALUES (99, 'email')");
 }
 
-static void story(sqlite3 *db) {
+static void story(sqlite3 *db)
+{
     char answer[512], session[64], token[64];
     ASK(db, answer, "SELECT quick_add('Ada', 'Lovelace', '1985-12-10', 'email', 'ada@example.com')");
     CHECK_TEXT(answer, "1");
@@ -200,7 +215,8 @@ static void story(sqlite3 *db) {
     CHECK_TEXT(answer, "ok");
 }
 
-static void test_workflow(void) {
+static void test_workflow(void)
+{
     TEST("a program with the extension linked in goes through the whole workflow and closes") {
         sqlite3 *db = practice("static.db");
         story(db);
@@ -248,7 +264,8 @@ static const char *const endings[] = {
     "SELECT portal_as('portal'); SELECT send_registration(1, 'email')",
 };
 
-static void test_closing(void) {
+static void test_closing(void)
+{
     TEST("a connection closes after any call, also in the middle of a transaction") {
         for (size_t i = 0; i < sizeof endings / sizeof endings[0]; i++) {
             sqlite3 *db = practice("closing.db");
@@ -294,7 +311,8 @@ static void test_closing(void) {
     }
 }
 
-int main(void) {
+int main(void)
+{
     int code = sqlite3_auto_extension((void (*)(void))sqlite3_portal_init);
     if (code != SQLITE_OK) return 2;
     test_workflow();

@@ -27,7 +27,8 @@ static struct {
     char failure[1024];
 } unit;
 
-static inline void unit_begin(const char *sentence) {
+static inline void unit_begin(const char *sentence)
+{
     unit.sentence = sentence;
     unit.running = true;
     unit.checks = 0;
@@ -35,7 +36,8 @@ static inline void unit_begin(const char *sentence) {
 }
 
 /* A test's line stays one line whatever values it tells. */
-static inline void unit_print_escaped(const char *text) {
+static inline void unit_print_escaped(const char *text)
+{
     for (; *text != '\0'; text++) {
         unsigned char byte = (unsigned char)*text;
         if (byte < ' ' || byte == 0x7F) printf("\\x%02X", byte);
@@ -43,7 +45,8 @@ static inline void unit_print_escaped(const char *text) {
     }
 }
 
-static inline void unit_end(void) {
+static inline void unit_end(void)
+{
     unit.running = false;
     if (unit.checks == 0) snprintf(unit.failure, sizeof unit.failure, "nothing was checked");
     if (unit.failure[0] == '\0') {
@@ -57,7 +60,8 @@ static inline void unit_end(void) {
     fflush(stdout);
 }
 
-static inline void unit_check(bool holds, const char *file, int line, const char *format, ...) {
+static inline void unit_check(bool holds, const char *file, int line, const char *format, ...)
+{
     unit.checks++;
     if (holds || unit.failure[0] != '\0') return;
     int used = snprintf(unit.failure, sizeof unit.failure, "%s:%d: ", file, line);
@@ -68,11 +72,13 @@ static inline void unit_check(bool holds, const char *file, int line, const char
     va_end(arguments);
 }
 
-static inline bool unit_same(const char *left, const char *right) {
+static inline bool unit_same(const char *left, const char *right)
+{
     return left && right ? strcmp(left, right) == 0 : left == right;
 }
 
-static inline int unit_result(void) {
+static inline int unit_result(void)
+{
     return unit.failed_tests > 0 ? 1 : 0;
 }
 
@@ -89,7 +95,8 @@ static inline int unit_result(void) {
     unit_check_text((actual), (expected), __FILE__, __LINE__, #actual)
 
 static inline void unit_check_text(const char *actual, const char *expected, const char *file,
-                                   int line, const char *expression) {
+                                   int line, const char *expression)
+{
     unit_check(unit_same(actual, expected), file, line, "%s is \"%s\", not \"%s\"", expression,
                actual ? actual : "(NULL)", expected ? expected : "(NULL)");
 }
