@@ -32,7 +32,7 @@ static const char uncount_try[] =
 static const char spend_pin[] =
     "UPDATE main.portal_pin SET status = 'spent' WHERE pin_id = ?1 AND status = 'live' AND tries >= ?2";
 static const char pin_alive[] =
-    "SELECT count(*) FROM main.portal_pin AS p"
+    "SELECT r.identity FROM main.portal_pin AS p"
     "  JOIN main.portal_registration AS r USING (registration_id)"
     " WHERE p.pin_id = ?1 AND p.status = 'live' AND p.expires_at > ?2 AND r.status = 'live'"
     "   AND r.expires_at > ?2";
@@ -239,25 +239,20 @@ int proof_request(struct portal *portal, const char *token, const char *last_nam
 
 int proof_claim(struct portal *portal, const struct outbox_message *message, const char **dead)
 {
+    const struct keyring *keyring = NULL;
     sqlite3_int64 now = connection_now(portal);
-    struct patient patient;
-    char contact[CONTACT_SIZE];
-    char *problem = NULL;
-    sqlite3_int64 alive = 0;
-    int code = statement_integer(portal, &alive, pin_alive, "ii", message->message_id, now);
+    sqlite3_int64 identity = 0;     /* which no hash is */
+    int code = statement_integer(portal, &identity, pin_alive, "ii", message->message_id, now);
 
     *dead = "the PIN is not good any more";
-    if (code != SQLITE_OK || alive == 0) return code;
-    code = patient_find(portal, &message->patient, &patient);
-    if (code != SQLITE_ROW) return code == SQLITE_DONE ? SQLITE_OK : code;
-    code = patient_contact(portal, &patient, message->medium, contact, &problem);
-    if (code != SQLITE_OK) return code;
-    if (problem == NULL && strcmp(contact, message->recipient) == 0) *dead = NULL;
-    sqlite3_free(problem);
-    if (*dead != NULL) {
-        *dead = "the contact on the chart has changed";
-        return statement_run(portal, fail_pin, "i", message->message_id);
+    if (code != SQLITE_OK || identity == 0) return code;
+    code = connection_key(portal, &keyring);
+    if (code == SQLITE_OK) {
+        code = registration_chart(portal, &message->patient, message->medium,
+                                  patient_destination(keyring, message->recipient), identity, dead);
     }
+    if (code != SQLITE_OK) return code;
+    if (*dead != NULL) return statement_run(portal, fail_pin, "i", message->message_id);
     return statement_run(portal, renew_pin, "ii", message->message_id,
                          now + setting_number(portal, SETTING_pin_minutes) * MINUTE);
 }

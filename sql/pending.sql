@@ -2,7 +2,7 @@
 -- r.request_id when one is asked for.
 SELECT r.request_id,
        r.patient_id,
-       p.first_name || ' ' || p.last_name AS patient_name,
+       nullif(trim(coalesce(p.first_name, '') || ' ' || coalesce(p.last_name, '')), '') AS patient_name,
        r.field,
        CASE r.field
            WHEN 'first_name' THEN p.first_name

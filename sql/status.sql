@@ -1,7 +1,7 @@
 -- One row per patient, as portal_status reads it.  ?1 is the time now; portal_status adds
 -- "WHERE p.patient_id = ?2" when one patient is asked for.
 SELECT p.patient_id,
-       p.first_name || ' ' || p.last_name AS patient_name,
+       nullif(trim(coalesce(p.first_name, '') || ' ' || coalesce(p.last_name, '')), '') AS patient_name,
        -- What became of the newest registration; status.c puts access and a revoke before it.
        CASE
            WHEN r.status = 'queued' THEN 'queued'
