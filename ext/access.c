@@ -55,8 +55,8 @@ int access_give(struct portal *portal, sqlite3_int64 account_id,
 {
     const char *role = relationship == NULL ? "patient" : "representative";
 
-    return statement_run(portal, give, "ipssii", account_id, &registration->patient, role, relationship,
-                         registration->identity, connection_now(portal));
+    return statement_run(portal, give, "ipssii", account_id, &registration->patient, role,
+                         relationship, registration->identity, connection_now(portal));
 }
 
 int access_is_revoked(struct portal *portal, const struct patient_id *patient, bool *revoked)
@@ -75,7 +75,8 @@ int access_grant_again(struct portal *portal, const struct patient_id *patient)
 
     if (code != SQLITE_OK || changes == 0) return code;
     code = statement_change(portal, &changes, restore, "p", patient);
-    return code == SQLITE_OK ? audit_write(portal, "access.granted_again", patient, NULL, NULL) : code;
+    return code == SQLITE_OK ? audit_write(portal, "access.granted_again", patient, NULL, NULL)
+                             : code;
 }
 
 /* One notice, by email where there is an address, else by text; never more than what it is about. */
@@ -87,7 +88,9 @@ static int notice_queue(struct portal *portal, const struct patient_id *id, bool
     int code = patient_find(portal, id, &patient);
 
     *noticed = false;
-    if (code == SQLITE_DONE || (code == SQLITE_ROW && patient.deceased_on[0] != '\0')) return SQLITE_OK;
+    if (code == SQLITE_DONE || (code == SQLITE_ROW && patient.deceased_on[0] != '\0')) {
+        return SQLITE_OK;
+    }
     if (code != SQLITE_ROW) return code;
     code = SQLITE_OK;
     for (size_t i = 0; i < 2 && code == SQLITE_OK && !*noticed; i++) {
@@ -114,8 +117,10 @@ static int revoke_check(struct portal *portal, const struct patient_id *patient)
     if (code != SQLITE_OK) return code;
     if (value != 0) {
         calendar_local(value, since);
-        return refuse(portal, "access of patient %s is revoked since %s; send a registration to grant it "
-                      "again", id, since);
+        return refuse(portal,
+                      "access of patient %s is revoked since %s; send a registration to grant it "
+                      "again",
+                      id, since);
     }
     code = statement_integer(portal, &value, was_sent, "p", patient);
     if (code != SQLITE_OK || value > 0) return code;
@@ -174,8 +179,10 @@ int access_remove(struct portal *portal, const struct patient_id *patient, const
                       username, id);
     }
     if (own) {
-        return refuse(portal, "'%s' is the login of patient %s, not of a representative; revoke_access "
-                      "ends all access", username, id);
+        return refuse(portal,
+                      "'%s' is the login of patient %s, not of a representative; revoke_access "
+                      "ends all access",
+                      username, id);
     }
     code = statement_run(portal, remove_access, "ii", access_id, connection_now(portal));
     if (code == SQLITE_OK) code = session_end_account(portal, account_id);
@@ -196,7 +203,9 @@ int access_works(struct portal *portal, sqlite3_int64 account_id, const struct p
     int code = connection_key(portal, &keyring);
 
     *works = false;
-    if (code == SQLITE_OK) code = statement_row(portal, &statement, read_access, "ip", account_id, patient);
+    if (code == SQLITE_OK) {
+        code = statement_row(portal, &statement, read_access, "ip", account_id, patient);
+    }
     if (code != SQLITE_ROW) return code == SQLITE_DONE ? SQLITE_OK : code;
     identity = sqlite3_column_int64(statement, 0);
     active = strcmp((const char *)sqlite3_column_text(statement, 3), "active") == 0;

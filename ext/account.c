@@ -145,7 +145,9 @@ static int login_end(struct portal *portal, const struct account *account, const
     code = access_list(portal, account->account_id, NULL, &count);
     if (code == SQLITE_OK && count > 0) code = account_signed_in(portal, account, password);
     if (code == SQLITE_OK && count > 0) code = session_begin(portal, account->account_id, session);
-    if (code == SQLITE_OK && count > 0) code = audit_write(portal, "account.signed_in", NULL, key, NULL);
+    if (code == SQLITE_OK && count > 0) {
+        code = audit_write(portal, "account.signed_in", NULL, key, NULL);
+    }
     code = scope_end(portal, &scope, code);
     if (code != SQLITE_OK) session[0] = '\0';
     return code;

@@ -128,11 +128,16 @@ static int head_read(struct portal *portal, sqlite3_int64 *count, uint8_t head[T
     sqlite3_stmt *statement = NULL;
     int code = statement_row(portal, &statement, read_head, "");
 
-    if (code == SQLITE_DONE) return fail(portal, "table portal_state is empty; restore the database from a backup");
+    if (code == SQLITE_DONE) {
+        return fail(portal, "table portal_state is empty; restore the database from a backup");
+    }
     if (code != SQLITE_ROW) return code;
     *count = sqlite3_column_int64(statement, 0);
-    code = column_hash(statement, 1, head) == 0 ? SQLITE_OK
-           : fail(portal, "the audit head in portal_state is damaged; run SELECT portal_audit_verify()");
+    code =
+        column_hash(statement, 1, head) == 0
+            ? SQLITE_OK
+            : fail(portal,
+                   "the audit head in portal_state is damaged; run SELECT portal_audit_verify()");
     statement_done(portal, statement);
     return code;
 }
@@ -208,7 +213,9 @@ static int bounds_read(struct portal *portal, const uint8_t *key, struct bounds 
     int code = statement_row(portal, &statement, read_seals, "");
     const char *problem = NULL;
 
-    if (code == SQLITE_DONE) return fail(portal, "table portal_state is empty; restore the database from a backup");
+    if (code == SQLITE_DONE) {
+        return fail(portal, "table portal_state is empty; restore the database from a backup");
+    }
     if (code != SQLITE_ROW) return code;
     bounds->count = sqlite3_column_int64(statement, 0);
     bounds->checkpoint = sqlite3_column_int64(statement, 3);
@@ -329,8 +336,8 @@ static int verify(struct portal *portal, char **broken)
         found = event != 0;
     }
     if (code != SQLITE_OK || !found) return code;
-    *broken = sqlite3_mprintf("event %lld is not what was written: edited, deleted, inserted or moved",
-                              event);
+    *broken = sqlite3_mprintf(
+        "event %lld is not what was written: edited, deleted, inserted or moved", event);
     return *broken == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
 }
 
@@ -366,8 +373,10 @@ static int checkpoint_find(struct portal *portal, sqlite3_int64 before, sqlite3_
     if (code == SQLITE_DONE) return SQLITE_OK;
     if (code != SQLITE_ROW) return code;
     *id = sqlite3_column_int64(statement, 0);
-    code = column_hash(statement, 1, hash) == 0 ? SQLITE_OK
-           : fail(portal, "event %lld of the audit is damaged; run SELECT portal_audit_verify()", *id);
+    code = column_hash(statement, 1, hash) == 0
+               ? SQLITE_OK
+               : fail(portal,
+                      "event %lld of the audit is damaged; run SELECT portal_audit_verify()", *id);
     statement_done(portal, statement);
     return code;
 }

@@ -198,12 +198,15 @@ static int situation_check(const struct function *function, struct portal *porta
     if ((function->flags & CALL_GUESSES) != 0 &&
         (!sqlite3_get_autocommit(portal->db) ||
          sqlite3_txn_state(portal->db, NULL) == SQLITE_TXN_WRITE)) {
-        return refuse(portal, "%s does not run inside a transaction or a writing statement, because a "
+        return refuse(portal,
+                      "%s does not run inside a transaction or a writing statement, because a "
                       "ROLLBACK would give the guess back; COMMIT first, or open the connection in "
-                      "autocommit mode", function->name);
+                      "autocommit mode",
+                      function->name);
     }
     if ((function->flags & CALL_UNLOCKED) != 0 && !connection_unlocked(portal)) {
-        return refuse(portal, "%s does not run inside a transaction or a statement that reads or writes "
+        return refuse(portal,
+                      "%s does not run inside a transaction or a statement that reads or writes "
                       "tables, because it uses the network; COMMIT first, or call it by itself",
                       function->name);
     }
@@ -306,7 +309,8 @@ static void scalar(sqlite3_context *context, int argc, sqlite3_value **argv)
     } else if (code == SQLITE_NOMEM) {
         sqlite3_result_error_nomem(context);
     } else {
-        sqlite3_result_error(context, portal->error == NULL ? sqlite3_errstr(code) : portal->error, -1);
+        sqlite3_result_error(context, portal->error == NULL ? sqlite3_errstr(code) : portal->error,
+                             -1);
         if (code != REFUSED) sqlite3_result_error_code(context, code);
     }
     sqlite3_free(call.text);

@@ -12,7 +12,7 @@ enum call_flag {
     CALL_GUESSES = 2,       /* checks a guess: scopes of its own, never inside a transaction */
     CALL_UNLOCKED = 4,      /* uses the network: no lock may be held */
     CALL_QUEUES = 8,        /* leaves what it queues to the next delivery */
-    CALL_BARE = 16,         /* needs no settings, and looks at the portal's own tables itself, if at all */
+    CALL_BARE = 16,         /* needs no settings; looks at the portal's tables itself, if at all */
     CALL_ACTION = 32,       /* a staff action: also an insertable table; refusals are audited */
     CALL_OWN = 64,          /* begins and ends its own write */
     CALL_AUDITED = 128      /* no action, but a refusal is audited all the same */

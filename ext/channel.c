@@ -135,7 +135,8 @@ static bool plugin_folder(char *out, size_t size)
     if (dladdr(&anchor, &library) == 0 || library.dli_fname == NULL) return false;
     slash = strrchr(library.dli_fname, '/');
     (void)sqlite3_snprintf((int)size, out, "%.*sportal.d",
-                           slash == NULL ? 0 : (int)(slash - library.dli_fname) + 1, library.dli_fname);
+                           slash == NULL ? 0 : (int)(slash - library.dli_fname) + 1,
+                           library.dli_fname);
     return true;
 }
 
@@ -174,7 +175,8 @@ static int plugin_load(struct portal *portal, const char *name)
     void *library;
     struct stat status;
 
-    if (strlen(name) >= NAME_SIZE || name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_")] != '\0' ||
+    if (strlen(name) >= NAME_SIZE ||
+        name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_")] != '\0' ||
         !plugin_folder(folder, sizeof folder)) {
         return SQLITE_OK;
     }
@@ -220,7 +222,8 @@ int channel_load_all(struct portal *portal)
     while (code == SQLITE_OK && (entry = readdir(listing)) != NULL) {
         char name[NAME_SIZE];
         size_t length = strlen(entry->d_name);
-        if (length < 4 || length - 3 >= sizeof name || strcmp(entry->d_name + length - 3, ".so") != 0) {
+        if (length < 4 || length - 3 >= sizeof name ||
+            strcmp(entry->d_name + length - 3, ".so") != 0) {
             continue;
         }
         (void)sqlite3_snprintf((int)(length - 2), name, "%s", entry->d_name);
@@ -262,7 +265,8 @@ int channel_open(struct portal *portal, const char *name, int serves, struct cha
     }
     if (code != SQLITE_OK) return code;
     if (*channel == NULL) {
-        return refuse(portal, "there is no channel %s: no %s.so in portal.d beside portal.so", name, name);
+        return refuse(portal, "there is no channel %s: no %s.so in portal.d beside portal.so", name,
+                      name);
     }
     return channel_check(portal, *channel, serves);
 }

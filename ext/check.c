@@ -77,7 +77,8 @@ static int check_one(struct cursor *cursor, const struct check *check)
 {
     sqlite3_stmt *statement = NULL;
     bool takes_time = strstr(check->sql, "?1") != NULL;
-    int code = statement_row(cursor->portal, &statement, check->sql, takes_time ? "i" : "", cursor->now);
+    int code =
+        statement_row(cursor->portal, &statement, check->sql, takes_time ? "i" : "", cursor->now);
 
     while (code == SQLITE_ROW) {
         code = table_add(cursor, check->problem, (const char *)sqlite3_column_text(statement, 0),
@@ -95,8 +96,9 @@ static int shadow_check(struct cursor *cursor, const char *name)
     int code = statement_row(cursor->portal, &statement, same_name, "s", name);
 
     if (code == SQLITE_ROW) {
-        code = table_add(cursor, "a table hides one of the portal's own",
-                         (const char *)sqlite3_column_text(statement, 0), "rename or drop that table");
+        code =
+            table_add(cursor, "a table hides one of the portal's own",
+                      (const char *)sqlite3_column_text(statement, 0), "rename or drop that table");
     }
     statement_done(cursor->portal, statement);
     return code == SQLITE_DONE ? SQLITE_OK : code;
@@ -165,9 +167,10 @@ static int access_check(struct cursor *cursor)
         patient_id_from_column(statement, 0, &id);
         code = chart_problem(portal, &id, sqlite3_column_int64(statement, 1), &patient, &problem);
         if (code == SQLITE_OK && problem != NULL) {
-            code = subject_add(cursor, problem, &id, username,
-                               "access does not work; correct the chart, or revoke it, or send again so that "
-                               "the login is linked anew");
+            code = subject_add(
+                cursor, problem, &id, username,
+                "access does not work; correct the chart, or revoke it, or send again so that "
+                "the login is linked anew");
         }
         if (code == SQLITE_OK) code = statement_next(portal, statement);
     }
@@ -205,9 +208,9 @@ static int links_check(struct cursor *cursor)
         patient_id_from_column(statement, 0, &id);
         code = chart_problem(portal, &id, sqlite3_column_int64(statement, 1), &patient, &problem);
         if (code == SQLITE_OK && problem == NULL) {
-            code = destination_problem(portal, &patient,
-                                       medium_from_name((const char *)sqlite3_column_text(statement, 3)),
-                                       sqlite3_column_int64(statement, 2), &problem);
+            code = destination_problem(
+                portal, &patient, medium_from_name((const char *)sqlite3_column_text(statement, 3)),
+                sqlite3_column_int64(statement, 2), &problem);
         }
         if (code == SQLITE_OK && problem != NULL) {
             code = subject_add(cursor, problem, &id, "live link", "send again");
@@ -239,8 +242,10 @@ static int settings_check(struct cursor *cursor)
         code = SQLITE_OK;
         if (index < 0 || value == NULL ||
             strcmp(setting_text(cursor->portal, (enum setting)index), value) != 0) {
-            code = table_add(cursor, "a setting is unknown or has a value that does not fit, and counts as "
-                             "not set", key, "set it with portal_setting(key, value), or delete its row");
+            code = table_add(cursor,
+                             "a setting is unknown or has a value that does not fit, and counts as "
+                             "not set",
+                             key, "set it with portal_setting(key, value), or delete its row");
         }
         if (code == SQLITE_OK) code = statement_next(cursor->portal, statement);
     }

@@ -170,8 +170,10 @@ int fault(struct portal *portal, int code)
 static int version_check(struct portal *portal, sqlite3_int64 version)
 {
     if (version <= SCHEMA_VERSION) return SQLITE_OK;
-    return fail(portal, "the portal tables are of schema version %lld and this extension knows up to %d; "
-                  "load the newer extension", version, (int)SCHEMA_VERSION);
+    return fail(portal,
+                "the portal tables are of schema version %lld and this extension knows up to %d; "
+                "load the newer extension",
+                version, (int)SCHEMA_VERSION);
 }
 
 int connection_enter(struct portal *portal)
@@ -264,7 +266,8 @@ int connection_key(struct portal *portal, const struct keyring **keyring)
     path = connection_key_path(portal);
     if (path == NULL) {
         if (portal->keyring.count > 0) return SQLITE_OK;
-        return fail(portal, "the key of this in-memory database is not here; run SELECT portal_init()");
+        return fail(portal,
+                    "the key of this in-memory database is not here; run SELECT portal_init()");
     }
     if (portal->keyring.count == 0 || keyring_changed(&portal->keyring, path)) {
         code = key_read(portal, path);
@@ -313,7 +316,8 @@ int scope_end(struct portal *portal, const struct scope *scope, int code)
 {
     if (scope->within) {
         bool wrote = sqlite3_total_changes64(portal->db) != scope->changes;
-        bool rolls_back = code == SQLITE_NOMEM || code == SQLITE_FULL || (code & 0xff) == SQLITE_IOERR;
+        bool rolls_back =
+            code == SQLITE_NOMEM || code == SQLITE_FULL || (code & 0xff) == SQLITE_IOERR;
         return code != SQLITE_OK && wrote && !rolls_back ? SQLITE_IOERR : code;
     }
     if (code == SQLITE_OK) {

@@ -45,8 +45,8 @@ static int fate_count(struct portal *portal, sqlite3_int64 message_id, struct de
 }
 
 /* Within a scope. */
-static int report(struct portal *portal, const char *claim, sqlite3_int64 message_id, const char *status,
-                  const char *detail, struct delivery_count *count)
+static int report(struct portal *portal, const char *claim, sqlite3_int64 message_id,
+                  const char *status, const char *detail, struct delivery_count *count)
 {
     int code = outbox_report(portal, claim, message_id, status, detail);
 
@@ -130,8 +130,8 @@ static void sending_clear(struct sending *sending)
 }
 
 /* Claims and renders in one write: between the two, another writer could keep us from reading. */
-static int sending_claim(struct portal *portal, struct sending *sending, sqlite3_int64 limit, int media,
-                         sqlite3_int64 only, int *seen, struct delivery_count *count)
+static int sending_claim(struct portal *portal, struct sending *sending, sqlite3_int64 limit,
+                         int media, sqlite3_int64 only, int *seen, struct delivery_count *count)
 {
     struct scope scope;
     int code = scope_begin(portal, &scope);
@@ -169,7 +169,8 @@ static int medium_hand_over(struct portal *portal, const struct sending *sending
 }
 
 /* The one's trouble is not the other's; what is told is the last. */
-static int hand_over(struct portal *portal, const struct sending *sending, struct delivery_count *count)
+static int hand_over(struct portal *portal, const struct sending *sending,
+                     struct delivery_count *count)
 {
     int email = medium_hand_over(portal, sending, MEDIUM_EMAIL, count);
     int text = medium_hand_over(portal, sending, MEDIUM_TEXT, count);

@@ -31,7 +31,8 @@ static int pin_begin(struct portal *portal, void *data)
 
     if (code != SQLITE_OK || !attempt->open || !attempt->allowed) return code;
     attempt->allowed = false;
-    code = statement_row(portal, &statement, read_pin, "ii", attempt->registration.registration_id, now);
+    code = statement_row(portal, &statement, read_pin, "ii", attempt->registration.registration_id,
+                         now);
     if (code == SQLITE_DONE) return SQLITE_OK;     /* no PIN: a wrong guess like any other */
     if (code != SQLITE_ROW) return code;
     attempt->pin_id = sqlite3_column_int64(statement, 0);
@@ -51,7 +52,8 @@ static int pin_begin(struct portal *portal, void *data)
 }
 
 /* A PIN is derived with the key that was newest when it was sent: any of ours may be it. */
-static bool pin_fits(const struct keyring *keyring, const struct proof_attempt *attempt, const char *pin)
+static bool pin_fits(const struct keyring *keyring, const struct proof_attempt *attempt,
+                     const char *pin)
 {
     struct token token = {0, (uint32_t)attempt->pin_id, {0}};
     bool fits = false;
@@ -96,8 +98,8 @@ static const char *entry_problem(struct portal *portal, const struct enrollment 
     char today[CALENDAR_TIME_SIZE];
 
     calendar_date(connection_now(portal), today);
-    if (entry->relationship == NULL &&
-        calendar_age(patient->date_of_birth, today) < setting_number(portal, SETTING_self_registration_age)) {
+    if (entry->relationship == NULL && calendar_age(patient->date_of_birth, today) <
+                                           setting_number(portal, SETTING_self_registration_age)) {
         return "representative required";
     }
     if (entry->relationship != NULL) {
@@ -172,11 +174,13 @@ static int finish_step(struct portal *portal, void *data)
         return REFUSED;            /* undoes the account; told as data */
     }
     if (code == SQLITE_OK) {
-        code = access_give(portal, finish->account.account_id, registration, finish->entry->relationship);
+        code = access_give(portal, finish->account.account_id, registration,
+                           finish->entry->relationship);
     }
     if (code == SQLITE_OK) {
-        code = audit_write(portal, "account.registered", &registration->patient, finish->username_key,
-                           finish->entry->relationship == NULL ? "patient" : finish->entry->relationship);
+        code = audit_write(
+            portal, "account.registered", &registration->patient, finish->username_key,
+            finish->entry->relationship == NULL ? "patient" : finish->entry->relationship);
     }
     return code;
 }

@@ -7,7 +7,15 @@
 enum { LINE_MAX_POINTS = 200, LANGUAGE_MAX = 35, CODE_MAX_POINTS = 20 };
 
 /* How a value of a field is checked. */
-enum check { CHECK_NAME, CHECK_LINE, CHECK_EMAIL, CHECK_PHONE, CHECK_LANGUAGE, CHECK_FLAG, CHECK_CODE };
+enum check {
+    CHECK_NAME,
+    CHECK_LINE,
+    CHECK_EMAIL,
+    CHECK_PHONE,
+    CHECK_LANGUAGE,
+    CHECK_FLAG,
+    CHECK_CODE
+};
 
 /* What a patient may ask to change.  A date of birth is proved, not changed, on the portal. */
 static const struct field {
@@ -166,8 +174,8 @@ bool field_same(struct portal *portal, const char *field, const char *a, const c
     if (b == NULL) b = "";
     if (strcmp(a, b) == 0) return true;
     if (row == NULL || (row->check != CHECK_EMAIL && row->check != CHECK_PHONE)) return false;
-    return field_problem(portal, row, a, left) == NULL && field_problem(portal, row, b, right) == NULL &&
-           strcmp(left, right) == 0;
+    return field_problem(portal, row, a, left) == NULL &&
+           field_problem(portal, row, b, right) == NULL && strcmp(left, right) == 0;
 }
 
 int field_write(struct portal *portal, const struct patient_id *id, const char *field,
@@ -180,7 +188,8 @@ int field_write(struct portal *portal, const struct patient_id *id, const char *
     if (row == NULL) return refuse(portal, "field '%s' can not be changed on the portal", field);
     code = patient_refused(portal, statement_change(portal, &changes, row->write, "ps", id, value));
     if (code == SQLITE_OK && changes == 0) {
-        code = refuse(portal, "the chart did not take %s; look at the patient table's triggers", field);
+        code = refuse(portal, "the chart did not take %s; look at the patient table's triggers",
+                      field);
     }
     return code;
 }

@@ -84,10 +84,11 @@ static int values_fill(struct portal *portal, const struct outbox_message *row,
     const char *phone = setting_text(portal, SETTING_practice_phone);
 
     (void)sqlite3_snprintf(VALUE_SIZE, value_add(values, "practice_name"), "%s", name);
-    (void)sqlite3_snprintf(VALUE_SIZE, value_add(values, "practice"), *phone == '\0' ? "%s" : "%s, %s",
-                           name, phone);
+    (void)sqlite3_snprintf(VALUE_SIZE, value_add(values, "practice"),
+                           *phone == '\0' ? "%s" : "%s, %s", name, phone);
     if (kind == NULL || kind->nonce == NULL) return SQLITE_OK;
-    (void)sqlite3_snprintf(VALUE_SIZE, value_add(values, kind->purpose == TOKEN_LINK ? "hours" : "minutes"),
+    (void)sqlite3_snprintf(VALUE_SIZE,
+                           value_add(values, kind->purpose == TOKEN_LINK ? "hours" : "minutes"),
                            "%lld", setting_number(portal, kind->lifetime));
     return secret_add(portal, row, kind, values);
 }
@@ -171,8 +172,8 @@ static int header_write(struct portal *portal, const struct outbox_message *row,
 
     if (code != SQLITE_OK) return code;
     (void)sqlite3_snprintf(size, out, "<%lld.%016llx@%.80s>", row->message_id,
-                           (unsigned long long)token_hash_integer(keyring_oldest(keyring),
-                                                                  TOKEN_MESSAGE_ID, about, sizeof about),
+                           (unsigned long long)token_hash_integer(
+                               keyring_oldest(keyring), TOKEN_MESSAGE_ID, about, sizeof about),
                            domain == NULL ? "localhost" : domain + 1);
     return SQLITE_OK;
 }

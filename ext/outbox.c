@@ -9,9 +9,9 @@
 
 enum { SECOND_TRY_AFTER = 60 };
 
-static const char insert_message[] =
-    "INSERT INTO main.portal_message (kind, channel, patient_id, recipient, status, created_at, due_at)"
-    " VALUES (?1, ?2, ?3, ?4, 'queued', ?5, ?5)";
+static const char insert_message[] = "INSERT INTO main.portal_message (kind, channel, patient_id, "
+                                     "recipient, status, created_at, due_at)"
+                                     " VALUES (?1, ?2, ?3, ?4, 'queued', ?5, ?5)";
 static const char cancel_message[] =
     "UPDATE main.portal_message SET status = 'cancelled', due_at = NULL, detail = ?2"
     " WHERE message_id = ?1 AND due_at IS NOT NULL";
@@ -169,7 +169,8 @@ static int message_take(struct portal *portal, struct outbox_batch *batch, int i
     code = statement_run(portal, claim_message, "isi", message->message_id, batch->claim, lease_end);
     if (code == SQLITE_OK && batch->lapsed[index]) {
         code = audit_write_about(portal, "message.claimed_again", patient_of(message), "message",
-                                 message->message_id, "its sender did not report; a duplicate is possible");
+                                 message->message_id,
+                                 "its sender did not report; a duplicate is possible");
     }
     message->attempts++;
     *taken = code == SQLITE_OK;
@@ -374,8 +375,10 @@ int outbox_report(struct portal *portal, const char *claim, sqlite3_int64 messag
     int code;
 
     if (report == NULL) {
-        return refuse(portal, "'%s' is no report; use sent, retry, undeliverable, uncertain, delivered, "
-                      "bounced or opted_out", status);
+        return refuse(portal,
+                      "'%s' is no report; use sent, retry, undeliverable, uncertain, delivered, "
+                      "bounced or opted_out",
+                      status);
     }
     code = report_read(portal, claim, message_id, &message, before);
     if (code != SQLITE_OK) return code;
@@ -383,7 +386,8 @@ int outbox_report(struct portal *portal, const char *claim, sqlite3_int64 messag
     if (strstr(report->from, spaced) == NULL) {
         /* Revoked or superseded meanwhile: a retry or a failure changes nothing about it. */
         if (strcmp(before, "cancelled") == 0) return SQLITE_OK;
-        return refuse(portal, "message %lld is %s and can not be reported %s", message_id, before, status);
+        return refuse(portal, "message %lld is %s and can not be reported %s", message_id, before,
+                      status);
     }
     return report->apply(portal, &message, detail);
 }

@@ -167,7 +167,8 @@ int patient_contact(struct portal *portal, const struct patient *patient, enum m
     out[0] = '\0';
     (void)patient_id_text(&patient->id, id);
     if (on_file[0] == '\0') {
-        *problem = sqlite3_mprintf("patient %s has no %s on file; add one, then send again", id, noun);
+        *problem =
+            sqlite3_mprintf("patient %s has no %s on file; add one, then send again", id, noun);
         return *problem == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
     }
     wrong = email ? contact_normalize_email(on_file, out)
@@ -176,9 +177,9 @@ int patient_contact(struct portal *portal, const struct patient *patient, enum m
         *problem = sqlite3_mprintf("the %s of patient %s %s; correct %s, then send again", noun, id,
                                    wrong, email ? "email" : "cell_phone");
     } else if (email ? !patient->email_consent : !patient->text_consent) {
-        *problem = sqlite3_mprintf("patient %s has declined %s (%s is 0); ask them, then send again", id,
-                                   email ? "email" : "text messages",
-                                   email ? "email_consent" : "text_consent");
+        *problem = sqlite3_mprintf(
+            "patient %s has declined %s (%s is 0); ask them, then send again", id,
+            email ? "email" : "text messages", email ? "email_consent" : "text_consent");
     } else {
         return SQLITE_OK;
     }
@@ -244,7 +245,8 @@ static int namesake_check(struct portal *portal, const struct patient_entry *ent
         statement_text(statement, 1, other, sizeof other);
         found = normalize_name(other, normal, sizeof normal) == 0 && strcmp(normal, first) == 0;
         statement_text(statement, 2, other, sizeof other);
-        found = found && normalize_name(other, normal, sizeof normal) == 0 && strcmp(normal, last) == 0;
+        found =
+            found && normalize_name(other, normal, sizeof normal) == 0 && strcmp(normal, last) == 0;
         if (found) {
             patient_id_from_column(statement, 0, &id);
         } else {
@@ -253,8 +255,10 @@ static int namesake_check(struct portal *portal, const struct patient_entry *ent
     }
     statement_done(portal, statement);
     if (found) {
-        return refuse(portal, "patient %s has the same name and date of birth; send to that patient, or "
-                      "add a namesake with the full profile", patient_id_text(&id, id_text));
+        return refuse(portal,
+                      "patient %s has the same name and date of birth; send to that patient, or "
+                      "add a namesake with the full profile",
+                      patient_id_text(&id, id_text));
     }
     return code == SQLITE_DONE ? SQLITE_OK : code;
 }
@@ -271,7 +275,9 @@ int patient_entry_check(struct portal *portal, const struct patient_entry *entry
         return refuse(portal, "date_of_birth must be a date as YYYY-MM-DD");
     }
     calendar_date(connection_now(portal) + 86400, today);   /* it is tomorrow somewhere */
-    if (strcmp(entry->date_of_birth, today) > 0) return refuse(portal, "date_of_birth is in the future");
+    if (strcmp(entry->date_of_birth, today) > 0) {
+        return refuse(portal, "date_of_birth is in the future");
+    }
     return namesake_check(portal, entry);
 }
 
@@ -295,7 +301,8 @@ static int id_read(struct portal *portal, struct patient_id *id)
     }
     statement_done(portal, statement);
     if (code != SQLITE_ROW && code != SQLITE_DONE) return code;
-    return refuse(portal, "the patient table gave the new row no patient_id; add a default to the column");
+    return refuse(portal,
+                  "the patient table gave the new row no patient_id; add a default to the column");
 }
 
 /* Runs the insert; a row that a trigger ignored is not there, whatever last_insert_rowid() says. */

@@ -32,8 +32,8 @@ static int register_all(struct portal *portal)
     int code;
 
     portal->references++;
-    code = sqlite3_create_function_v2(portal->db, "portal_api", 1, SQLITE_UTF8 | SQLITE_DIRECTONLY, portal,
-                                      api_give, NULL, NULL, connection_release);
+    code = sqlite3_create_function_v2(portal->db, "portal_api", 1, SQLITE_UTF8 | SQLITE_DIRECTONLY,
+                                      portal, api_give, NULL, NULL, connection_release);
     if (code == SQLITE_OK) code = table_register(portal);
     if (code == SQLITE_OK) code = call_register(portal);
     return code;
@@ -48,7 +48,8 @@ int sqlite3_portal_init(sqlite3 *db, char **error, const sqlite3_api_routines *r
 
     SQLITE_EXTENSION_INIT2(routines);
     if (sqlite3_libversion_number() < 3040000) {
-        *error = sqlite3_mprintf("portal needs SQLite 3.40 or later, this is %s", sqlite3_libversion());
+        *error =
+            sqlite3_mprintf("portal needs SQLite 3.40 or later, this is %s", sqlite3_libversion());
         return SQLITE_ERROR;
     }
     if (sodium_init() < 0) {

@@ -76,7 +76,8 @@ struct portal_outgoing {
     const char *subject;            /* "" for a text message */
     const char *text;
     const char *html;               /* NULL for a text message */
-    const char *message_id_header;  /* with angle brackets; the same at every try: also an idempotency key */
+    const char *
+        message_id_header; /* with angle brackets; the same at every try: also an idempotency key */
     const char *language;           /* language tag, "en" */
     sqlite3_int64 created_at;       /* seconds UTC; the Date of a mail, the same at every try */
     int attempt;                    /* 1 for the first */

@@ -16,7 +16,8 @@ static const char newest_pin[] =
 static const char supersede_pins[] =
     "UPDATE main.portal_pin SET status = 'superseded' WHERE registration_id = ?1 AND status = 'live'";
 static const char cancel_pins[] =
-    "UPDATE main.portal_message SET status = 'cancelled', due_at = NULL, detail = 'a newer PIN was sent'"
+    "UPDATE main.portal_message SET status = 'cancelled', due_at = NULL, detail = 'a newer PIN was "
+    "sent'"
     " WHERE status = 'queued' AND message_id IN"
     " (SELECT pin_id FROM main.portal_pin WHERE registration_id = ?1 AND status = 'live')";
 static const char insert_pin[] =
@@ -29,8 +30,8 @@ static const char read_pins[] =
     "SELECT pins FROM main.portal_registration WHERE registration_id = ?1";
 static const char uncount_try[] =
     "UPDATE main.portal_pin SET tries = tries - 1 WHERE pin_id = ?1 AND tries > 0";
-static const char spend_pin[] =
-    "UPDATE main.portal_pin SET status = 'spent' WHERE pin_id = ?1 AND status = 'live' AND tries >= ?2";
+static const char spend_pin[] = "UPDATE main.portal_pin SET status = 'spent' WHERE pin_id = ?1 AND "
+                                "status = 'live' AND tries >= ?2";
 static const char pin_alive[] =
     "SELECT r.identity FROM main.portal_pin AS p"
     "  JOIN main.portal_registration AS r USING (registration_id)"
@@ -72,7 +73,8 @@ int proof_wrong(struct portal *portal, void *data)
     int code = registration_guess_wrong(portal, &attempt->registration);
 
     if (code == SQLITE_OK && attempt->pin_id != 0) {
-        code = statement_run(portal, spend_pin, "ii", attempt->pin_id, (sqlite3_int64)PROOF_PIN_TRIES);
+        code =
+            statement_run(portal, spend_pin, "ii", attempt->pin_id, (sqlite3_int64)PROOF_PIN_TRIES);
     }
     return code;
 }

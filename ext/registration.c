@@ -62,7 +62,8 @@ static const char revoke[] =
     "UPDATE main.portal_registration SET status = 'revoked', ended_at = ?2"
     " WHERE patient_id = ?1 AND status IN ('queued', 'live', 'superseded', 'expired')";
 static const char revoke_messages[] =
-    "UPDATE main.portal_message SET status = 'cancelled', due_at = NULL, detail = 'access was revoked'"
+    "UPDATE main.portal_message SET status = 'cancelled', due_at = NULL, detail = 'access was "
+    "revoked'"
     " WHERE due_at IS NOT NULL AND message_id IN"
     " (SELECT registration_id FROM main.portal_registration WHERE patient_id = ?1)";
 static const char expire[] =
@@ -115,8 +116,10 @@ static int missing_check(struct portal *portal, const struct patient *patient, i
         patient->cell_phone[0] != '\0') {
         return SQLITE_OK;
     }
-    return refuse(portal, "patient %s has no email address on file and no cell phone number; add both, "
-                  "then send again", patient_id_text(&patient->id, id));
+    return refuse(portal,
+                  "patient %s has no email address on file and no cell phone number; add both, "
+                  "then send again",
+                  patient_id_text(&patient->id, id));
 }
 
 static int contacts_check(struct portal *portal, struct registration_draft *draft, int required)
@@ -155,7 +158,8 @@ static int cooldown_read(struct portal *portal, const struct registration_draft 
     *wait = 0;
     if (code == SQLITE_ROW && sqlite3_column_int64(statement, 0) == draft->destination &&
         counts_for_cooldown(sqlite3_column_text(statement, 2))) {
-        *wait = sqlite3_column_int64(statement, 1) + setting_number(portal, SETTING_resend_seconds) - now;
+        *wait = sqlite3_column_int64(statement, 1) +
+                setting_number(portal, SETTING_resend_seconds) - now;
     }
     statement_done(portal, statement);
     return code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code;
@@ -167,7 +171,8 @@ static int cooldown_check(struct portal *portal, struct registration_draft *draf
     char id[PATIENT_ID_TEXT_SIZE];
     sqlite3_int64 wait = 0;
     bool revoked = false;
-    int code = statement_integer(portal, &draft->previous, newest_registration, "p", &draft->patient.id);
+    int code =
+        statement_integer(portal, &draft->previous, newest_registration, "p", &draft->patient.id);
 
     if (code != SQLITE_OK || draft->previous == 0) return code;
     code = cooldown_read(portal, draft, now, &wait);
@@ -175,8 +180,10 @@ static int cooldown_check(struct portal *portal, struct registration_draft *draf
     /* A revoke counts whatever became of the link before it. */
     code = access_is_revoked(portal, &draft->patient.id, &revoked);
     if (code != SQLITE_OK || revoked) return code;
-    return refuse(portal, "patient %s was sent a registration a moment ago; wait %lld second%s, then send "
-                  "again", patient_id_text(&draft->patient.id, id), wait, wait == 1 ? "" : "s");
+    return refuse(portal,
+                  "patient %s was sent a registration a moment ago; wait %lld second%s, then send "
+                  "again",
+                  patient_id_text(&draft->patient.id, id), wait, wait == 1 ? "" : "s");
 }
 
 int registration_limits(struct portal *portal, const struct registration_draft *draft)
@@ -187,14 +194,16 @@ int registration_limits(struct portal *portal, const struct registration_draft *
     int code = SQLITE_OK;
 
     if (draft->previous != 0) {
-        code = statement_integer(portal, &count, sends_to_patient, "pi", &draft->patient.id, now - DAY);
+        code = statement_integer(portal, &count, sends_to_patient, "pi", &draft->patient.id,
+                                 now - DAY);
     }
     if (code == SQLITE_OK && count < most) {
         code = statement_integer(portal, &count, sends_to_destination, "ii", draft->destination,
                                  now - DAY);
     }
     if (code != SQLITE_OK || count < most) return code;
-    return refuse(portal, "this patient or this %s has been sent %lld registrations in 24 hours, which is "
+    return refuse(portal,
+                  "this patient or this %s has been sent %lld registrations in 24 hours, which is "
                   "the limit (sends_per_day); send again tomorrow",
                   draft->medium == MEDIUM_EMAIL ? "email address" : "cell phone", count);
 }
@@ -217,7 +226,8 @@ int registration_check(struct portal *portal, const struct patient_id *id, enum 
                       patient_id_text(&draft->patient.id, text), closed);
     }
     if (!calendar_is_date(draft->patient.date_of_birth)) {
-        return refuse(portal, "patient %s has no date of birth as YYYY-MM-DD on file, which the patient "
+        return refuse(portal,
+                      "patient %s has no date of birth as YYYY-MM-DD on file, which the patient "
                       "will be asked for; correct date_of_birth, then send again",
                       patient_id_text(&draft->patient.id, text));
     }
@@ -255,8 +265,9 @@ int registration_queue(struct portal *portal, const struct registration_draft *d
     randombytes_buf(nonce, sizeof nonce);
     connection_actor(portal, actor, sizeof actor);
     if (code == SQLITE_OK) {
-        code = statement_run(portal, insert_registration, "ipiibis", *message_id, id,
-                             draft->destination, draft->identity, nonce, TOKEN_NONCE_SIZE, now, actor);
+        code =
+            statement_run(portal, insert_registration, "ipiibis", *message_id, id,
+                          draft->destination, draft->identity, nonce, TOKEN_NONCE_SIZE, now, actor);
     }
     if (code == SQLITE_OK && draft->previous != 0) code = older_end(portal, draft, *message_id, now);
     if (code == SQLITE_OK) code = access_grant_again(portal, id);
@@ -291,8 +302,9 @@ static int chart_compare(struct portal *portal, const struct patient_id *id, enu
     } else if (patient_identity(keyring, patient) != identity) {
         *changed = "the first name or date of birth on the chart has changed";
     } else if (problem != NULL) {
-        *changed = medium == MEDIUM_EMAIL ? "the email address on the chart is gone, malformed or declined"
-                                          : "the cell phone on the chart is gone, malformed or declined";
+        *changed = medium == MEDIUM_EMAIL
+                       ? "the email address on the chart is gone, malformed or declined"
+                       : "the cell phone on the chart is gone, malformed or declined";
     } else if (patient_destination(keyring, contact) != destination) {
         *changed = medium == MEDIUM_EMAIL ? "the email address on the chart has changed"
                                           : "the cell phone on the chart has changed";
@@ -351,7 +363,8 @@ int registration_claim(struct portal *portal, const struct outbox_message *messa
 int registration_fate(struct portal *portal, const struct outbox_message *message,
                       enum outbox_fate fate)
 {
-    sqlite3_int64 expires = connection_now(portal) + setting_number(portal, SETTING_link_hours) * HOUR;
+    sqlite3_int64 expires =
+        connection_now(portal) + setting_number(portal, SETTING_link_hours) * HOUR;
 
     if (fate == FATE_SENT) {
         return statement_run(portal, fix_expiry, "ii", message->message_id, expires);
@@ -383,7 +396,9 @@ int registration_status(struct portal *portal, const char *token, size_t length,
     int code = connection_key(portal, &keyring);
 
     *status = "unknown";
-    if (code != SQLITE_OK || !keyring_proves(keyring, TOKEN_LINK, token, length, &claimed)) return code;
+    if (code != SQLITE_OK || !keyring_proves(keyring, TOKEN_LINK, token, length, &claimed)) {
+        return code;
+    }
     code = statement_row(portal, &statement, read_link, "i", (sqlite3_int64)claimed.id);
     if (code != SQLITE_ROW) return code == SQLITE_DONE ? SQLITE_OK : code;
     if (statement_same(statement, 0, claimed.nonce, TOKEN_NONCE_SIZE)) {
@@ -403,7 +418,9 @@ static int medium_read(struct portal *portal, sqlite3_int64 id, enum medium *med
     int code = statement_row(portal, &statement, sql, "i", id);
 
     *medium = MEDIUM_EMAIL;
-    if (code == SQLITE_ROW) *medium = medium_from_name((const char *)sqlite3_column_text(statement, 0));
+    if (code == SQLITE_ROW) {
+        *medium = medium_from_name((const char *)sqlite3_column_text(statement, 0));
+    }
     statement_done(portal, statement);
     return code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code;
 }
@@ -419,7 +436,9 @@ int registration_open(struct portal *portal, const char *token, struct registrat
     int code = registration_status(portal, token, strlen(token), &status);
 
     if (code != SQLITE_OK) return code;
-    if (strcmp(status, "valid") != 0 || !token_parse(token, strlen(token), &claimed)) return SQLITE_DONE;
+    if (strcmp(status, "valid") != 0 || !token_parse(token, strlen(token), &claimed)) {
+        return SQLITE_DONE;
+    }
     code = statement_row(portal, &statement, read_registration, "i", (sqlite3_int64)claimed.id);
     if (code != SQLITE_ROW) return code;
     registration->registration_id = sqlite3_column_int64(statement, 0);

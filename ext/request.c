@@ -309,7 +309,8 @@ static int old_contact_tell(struct portal *portal, const struct request *request
     }
     code = patient_contact(portal, before, medium, contact, &problem);
     if (code == SQLITE_OK && problem == NULL) {
-        code = outbox_queue(portal, "contact_changed", medium, &request->patient, contact, &message_id);
+        code = outbox_queue(portal, "contact_changed", medium, &request->patient, contact,
+                            &message_id);
     }
     sqlite3_free(problem);
     return code;
@@ -330,7 +331,8 @@ static int identity_follow(struct portal *portal, const struct request *request,
     if (code != SQLITE_OK) return code;
     old_identity = patient_identity(keyring, before);
     identity = patient_identity(keyring, &after);
-    code = statement_run(portal, identity_of_access, "pii", &request->patient, old_identity, identity);
+    code =
+        statement_run(portal, identity_of_access, "pii", &request->patient, old_identity, identity);
     if (code != SQLITE_OK) return code;
     return statement_run(portal, identity_of_links, "pii", &request->patient, old_identity, identity);
 }
@@ -343,10 +345,14 @@ static int person_check(struct portal *portal, const struct request *request,
     int code = connection_key(portal, &keyring);
 
     if (code != SQLITE_OK) return code;
-    if (!request->has_identity || request->identity == patient_identity(keyring, chart)) return SQLITE_OK;
-    return refuse(portal, "request %lld is in conflict: first name or date of birth on the chart have "
+    if (!request->has_identity || request->identity == patient_identity(keyring, chart)) {
+        return SQLITE_OK;
+    }
+    return refuse(portal,
+                  "request %lld is in conflict: first name or date of birth on the chart have "
                   "changed, perhaps it is another person's; look at both, then decline it or "
-                  "accept_request(%lld, 'force')", request->request_id, request->request_id);
+                  "accept_request(%lld, 'force')",
+                  request->request_id, request->request_id);
 }
 
 static int conflict_check(struct portal *portal, const struct request *request)

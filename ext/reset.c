@@ -108,7 +108,8 @@ int reset_claim(struct portal *portal, const struct outbox_message *message,
 int reset_fate(struct portal *portal, const struct outbox_message *message,
                        enum outbox_fate fate)
 {
-    return fate == FATE_SENT ? SQLITE_OK : statement_run(portal, fail_reset, "i", message->message_id);
+    return fate == FATE_SENT ? SQLITE_OK
+                             : statement_run(portal, fail_reset, "i", message->message_id);
 }
 
 /* What a genuine, live reset link opens. */

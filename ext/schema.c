@@ -111,7 +111,8 @@ int schema_init(struct portal *portal, bool *created)
     int code;
 
     if (sqlite3_txn_state(portal->db, NULL) == SQLITE_TXN_WRITE && outermost) {
-        return fail(portal, "portal_init() does not run inside a writing statement; call it by itself");
+        return fail(portal,
+                    "portal_init() does not run inside a writing statement; call it by itself");
     }
     code = execute(portal, outermost ? "BEGIN IMMEDIATE" : "SAVEPOINT portal");
     if (code != SQLITE_OK) return code;

@@ -48,7 +48,8 @@ int secret_store(struct portal *portal, const char *key, const char *value)
     size_t length = strlen(key);
     int code;
 
-    if (length == 0 || length > 64 || key[strspn(key, "abcdefghijklmnopqrstuvwxyz0123456789_")] != '\0') {
+    if (length == 0 || length > 64 ||
+        key[strspn(key, "abcdefghijklmnopqrstuvwxyz0123456789_")] != '\0') {
         return refuse(portal, "the name of a secret has 1 to 64 lower-case letters, digits and _");
     }
     if (setting_find(key) >= 0) {
@@ -63,7 +64,8 @@ int secret_store(struct portal *portal, const char *key, const char *value)
                              : seal_store(portal, keyring, key, value);
     }
     if (code == SQLITE_OK) {
-        code = audit_write(portal, value == NULL ? "secret.removed" : "secret.stored", NULL, key, NULL);
+        code = audit_write(portal, value == NULL ? "secret.removed" : "secret.stored", NULL, key,
+                           NULL);
     }
     return code;
 }

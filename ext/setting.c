@@ -149,7 +149,9 @@ static const char *value_problem(int index, const char *value)
     if (rows[index].kind == NUMBER) {
         return number_problem(value, rows[index].least, rows[index].most);
     }
-    if (length < rows[index].least || (length > 0 && consists_of(value, " "))) return "must not be empty";
+    if (length < rows[index].least || (length > 0 && consists_of(value, " "))) {
+        return "must not be empty";
+    }
     if (length > rows[index].most) return "is too long";
     switch (rows[index].kind) {
     case PHONE: return consists_of(value, "0123456789 +-.()/") ? NULL : "is no telephone number";

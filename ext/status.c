@@ -53,13 +53,14 @@ static char *say_queued(struct portal *portal, sqlite3_stmt *row)
     const char *why = is_null(row, STATUS_DETAIL) ? "" : text_of(row, STATUS_DETAIL);
     struct channel *channel = NULL;
 
-    if (channel_for(portal, (int)medium_from_name(text_of(row, STATUS_CHANNEL)), &channel) == REFUSED) {
+    if (channel_for(portal, (int)medium_from_name(text_of(row, STATUS_CHANNEL)), &channel) ==
+        REFUSED) {
         why = portal->error;
     }
     way(row, by, sizeof by);
     time_of(row, STATUS_CREATED_AT, created);
-    return sqlite3_mprintf("Portal registration queued %s on %s, not handed over yet%s%s.", by, created,
-                           *why == '\0' ? "" : ": ", why);
+    return sqlite3_mprintf("Portal registration queued %s on %s, not handed over yet%s%s.", by,
+                           created, *why == '\0' ? "" : ": ", why);
 }
 
 static char *say_sent(struct portal *portal, sqlite3_stmt *row)
@@ -75,9 +76,11 @@ static char *say_sent(struct portal *portal, sqlite3_stmt *row)
     way(row, by, sizeof by);
     time_of(row, STATUS_SENT_AT, sent);
     time_of(row, STATUS_EXPIRES_AT, expires);
-    return sqlite3_mprintf("Portal registration sent %s on %s%s%s%s. The link is valid for %lld hour%s, "
-                           "until %s.", by, sent, detail ? " (" : "", text_of(row, STATUS_DETAIL),
-                           detail ? ")" : "", hours, hours == 1 ? "" : "s", expires);
+    return sqlite3_mprintf(
+        "Portal registration sent %s on %s%s%s%s. The link is valid for %lld hour%s, "
+        "until %s.",
+        by, sent, detail ? " (" : "", text_of(row, STATUS_DETAIL), detail ? ")" : "", hours,
+        hours == 1 ? "" : "s", expires);
 }
 
 static char *say_expired(struct portal *portal, sqlite3_stmt *row)
@@ -90,8 +93,9 @@ static char *say_expired(struct portal *portal, sqlite3_stmt *row)
     way(row, by, sizeof by);
     time_of(row, is_null(row, STATUS_SENT_AT) ? STATUS_CREATED_AT : STATUS_SENT_AT, sent);
     time_of(row, STATUS_EXPIRES_AT, expires);
-    return sqlite3_mprintf("Portal registration sent %s on %s expired on %s without a registration.", by,
-                           sent, expires);
+    return sqlite3_mprintf(
+        "Portal registration sent %s on %s expired on %s without a registration.", by, sent,
+        expires);
 }
 
 /* Why a registration failed, in words that stand after a colon. */
@@ -101,7 +105,8 @@ static const char *failure(sqlite3_stmt *row)
 
     if (strcmp(status, "spent") == 0) return "ten wrong answers or PINs were given";
     if (strcmp(status, "revoked") == 0) return "it was revoked";
-    if (strcmp(status, "changed") == 0 && strcmp(text_of(row, STATUS_MESSAGE_STATUS), "cancelled") != 0) {
+    if (strcmp(status, "changed") == 0 &&
+        strcmp(text_of(row, STATUS_MESSAGE_STATUS), "cancelled") != 0) {
         return "the chart has changed since it was sent";
     }
     return is_null(row, STATUS_DETAIL) ? "no reason was given" : text_of(row, STATUS_DETAIL);
@@ -126,8 +131,8 @@ static char *say_registered(struct portal *portal, sqlite3_stmt *row)
     (void)portal;
     time_of(row, STATUS_REGISTERED_AT, registered);
     if (!is_null(row, STATUS_LAST_LOGIN_AT)) time_of(row, STATUS_LAST_LOGIN_AT, login);
-    return sqlite3_mprintf("The patient has successfully registered on %s. Last login: %s.", registered,
-                           login);
+    return sqlite3_mprintf("The patient has successfully registered on %s. Last login: %s.",
+                           registered, login);
 }
 
 static char *say_revoked(struct portal *portal, sqlite3_stmt *row)
@@ -136,7 +141,8 @@ static char *say_revoked(struct portal *portal, sqlite3_stmt *row)
 
     (void)portal;
     time_of(row, STATUS_REVOKED_AT, revoked);
-    return sqlite3_mprintf("Portal access was revoked on %s by %s.", revoked, text_of(row, STATUS_REVOKED_BY));
+    return sqlite3_mprintf("Portal access was revoked on %s by %s.", revoked,
+                           text_of(row, STATUS_REVOKED_BY));
 }
 
 /* SQLITE_OK when a registration can be sent now by one channel, REFUSED with why not, or an error. */
@@ -205,7 +211,8 @@ static int step_deliver(struct portal *portal, sqlite3_stmt *row, char **text)
     int code = step_chart(portal, row, text);
 
     if (code != SQLITE_OK || *text != NULL) return code;
-    *text = sqlite3_mprintf("SELECT deliver() hands it over; portal_check() tells what is in the way");
+    *text =
+        sqlite3_mprintf("SELECT deliver() hands it over; portal_check() tells what is in the way");
     return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
 }
 
@@ -216,15 +223,18 @@ static int step_wait(struct portal *portal, sqlite3_stmt *row, char **text)
 
     if (code != SQLITE_OK || *text != NULL) return code;
     if (sqlite3_column_int(row, STATUS_PINS) >= REGISTRATION_PINS) {
-        *text = sqlite3_mprintf("all %d PIN messages of this link were sent; check the contacts on the chart "
-                                "with the patient, and send the registration again", (int)REGISTRATION_PINS);
+        *text = sqlite3_mprintf(
+            "all %d PIN messages of this link were sent; check the contacts on the chart "
+            "with the patient, and send the registration again",
+            (int)REGISTRATION_PINS);
         return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
     }
     *text = guesses > 0
-            ? sqlite3_mprintf("the patient has given %d wrong answers or PINs of %d; check name, date of "
-                              "birth and contacts on the chart with them", guesses,
-                              (int)REGISTRATION_GUESSES)
-            : sqlite3_mprintf("wait for the patient to open the link and register");
+                ? sqlite3_mprintf(
+                      "the patient has given %d wrong answers or PINs of %d; check name, date of "
+                      "birth and contacts on the chart with them",
+                      guesses, (int)REGISTRATION_GUESSES)
+                : sqlite3_mprintf("wait for the patient to open the link and register");
     return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
 }
 
@@ -241,11 +251,14 @@ static int person_step(struct portal *portal, const struct patient_id *id, sqlit
     if (code == SQLITE_OK && !works) {
         code = patient_read(portal, id, &patient);
         if (code != SQLITE_OK) return code;
-        *text = patient_closed(&patient) != NULL
+        *text =
+            patient_closed(&patient) != NULL
                 ? sqlite3_mprintf("access does not work: the patient %s", patient_closed(&patient))
-                : sqlite3_mprintf("access of '%s' does not work: first name or date of birth on the chart "
-                                  "have changed; correct the chart, or send a registration to link the "
-                                  "login anew", sqlite3_column_text(person, 1));
+                : sqlite3_mprintf(
+                      "access of '%s' does not work: first name or date of birth on the chart "
+                      "have changed; correct the chart, or send a registration to link the "
+                      "login anew",
+                      sqlite3_column_text(person, 1));
         return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
     }
     if (code == SQLITE_OK) {
@@ -253,8 +266,10 @@ static int person_step(struct portal *portal, const struct patient_id *id, sqlit
     }
     if (code != SQLITE_OK || end == 0) return code;
     calendar_local(end, until);
-    *text = sqlite3_mprintf("'%s' gave wrong passwords and has to wait until %s; unlock_account('%q') ends "
-                            "it", sqlite3_column_text(person, 1), until, sqlite3_column_text(person, 1));
+    *text = sqlite3_mprintf(
+        "'%s' gave wrong passwords and has to wait until %s; unlock_account('%q') ends "
+        "it",
+        sqlite3_column_text(person, 1), until, sqlite3_column_text(person, 1));
     return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
 }
 
@@ -309,7 +324,9 @@ static int is_newcomer(struct portal *portal, sqlite3_stmt *row, bool *newcomer)
     int code;
 
     *newcomer = false;
-    if (is_null(row, STATUS_IDENTITY) || sqlite3_column_int(row, STATUS_SAME_PERSON) != 0) return SQLITE_OK;
+    if (is_null(row, STATUS_IDENTITY) || sqlite3_column_int(row, STATUS_SAME_PERSON) != 0) {
+        return SQLITE_OK;
+    }
     patient_id_from_column(row, STATUS_PATIENT_ID, &id);
     code = connection_key(portal, &keyring);
     if (code == SQLITE_OK) code = patient_read(portal, &id, &patient);

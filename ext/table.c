@@ -268,7 +268,8 @@ static int table_eof(sqlite3_vtab_cursor *base)
 
 static void cell_result(const struct cursor *cursor, sqlite3_context *context, int column)
 {
-    const char *text = column < cursor->width ? cursor->cells[cursor->at * cursor->width + column] : NULL;
+    const char *text =
+        column < cursor->width ? cursor->cells[cursor->at * cursor->width + column] : NULL;
 
     if (text == NULL) {
         sqlite3_result_null(context);
@@ -352,8 +353,10 @@ static int table_update(sqlite3_vtab *base, int argc, sqlite3_value **argv, sqli
     } else if (!inserts && !deletes && table->update != NULL) {
         code = row_update(portal, table, argc, argv);
     } else {
-        (void)refuse(portal, readable->function != NULL ? "%s takes INSERT alone"
-                             : table->update != NULL ? "%s takes UPDATE alone" : "%s can only be read",
+        (void)refuse(portal,
+                     readable->function != NULL ? "%s takes INSERT alone"
+                     : table->update != NULL    ? "%s takes UPDATE alone"
+                                                : "%s can only be read",
                      readable->function != NULL ? readable->function->name : table->name);
         code = SQLITE_ERROR;
     }

@@ -34,7 +34,8 @@ int throttle_of(struct portal *portal, const char *username_key, struct throttle
     if (code != SQLITE_OK) return code;
     throttle->account = token_hash_integer(keyring_oldest(keyring), TOKEN_THROTTLE, username_key,
                                            strlen(username_key));
-    throttle->client = token_hash_integer(keyring_oldest(keyring), TOKEN_THROTTLE, client, strlen(client));
+    throttle->client =
+        token_hash_integer(keyring_oldest(keyring), TOKEN_THROTTLE, client, strlen(client));
     return SQLITE_OK;
 }
 
@@ -56,7 +57,8 @@ static int delay_read(struct portal *portal, sqlite3_int64 account, sqlite3_int6
     int code = statement_row(portal, &statement, read_failures, "ii", account, client);
 
     if (code != SQLITE_ROW) return code == SQLITE_DONE ? SQLITE_OK : code;
-    end = sqlite3_column_int64(statement, 1) + delay_of(sqlite3_column_int64(statement, 0), free_ones);
+    end = sqlite3_column_int64(statement, 1) +
+          delay_of(sqlite3_column_int64(statement, 0), free_ones);
     if (end > *until) *until = end;
     statement_done(portal, statement);
     return SQLITE_OK;
@@ -125,7 +127,9 @@ int throttle_until(struct portal *portal, const char *username_key, sqlite3_int6
     int code = throttle_of(portal, username_key, &throttle);
 
     *until = 0;
-    if (code == SQLITE_OK) code = statement_row(portal, &statement, worst_of_account, "i", throttle.account);
+    if (code == SQLITE_OK) {
+        code = statement_row(portal, &statement, worst_of_account, "i", throttle.account);
+    }
     while (code == SQLITE_ROW) {
         int free_ones = sqlite3_column_int64(statement, 0) == 0 ? FREE_ACCOUNT : FREE_PAIR;
         sqlite3_int64 end = sqlite3_column_int64(statement, 2) +
