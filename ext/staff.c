@@ -260,36 +260,60 @@ static int contact_say(struct call *call)
 }
 
 const struct function staff_functions[] = {
-    {"send_registration", "patient_id, channel", 2, 2, STAFF, CALL_WRITES | CALL_ACTION,
-     "one sentence",
-     "Sends the patient a registration link by 'email' or 'text' ('sms'), good for 72 hours from "
-     "hand-over. Sending again supersedes the older link; after a revoke it grants access again.",
-     send_act, NULL, send_say},
-    {"send_problem", "patient_id, channel", 2, 2, STAFF, 0,
-     "NULL, or why send_registration would refuse", "Asks whether sending is allowed; never writes.",
-     problem_act, NULL, NULL},
-    {"quick_add", "first_name, last_name, date_of_birth [, channel, contact]", 3, 5, STAFF,
-     CALL_WRITES | CALL_ACTION, "the new patient_id",
-     "Adds a patient. With a channel and its contact (Activate PHR) the registration is sent in the same "
-     "write. Refused when the same name and date of birth are on file.",
-     add_act, NULL, NULL},
-    {"revoke_access", "patient_id [, reason]", 1, 2, EHR, CALL_WRITES | CALL_ACTION, "one sentence",
-     "Ends the patient's links, PINs, sessions and unsent messages, suspends every access, and tells the "
-     "patient that the portal was deactivated. A later send_registration grants it again.",
-     revoke_act, NULL, revoke_say},
-    {"remove_representative", "patient_id, username [, reason]", 2, 3, EHR, CALL_WRITES | CALL_ACTION,
-     "one sentence", "Ends one representative's access to one patient, for good.", remove_act, NULL, remove_say},
-    {"accept_request", "request_id [, force]", 1, 2, STAFF, CALL_WRITES | CALL_ACTION, "one sentence",
-     "Writes the proposed value to the chart. A conflict, when the chart has moved since, is refused "
-     "unless the second argument is 'force'.",
-     accept_act, NULL, accept_say},
-    {"decline_request", "request_id [, reason]", 1, 2, STAFF, CALL_WRITES | CALL_ACTION, "one sentence",
-     "Declines a request; the chart stays as it is.", decline_act, NULL, decline_say},
-    {"unlock_account", "username", 1, 1, EHR, CALL_WRITES | CALL_ACTION, "one sentence",
-     "Forgets the wrong passwords of an account, so that its owner need not wait.", unlock_act, NULL, unlock_say},
-    {"set_account_contact", "username, contact", 2, 2, EHR, CALL_WRITES | CALL_ACTION, "one sentence",
-     "Sets the email address or telephone number that password resets go to; the old and the new one are "
-     "told.",
-     contact_act, NULL, contact_say},
-    {NULL, NULL, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL},
+    {.name = "send_registration", .arguments = "patient_id, channel", .least = 2, .most = 2,
+     .allowed = STAFF, .flags = CALL_WRITES | CALL_ACTION,
+     .result = "one sentence",
+     .description = "Sends the patient a registration link by 'email' or 'text' ('sms'), good "
+                    "for 72 hours from hand-over. Sending again supersedes the older link; after "
+                    "a revoke it grants access again.",
+     .act = send_act, .say = send_say},
+    {.name = "send_problem", .arguments = "patient_id, channel", .least = 2, .most = 2,
+     .allowed = STAFF, .flags = 0,
+     .result = "NULL, or why send_registration would refuse",
+     .description = "Asks whether sending is allowed; never writes.",
+     .act = problem_act},
+    {.name = "quick_add",
+     .arguments = "first_name, last_name, date_of_birth [, channel, contact]", .least = 3, .most = 5,
+     .allowed = STAFF, .flags = CALL_WRITES | CALL_ACTION,
+     .result = "the new patient_id",
+     .description = "Adds a patient. With a channel and its contact (Activate PHR) the "
+                    "registration is sent in the same write. Refused when the same name and date "
+                    "of birth are on file.",
+     .act = add_act},
+    {.name = "revoke_access", .arguments = "patient_id [, reason]", .least = 1, .most = 2,
+     .allowed = EHR, .flags = CALL_WRITES | CALL_ACTION,
+     .result = "one sentence",
+     .description = "Ends the patient's links, PINs, sessions and unsent messages, suspends "
+                    "every access, and tells the patient that the portal was deactivated. A "
+                    "later send_registration grants it again.",
+     .act = revoke_act, .say = revoke_say},
+    {.name = "remove_representative",
+     .arguments = "patient_id, username [, reason]", .least = 2, .most = 3,
+     .allowed = EHR, .flags = CALL_WRITES | CALL_ACTION,
+     .result = "one sentence",
+     .description = "Ends one representative's access to one patient, for good.",
+     .act = remove_act, .say = remove_say},
+    {.name = "accept_request", .arguments = "request_id [, force]", .least = 1, .most = 2,
+     .allowed = STAFF, .flags = CALL_WRITES | CALL_ACTION,
+     .result = "one sentence",
+     .description = "Writes the proposed value to the chart. A conflict, when the chart has "
+                    "moved since, is refused unless the second argument is 'force'.",
+     .act = accept_act, .say = accept_say},
+    {.name = "decline_request", .arguments = "request_id [, reason]", .least = 1, .most = 2,
+     .allowed = STAFF, .flags = CALL_WRITES | CALL_ACTION,
+     .result = "one sentence",
+     .description = "Declines a request; the chart stays as it is.",
+     .act = decline_act, .say = decline_say},
+    {.name = "unlock_account", .arguments = "username", .least = 1, .most = 1,
+     .allowed = EHR, .flags = CALL_WRITES | CALL_ACTION,
+     .result = "one sentence",
+     .description = "Forgets the wrong passwords of an account, so that its owner need not wait.",
+     .act = unlock_act, .say = unlock_say},
+    {.name = "set_account_contact", .arguments = "username, contact", .least = 2, .most = 2,
+     .allowed = EHR, .flags = CALL_WRITES | CALL_ACTION,
+     .result = "one sentence",
+     .description = "Sets the email address or telephone number that password resets go to; the "
+                    "old and the new one are told.",
+     .act = contact_act, .say = contact_say},
+    {.name = NULL},
 };
