@@ -414,7 +414,7 @@ static int nothing_open(struct cursor *cursor, sqlite3_value *key[2])
 int table_register_action(struct portal *portal, const struct function *function)
 {
     static const struct table action = {
-        "", "", "", ANYBODY, true, true, {-1, -1}, false, 0, nothing_open, NULL, NULL, NULL,
+        .allowed = ANYBODY, .direct = true, .bare = true, .key = {-1, -1}, .open = nothing_open,
     };
 
     return module_register(portal, function->name, &action, function);

@@ -348,38 +348,51 @@ static int help_open(struct cursor *cursor, sqlite3_value *key[2])
 }
 
 static const struct table tables[] = {
-    {"pending_requests",
-     "request_id INTEGER, patient_id, patient_name TEXT, field TEXT, current_value, proposed_value,"
-     " submitted_by TEXT, submitted_as TEXT, submitted_at TEXT, conflict INTEGER, decision TEXT HIDDEN",
-     "Undecided requests, one for each changed field. UPDATE pending_requests SET decision = 'accept' "
-     "or 'decline' decides, one or many. conflict is 1 when the chart has moved since.",
-     STAFF, true, false, {1, 0}, false, 0, requests_open, requests_column, requests_arrive, requests_update},
-    {"portal_status",
-     "patient_id, patient_name TEXT, status TEXT, message TEXT, next_step TEXT, sent_at TEXT,"
-     " channel TEXT, sent_by TEXT, expires_at TEXT, registered_at TEXT, last_login_at TEXT,"
-     " revoked_at TEXT",
-     "What staff see, a row for each patient. message is the sentence for the screen, next_step says why "
-     "this person can not get in and what to do about it.",
-     STAFF, false, false, {0, -1}, false, 0, status_open, status_column, NULL, NULL},
-    {"portal_settings", "key TEXT, value TEXT, default_value TEXT, description TEXT",
-     "All settings; portal_setting(key, value) changes one.",
-     EHR, false, false, {-1, -1}, false, 0, settings_open, NULL, NULL, NULL},
-    {"portal_channels",
-     "name TEXT, serves TEXT, plugin TEXT, version TEXT, ready INTEGER, detail TEXT",
-     "Channels that carry messages: the built-in one and the plugins in portal.d.",
-     EHR, true, false, {-1, -1}, false, 1u << 4, channels_open, NULL, NULL, NULL},
-    {"portal_check", "problem TEXT, subject TEXT, remedy TEXT",
-     "Self-check; empty when all is well.",
-     EHR, true, false, {-1, -1}, false, 0, check_open, NULL, NULL, NULL},
-    {"portal_claimed",
-     "message_id INTEGER, kind TEXT, channel TEXT, recipient TEXT, subject TEXT, text TEXT, html TEXT,"
-     " message_id_header TEXT, claim TEXT HIDDEN",
-     "The messages of a claim, rendered, for a mailer of one's own; they hold links and PINs.",
-     EHR, true, false, {8, -1}, true, 0, claimed_open, claimed_column, claimed_arrive, NULL},
-    {"portal_help",
-     "name TEXT, kind TEXT, usage TEXT, result TEXT, applications TEXT, description TEXT",
-     "This list.",
-     ANYBODY, false, true, {-1, -1}, false, 0, help_open, NULL, NULL, NULL},
+    {.name = "pending_requests",
+     .columns = "request_id INTEGER, patient_id, patient_name TEXT, field TEXT, current_value,"
+                " proposed_value, submitted_by TEXT, submitted_as TEXT, submitted_at TEXT,"
+                " conflict INTEGER, decision TEXT HIDDEN",
+     .description = "Undecided requests, one for each changed field. UPDATE pending_requests SET "
+                    "decision = 'accept' or 'decline' decides, one or many. conflict is 1 when the "
+                    "chart has moved since.",
+     .allowed = STAFF, .direct = true, .key = {1, 0},
+     .open = requests_open, .column = requests_column, .arrive = requests_arrive,
+     .update = requests_update},
+    {.name = "portal_status",
+     .columns = "patient_id, patient_name TEXT, status TEXT, message TEXT, next_step TEXT,"
+                " sent_at TEXT, channel TEXT, sent_by TEXT, expires_at TEXT, registered_at TEXT,"
+                " last_login_at TEXT, revoked_at TEXT",
+     .description = "What staff see, a row for each patient. message is the sentence for the "
+                    "screen, next_step says why this person can not get in and what to do about it.",
+     .allowed = STAFF, .key = {0, -1},
+     .open = status_open, .column = status_column},
+    {.name = "portal_settings",
+     .columns = "key TEXT, value TEXT, default_value TEXT, description TEXT",
+     .description = "All settings; portal_setting(key, value) changes one.",
+     .allowed = EHR, .key = {-1, -1},
+     .open = settings_open},
+    {.name = "portal_channels",
+     .columns = "name TEXT, serves TEXT, plugin TEXT, version TEXT, ready INTEGER, detail TEXT",
+     .description = "Channels that carry messages: the built-in one and the plugins in portal.d.",
+     .allowed = EHR, .direct = true, .key = {-1, -1}, .integers = 1u << 4,
+     .open = channels_open},
+    {.name = "portal_check",
+     .columns = "problem TEXT, subject TEXT, remedy TEXT",
+     .description = "Self-check; empty when all is well.",
+     .allowed = EHR, .direct = true, .key = {-1, -1},
+     .open = check_open},
+    {.name = "portal_claimed",
+     .columns = "message_id INTEGER, kind TEXT, channel TEXT, recipient TEXT, subject TEXT,"
+                " text TEXT, html TEXT, message_id_header TEXT, claim TEXT HIDDEN",
+     .description = "The messages of a claim, rendered, for a mailer of one's own; they hold links "
+                    "and PINs.",
+     .allowed = EHR, .direct = true, .key = {8, -1}, .required = true,
+     .open = claimed_open, .column = claimed_column, .arrive = claimed_arrive},
+    {.name = "portal_help",
+     .columns = "name TEXT, kind TEXT, usage TEXT, result TEXT, applications TEXT, description TEXT",
+     .description = "This list.",
+     .allowed = ANYBODY, .bare = true, .key = {-1, -1},
+     .open = help_open},
 };
 
 const struct table *table_row(int index)
