@@ -29,7 +29,7 @@ struct channel;
 struct portal {
     portal_api api;                  /* first: what plugins are handed is this connection */
     sqlite3 *db;
-    int references;                  /* registered functions and modules */
+    int references;                  /* registered functions and modules, connected tables */
     int connected;                   /* eponymous tables; statements are kept only while > 0 */
     struct statement_cache statements;
     struct keyring keyring;

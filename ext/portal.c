@@ -39,6 +39,15 @@ static int register_all(struct portal *portal)
     return code;
 }
 
+static bool is_loaded(sqlite3 *db)
+{
+    bool loaded = portal_api_from_db(db) != NULL;
+
+    /* Where there is no such function, the connection must not go on with that error. */
+    (void)sqlite3_exec(db, "SELECT 1", NULL, NULL, NULL);
+    return loaded;
+}
+
 EXPORTED int sqlite3_portal_init(sqlite3 *db, char **error, const sqlite3_api_routines *routines);
 
 int sqlite3_portal_init(sqlite3 *db, char **error, const sqlite3_api_routines *routines)
@@ -56,6 +65,8 @@ int sqlite3_portal_init(sqlite3 *db, char **error, const sqlite3_api_routines *r
         *error = sqlite3_mprintf("portal: libsodium did not start");
         return SQLITE_ERROR;
     }
+    /* Loading again must not give back rights that portal_as() took. */
+    if (is_loaded(db)) return SQLITE_OK;
     portal = connection_open(db);
     if (portal == NULL) return SQLITE_NOMEM;
     code = register_all(portal);

@@ -87,6 +87,8 @@ static int table_connect(sqlite3 *db, void *aux, int argc, const char *const *ar
     readable->table = table;
     readable->function = registered->function;
     readable->portal->connected++;
+    /* SQLite destroys a module before it disconnects the last table of it. */
+    readable->portal->references++;
     *out = &readable->base;
     return SQLITE_OK;
 }
@@ -98,6 +100,7 @@ static int table_disconnect(sqlite3_vtab *base)
     /* Closing the connection must find no statement of ours. */
     statement_clear(&readable->portal->statements);
     readable->portal->connected--;
+    connection_release(readable->portal);
     sqlite3_free(readable);
     return SQLITE_OK;
 }

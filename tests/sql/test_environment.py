@@ -620,6 +620,14 @@ def test_loading_twice_works(t):
     snapshot.whole(t, db)
 
 
+def test_loading_again_gives_no_rights_back(t):
+    db = staffed(t)
+    db.execute("SELECT portal_as('scheduling', 'desk')")
+    t.load(db, t.extension)
+    t.refuses(db, 'SELECT revoke_access(1)', says='scheduling')
+    t.equal(t.one(t.connect(t.file(db)), "SELECT actor FROM portal_audit ORDER BY event_id DESC"), 'desk')
+
+
 def test_two_connections_of_one_process_see_what_the_other_did(t):
     db = t.database(journal='wal')
     other = t.connect(t.file(db))

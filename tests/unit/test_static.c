@@ -299,6 +299,14 @@ static void test_closing(void)
         CHECK(sqlite3_finalize(statement) == SQLITE_OK);
         closes(db);
     }
+    TEST("modules dropped by the application take their tables along and leave the functions") {
+        sqlite3 *db = practice("dropped.db");
+        DO(db, "SELECT * FROM portal_status");
+        CHECK(sqlite3_drop_modules(db, NULL) == SQLITE_OK);
+        DO(db, "SELECT portal_setting('link_hours', 24)");
+        DO(db, "SELECT portal_audit_verify()");
+        closes(db);
+    }
     TEST("sqlite3_close_v2() with an open scan frees all when the scan ends") {
         sqlite3 *db = practice("zombie.db");
         sqlite3_stmt *statement = NULL;
