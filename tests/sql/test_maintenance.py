@@ -1,6 +1,7 @@
 """expire_links(), portal_purge() and portal_check(): the nightly work and what it finds."""
 
 import flows
+import harness
 
 HOUR, DAY, YEAR = 3600, 86400, 365 * 86400
 
@@ -465,3 +466,18 @@ def test_the_check_writes_nothing_and_reads_a_read_only_database(t):
     t.true(before)
     other = t.connect(f'file:{t.file(db)}?mode=ro', uri=True)
     t.equal(findings(t, other), before)
+
+
+# Large practices
+
+def test_reading_the_status_of_all_patients_scans_the_chart_alone(t):
+    for key in ('INTEGER PRIMARY KEY', 'TEXT PRIMARY KEY'):
+        db = t.database()
+        if key.startswith('TEXT'):
+            chart = t.one(db, "SELECT sql FROM sqlite_schema WHERE name = 'patient'")
+            db.execute('DROP TABLE patient')
+            db.execute(chart.replace('INTEGER PRIMARY KEY AUTOINCREMENT', key))
+        sql = (harness.ROOT / 'sql/status.sql').read_text()
+        plan = [row[3] for row in t.all(db, f'EXPLAIN QUERY PLAN {sql}', 0)]
+        t.equal([step for step in plan if step.startswith('SCAN')], ['SCAN p'], key)
+        t.equal([step for step in plan if step.startswith('SEARCH') and 'USING' not in step], [], key)
