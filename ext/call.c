@@ -238,7 +238,9 @@ static int run(const struct function *function, struct call *call, bool insertin
     }
     if (code != SQLITE_OK || inserting) return code;
     if ((function->flags & CALL_QUEUES) == 0) delivery_hand_over(portal);
-    return function->say == NULL ? SQLITE_OK : function->say(call);
+    if (function->say == NULL || function->say(call) == SQLITE_OK) return SQLITE_OK;
+    /* The write stands: an error now (another writer, say) would have the caller do it twice. */
+    return answer_text(call, "Done, but what became of it can not be read now: portal_status tells.");
 }
 
 int call_run(const struct function *function, struct call *call, bool inserting)

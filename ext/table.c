@@ -363,6 +363,8 @@ static int table_update(sqlite3_vtab *base, int argc, sqlite3_value **argv, sqli
                      readable->function != NULL ? readable->function->name : table->name);
         code = SQLITE_ERROR;
     }
+    /* A row that OR IGNORE skips leaves no message: a later failure would be told in its words. */
+    if (code == REFUSED && sqlite3_vtab_on_conflict(portal->db) == SQLITE_IGNORE) return code;
     if (code != SQLITE_OK) (void)table_error(base, portal, code);
     return code;
 }

@@ -3,6 +3,7 @@ import os
 import random
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -299,6 +300,30 @@ def test_a_refusal_for_another_writer_says_so_and_changes_nothing(t):
         writer.execute('ROLLBACK')
         t.equal(t.all(db, 'SELECT count(*) FROM portal_audit'), before)
         t.one(other, 'SELECT revoke_access(?)', patient)
+
+
+def test_a_commit_that_meets_a_reader_is_not_told_in_the_words_of_a_skipped_row(t):
+    db = t.database(journal='delete')
+    flows.send(t, db, t.patient(db))
+    t.patient(db)
+    reader = t.connect(t.file(db))
+    rows = reader.execute('SELECT * FROM patient')
+    rows.fetchone()
+    other = t.connect(t.file(db), timeout=0)
+    text = t.refuses(other, "INSERT OR IGNORE INTO send_registration SELECT patient_id, 'email' FROM patient")
+    t.contains(text, 'locked')
+    rows.close()
+    t.equal(t.one(db, 'SELECT count(*) FROM portal_registration'), 1)
+
+
+def test_a_write_that_stands_is_no_error_when_its_sentence_can_not_be_read(t):
+    db = t.database()
+    patient = t.patient(db)
+    db.set_authorizer(lambda action, table, column, *_: sqlite3.SQLITE_DENY
+                      if (table, column) == ('portal_account', 'last_login_at') else sqlite3.SQLITE_OK)
+    t.contains(t.one(db, "SELECT send_registration(?, 'email')", patient), 'Done')
+    db.set_authorizer(None)
+    t.equal(t.one(db, 'SELECT status FROM portal_status'), 'sent')
 
 
 def test_a_call_after_a_stale_read_in_wal_mode_is_refused_as_busy(t):
