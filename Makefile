@@ -67,6 +67,14 @@ build/static/%.o: %.c $(HEADERS)
 	@echo '  CC      $< (static)'
 	$(Q)$(CC) $(CPPFLAGS) -DSQLITE_CORE $(CFLAGS) $(WARNINGS) $(HARDENING) -c -o $@ $<
 
+# portal_version() tells the commit: what it is compiled into follows it.
+build/commit: FORCE
+	@mkdir -p $(@D)
+	@echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' > $@
+
+FORCE:
+
+build/ext/running.o build/static/ext/running.o: build/commit
 build/ext/running.o build/static/ext/running.o: CPPFLAGS += -DPORTAL_VERSION='"$(VERSION)"' \
 	-DPORTAL_COMMIT='"$(COMMIT)"'
 
