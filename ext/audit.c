@@ -129,7 +129,7 @@ static int head_read(struct portal *portal, sqlite3_int64 *count, uint8_t head[T
     int code = statement_row(portal, &statement, read_head, "");
 
     if (code == SQLITE_DONE) {
-        return fail(portal, "table portal_state is empty; restore the database from a backup");
+        return connection_state_lost(portal);
     }
     if (code != SQLITE_ROW) return code;
     *count = sqlite3_column_int64(statement, 0);
@@ -214,7 +214,7 @@ static int bounds_read(struct portal *portal, const uint8_t *key, struct bounds 
     const char *problem = NULL;
 
     if (code == SQLITE_DONE) {
-        return fail(portal, "table portal_state is empty; restore the database from a backup");
+        return connection_state_lost(portal);
     }
     if (code != SQLITE_ROW) return code;
     bounds->count = sqlite3_column_int64(statement, 0);

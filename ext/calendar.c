@@ -105,23 +105,3 @@ void calendar_rfc5322(int64_t when, char out[CALENDAR_TIME_SIZE])
     (void)snprintf(out, CALENDAR_TIME_SIZE, "%s, %s %s %s", day_names[fields.tm_wday], day,
              month_names[fields.tm_mon], rest);
 }
-
-void calendar_duration(int64_t seconds, char out[CALENDAR_TIME_SIZE])
-{
-    static const struct {
-        int64_t seconds;
-        const char *name;
-    } units[] = {{1, "second"}, {60, "minute"}, {3600, "hour"}, {86400, "day"}};
-    enum { UNIT_COUNT = sizeof units / sizeof units[0] };
-
-    if (seconds < 0) seconds = 0;
-    size_t unit = 0;
-    int64_t count = seconds;
-    /* The rounded count decides: 59 minutes and a second is "1 hour", never "60 minutes". */
-    while (unit + 1 < UNIT_COUNT && count >= units[unit + 1].seconds / units[unit].seconds) {
-        unit++;
-        count = seconds / units[unit].seconds + (seconds % units[unit].seconds != 0);
-    }
-    (void)snprintf(out, CALENDAR_TIME_SIZE, "%lld %s%s", (long long)count, units[unit].name,
-             count == 1 ? "" : "s");
-}

@@ -30,10 +30,4 @@ void calendar_utc(int64_t when, char out[CALENDAR_TIME_SIZE]);
 /* "Sun, 22 Nov 2026 14:20:00 +0100": RFC 5322 section 3.3, in local time. */
 void calendar_rfc5322(int64_t when, char out[CALENDAR_TIME_SIZE]);
 
-/*
-** "20 seconds", "1 minute", "3 hours", "2 days": the largest unit, rounded up (59 minutes
-** and a second is "1 hour").  Nothing or less is "0 seconds".
-*/
-void calendar_duration(int64_t seconds, char out[CALENDAR_TIME_SIZE]);
-
 #endif

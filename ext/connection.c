@@ -132,6 +132,11 @@ int fail(struct portal *portal, const char *format, ...)
     return text == NULL ? SQLITE_NOMEM : SQLITE_ERROR;
 }
 
+int connection_state_lost(struct portal *portal)
+{
+    return fail(portal, "table portal_state is empty; restore the database from a backup");
+}
+
 static const char *remedy(int code)
 {
     static const struct { int code; const char *text; } rows[] = {
@@ -184,7 +189,7 @@ int connection_enter(struct portal *portal)
     int code = statement_row(portal, &statement, read_state, "");
 
     if (code == SQLITE_DONE) {
-        return fail(portal, "table portal_state is empty; restore the database from a backup");
+        return connection_state_lost(portal);
     }
     if (code != SQLITE_ROW) return code;
     version = sqlite3_column_int64(statement, 0);
@@ -217,7 +222,7 @@ static int key_check_read(struct portal *portal, uint8_t check[TOKEN_HASH_SIZE])
     int code = statement_row(portal, &statement, read_key_check, "");
 
     if (code == SQLITE_DONE) {
-        return fail(portal, "table portal_state is empty; restore the database from a backup");
+        return connection_state_lost(portal);
     }
     if (code != SQLITE_ROW) return code;
     memset(check, 0, TOKEN_HASH_SIZE);

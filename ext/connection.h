@@ -85,6 +85,9 @@ int refuse(struct portal *portal, const char *format, ...);
 /* SQLITE_ERROR, said the same way: not about one row, so that OR IGNORE does not skip it. */
 int fail(struct portal *portal, const char *format, ...);
 
+/* fail() for a database whose one row of portal_state is gone. */
+int connection_state_lost(struct portal *portal);
+
 /* The error code it is given, with SQLite's own message and the remedy where we know one. */
 int fault(struct portal *portal, int code);
 

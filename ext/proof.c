@@ -115,15 +115,10 @@ static bool proof_fits(const struct patient *patient, const char *last_name,
 /* The channel of the PIN: the other one than the link's, if it can be used, else the same. */
 static int pin_contact(struct portal *portal, struct proof_attempt *attempt, bool *found)
 {
-    static const char sql[] = "SELECT channel FROM main.portal_message WHERE message_id = ?1";
-    sqlite3_stmt *statement = NULL;
-    enum medium link = MEDIUM_EMAIL;
+    enum medium link = attempt->registration.medium;
     char *problem = NULL;
-    int code = statement_row(portal, &statement, sql, "i", attempt->registration.registration_id);
+    int code;
 
-    if (code == SQLITE_ROW) link = medium_from_name((const char *)sqlite3_column_text(statement, 0));
-    statement_done(portal, statement);
-    if (code != SQLITE_ROW) return code == SQLITE_DONE ? SQLITE_OK : code;
     attempt->medium = link == MEDIUM_EMAIL ? MEDIUM_TEXT : MEDIUM_EMAIL;
     code = patient_contact(portal, &attempt->patient, attempt->medium, attempt->contact, &problem);
     if (code == SQLITE_OK && problem != NULL) {

@@ -44,8 +44,10 @@ static const char fix_expiry[] =
 static const char read_link[] =
     "SELECT nonce, status, expires_at FROM main.portal_registration WHERE registration_id = ?1";
 static const char read_registration[] =
-    "SELECT registration_id, patient_id, destination, identity, guesses, pins"
-    "  FROM main.portal_registration WHERE registration_id = ?1";
+    "SELECT r.registration_id, r.patient_id, r.destination, r.identity, r.guesses, r.pins, m.channel"
+    "  FROM main.portal_registration AS r"
+    "  LEFT JOIN main.portal_message AS m ON m.message_id = r.registration_id"
+    " WHERE r.registration_id = ?1";
 static const char count_guess[] =
     "UPDATE main.portal_registration SET guesses = guesses + 1"
     " WHERE registration_id = ?1 AND guesses < ?2 AND status = 'live'";
@@ -410,28 +412,12 @@ int registration_status(struct portal *portal, const char *token, size_t length,
     return SQLITE_OK;
 }
 
-/* The medium that a registration went by is its message's. */
-static int medium_read(struct portal *portal, sqlite3_int64 id, enum medium *medium)
-{
-    static const char sql[] = "SELECT channel FROM main.portal_message WHERE message_id = ?1";
-    sqlite3_stmt *statement = NULL;
-    int code = statement_row(portal, &statement, sql, "i", id);
-
-    *medium = MEDIUM_EMAIL;
-    if (code == SQLITE_ROW) {
-        *medium = medium_from_name((const char *)sqlite3_column_text(statement, 0));
-    }
-    statement_done(portal, statement);
-    return code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code;
-}
-
 int registration_open(struct portal *portal, const char *token, struct registration *registration,
                       struct patient *patient)
 {
     sqlite3_stmt *statement = NULL;
     const char *status = NULL;
     const char *changed = NULL;
-    enum medium medium = MEDIUM_EMAIL;
     struct token claimed;
     int code = registration_status(portal, token, strlen(token), &status);
 
@@ -447,12 +433,10 @@ int registration_open(struct portal *portal, const char *token, struct registrat
     registration->identity = sqlite3_column_int64(statement, 3);
     registration->guesses = sqlite3_column_int(statement, 4);
     registration->pins = sqlite3_column_int(statement, 5);
+    registration->medium = medium_from_name((const char *)sqlite3_column_text(statement, 6));
     statement_done(portal, statement);
-    code = medium_read(portal, registration->registration_id, &medium);
-    if (code == SQLITE_OK) {
-        code = chart_compare(portal, &registration->patient, medium, registration->destination,
-                             registration->identity, patient, &changed);
-    }
+    code = chart_compare(portal, &registration->patient, registration->medium,
+                         registration->destination, registration->identity, patient, &changed);
     if (code != SQLITE_OK) return code;
     if (changed == NULL) return SQLITE_ROW;
     code = end(portal, registration->registration_id, &registration->patient, "changed", changed);

@@ -60,6 +60,7 @@ struct registration {
     sqlite3_int64 identity;
     int guesses;
     int pins;
+    enum medium medium;            /* that the link went by */
 };
 
 /*

@@ -224,7 +224,7 @@ static int version_act(struct call *call)
 
 const struct function running_functions[] = {
     {.name = "portal_init", .arguments = "", .least = 0, .most = 0,
-     .allowed = EHR, .flags = CALL_BARE | CALL_OWN,
+     .allowed = EHR, .flags = CALL_BARE,
      .result = "one sentence",
      .description = "Makes the portal's tables and key file, or checks that they are there. A "
                     "database without any table gets a patient table.",
@@ -254,7 +254,7 @@ const struct function running_functions[] = {
                     "over. No check depends on it.",
      .act = expire_act},
     {.name = "deliver", .arguments = "[limit]", .least = 0, .most = 1,
-     .allowed = EHR, .flags = CALL_UNLOCKED | CALL_OWN,
+     .allowed = EHR, .flags = CALL_UNLOCKED,
      .result = "JSON: sent, failed, retrying, waiting",
      .description = "Hands over what waits in the outbox.",
      .act = deliver_act},

@@ -32,7 +32,6 @@ SELECT p.patient_id,
        r.ended_at,
        r.guesses,
        r.pins,
-       m.attempts,
        r.destination,
        r.identity,
        EXISTS (SELECT 1 FROM main.portal_access AS a

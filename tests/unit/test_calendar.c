@@ -133,36 +133,10 @@ static void test_local(void)
     }
 }
 
-static void test_durations(void)
-{
-    TEST("a duration is told in its largest unit, rounded up") {
-        static const struct {
-            int64_t seconds;
-            const char *text;
-        } rows[] = {
-            {0, "0 seconds"},       {1, "1 second"},        {20, "20 seconds"},
-            {59, "59 seconds"},     {60, "1 minute"},       {61, "2 minutes"},
-            {120, "2 minutes"},     {3540, "59 minutes"},   {3541, "1 hour"},
-            {3600, "1 hour"},       {3601, "2 hours"},      {10800, "3 hours"},
-            {82800, "23 hours"},    {82801, "1 day"},       {86400, "1 day"},
-            {86401, "2 days"},      {172800, "2 days"},     {259200, "3 days"},
-            {-5, "0 seconds"},
-        };
-        for (size_t i = 0; i < COUNT(rows); i++) {
-            CHECK_TEXT(format(calendar_duration, rows[i].seconds), rows[i].text);
-        }
-    }
-    TEST("the longest duration does not overflow") {
-        CHECK_TEXT(format(calendar_duration, INT64_MAX), "106751991167301 days");
-        CHECK_TEXT(format(calendar_duration, INT64_MIN), "0 seconds");
-    }
-}
-
 int main(void)
 {
     test_dates();
     test_utc();
     test_local();
-    test_durations();
     return unit_result();
 }
