@@ -94,3 +94,4 @@ build/asan/unit/test_%: tests/unit/test_%.c $(LEAVES) $(TEST_HEADERS)
 	@mkdir -p $(@D)
 	@echo '  CC      $@'
 	$(Q)$(CC) -Iext $(CPPFLAGS) $(TEST_CFLAGS) $(SANITIZE) -o $@ $< $(LEAVES) $(UNIT_LIBRARIES)
+include tests/bench/bench.mk

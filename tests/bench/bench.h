@@ -1,0 +1,49 @@
+/*
+** What the two sides of a benchmark share: the floor, which is the same work as bare prepared
+** statements, and ours, which is one call of the extension through SQL.
+*/
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <sqlite3.h>
+#include <stddef.h>
+
+/*
+** One benchmark on one side.  `run` prepares, calls bench_start() and does the work; it returns how
+** many were done.  `count` comes from the command line; 0 means all there is.
+*/
+struct work {
+    const char *name;
+    const char *pragma;       /* for this benchmark, or NULL */
+    sqlite3_int64 (*run)(sqlite3 *db, sqlite3_int64 count);
+};
+
+/* The sides; each list ends with a row without a name. */
+extern const struct work floor_works[];
+extern const struct work our_works[];
+extern const struct work seed_works[];
+
+/* The clock starts here; what comes before is not timed. */
+void bench_start(void);
+
+/* All of these end the program with a message when SQLite reports an error. */
+void bench_check(sqlite3 *db, int code);
+void bench_execute(sqlite3 *db, const char *sql);
+sqlite3_stmt *bench_prepare(sqlite3 *db, const char *sql);
+void bench_done(sqlite3_stmt *statement);      /* runs to its end and resets */
+sqlite3_int64 bench_integer(sqlite3 *db, const char *sql);
+
+/* Seconds since 1970. */
+sqlite3_int64 bench_now(void);
+
+/* Pseudo-random 64 bits of a number, the same in every run: stands for a hash where none is made. */
+sqlite3_uint64 bench_mix(sqlite3_uint64 number);
+
+/* The links made by "seed links": ids and tokens by turns, read ahead.  Never freed. */
+struct link {
+    sqlite3_int64 id;
+    char token[33];
+};
+struct link *bench_links(sqlite3 *db, sqlite3_int64 *count);
+
+#endif

@@ -1,0 +1,110 @@
+/* Makes the databases that the benchmarks run on; the same each time, but for keys and nonces. */
+#include "bench.h"
+
+#include "keyring.h"
+
+#include <stdio.h>
+
+static void run_with(sqlite3 *db, const char *sql, sqlite3_int64 number)
+{
+    sqlite3_stmt *statement = bench_prepare(db, sql);
+
+    bench_check(db, sqlite3_bind_int64(statement, 1, number));
+    bench_done(statement);
+    bench_check(db, sqlite3_finalize(statement));
+}
+
+static sqlite3_int64 patients(sqlite3 *db, sqlite3_int64 count)
+{
+    bench_execute(db, "SELECT portal_init()");
+    run_with(db,
+             "WITH RECURSIVE number(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM number WHERE i < ?1),"
+             " word(a) AS (SELECT '[\"Ada\",\"Charles\",\"Mary\",\"Grace\",\"Alan\",\"Edith\",\"Noor\"]')"
+             " INSERT INTO patient (first_name, last_name, date_of_birth, sex, email, cell_phone,"
+             "  home_phone, address_line1, city, state, postal_code, preferred_language)"
+             " SELECT a ->> (i % 7), 'Number' || i, date('1930-01-01', (i * 7919 % 33000) || ' days'),"
+             "  iif(i % 2, 'female', 'male'), 'patient' || i || '@example.com', '+1' || (2012000000 + i),"
+             "  '+1' || (3012000000 + i), i || ' Main Street', 'Springfield', 'IL',"
+             "  printf('%05d', i % 100000), iif(i % 5, 'en', 'es') FROM number, word",
+             count);
+    return count;
+}
+
+/* Every patient was sent a link two days ago. */
+static sqlite3_int64 sent(sqlite3 *db, sqlite3_int64 count)
+{
+    sqlite3_int64 now = bench_now();
+
+    (void)patients(db, count);
+    bench_execute(db, "INSERT INTO send_registration (patient_id, channel)"
+                      " SELECT patient_id, 'email' FROM patient");
+    run_with(db,
+             "UPDATE portal_message SET status = 'sent', due_at = NULL, attempts = 1,"
+             " created_at = ?1 - 172800, sent_at = ?1 - 172800", now);
+    run_with(db,
+             "UPDATE portal_registration SET status = 'live', created_at = ?1 - 172800,"
+             " expires_at = ?1 + 86400", now);
+    return count;
+}
+
+/* Writes the token of a registration; every fourth is forged: made with another key. */
+static void token_write(const struct keyring *keyring, const struct token *token, char out[TOKEN_SIZE])
+{
+    uint8_t key[TOKEN_KEY_SIZE];
+
+    for (int i = 0; i < TOKEN_KEY_SIZE; i++) {
+        key[i] = keyring_newest(keyring)[i] ^ (token->id % 4 == 3);
+    }
+    token_derive(key, TOKEN_LINK, token, out);
+}
+
+static void tokens_write(sqlite3 *db, const struct keyring *keyring)
+{
+    /* Scattered, as people open their links in no order. */
+    sqlite3_stmt *read = bench_prepare(db, "SELECT registration_id, nonce FROM portal_registration"
+                                           " ORDER BY registration_id * 2654435761 & 4294967295");
+    sqlite3_stmt *write = bench_prepare(db, "INSERT INTO bench_link VALUES (?1, ?2)");
+    struct token token = {keyring_newest_generation(keyring), 0, {0}};
+    char text[TOKEN_SIZE];
+
+    while (sqlite3_step(read) == SQLITE_ROW) {
+        const unsigned char *nonce = sqlite3_column_blob(read, 1);
+        token.id = (uint32_t)sqlite3_column_int64(read, 0);
+        for (int i = 0; i < TOKEN_NONCE_SIZE; i++) token.nonce[i] = nonce[i];
+        token_write(keyring, &token, text);
+        bench_check(db, sqlite3_bind_int64(write, 1, token.id));
+        bench_check(db, sqlite3_bind_text(write, 2, text, TOKEN_LENGTH, SQLITE_STATIC));
+        bench_done(write);
+    }
+    bench_check(db, sqlite3_finalize(read));
+    bench_check(db, sqlite3_finalize(write));
+}
+
+/* As sent(), and every link beside its row: half are good, a quarter has expired, a quarter is forged. */
+static sqlite3_int64 links(sqlite3 *db, sqlite3_int64 count)
+{
+    char path[4096];
+    struct keyring keyring;
+    const char *problem;
+
+    (void)sent(db, count);
+    bench_execute(db, "UPDATE portal_registration SET status = 'expired', ended_at = created_at,"
+                      " expires_at = created_at WHERE registration_id % 4 = 2");
+    (void)sqlite3_snprintf((int)sizeof path, path, "%s.portal-key", sqlite3_db_filename(db, "main"));
+    problem = keyring_read(&keyring, path);
+    if (problem != NULL) {
+        (void)fprintf(stderr, "bench: the key file %s\n", problem);
+        return 0;
+    }
+    bench_execute(db, "BEGIN; CREATE TABLE bench_link (registration_id INTEGER, token TEXT)");
+    tokens_write(db, &keyring);
+    bench_execute(db, "COMMIT");
+    return count;
+}
+
+const struct work seed_works[] = {
+    {"patients", NULL, patients},
+    {"sent", NULL, sent},
+    {"links", NULL, links},
+    {NULL, NULL, NULL},
+};
