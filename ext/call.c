@@ -5,6 +5,7 @@
 #include "normalize.h"
 #include "table.h"
 
+#include <sodium.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -275,12 +276,19 @@ static void binding_free(void *pointer)
     sqlite3_free(binding);
 }
 
+/* What a call answers may be a session. */
+static void answer_free(void *text)
+{
+    if (text != NULL) sodium_memzero(text, strlen(text));
+    sqlite3_free(text);
+}
+
 static void result_set(sqlite3_context *context, struct call *call)
 {
     switch (call->answer) {
     case ANSWER_INTEGER: sqlite3_result_int64(context, call->integer); return;
     case ANSWER_TEXT:
-        sqlite3_result_text(context, call->text, -1, sqlite3_free);
+        sqlite3_result_text(context, call->text, -1, answer_free);
         call->text = NULL;
         return;
     case ANSWER_PATIENT:
@@ -315,7 +323,7 @@ static void scalar(sqlite3_context *context, int argc, sqlite3_value **argv)
                              -1);
         if (code != REFUSED) sqlite3_result_error_code(context, code);
     }
-    sqlite3_free(call.text);
+    answer_free(call.text);
 }
 
 static int function_register(struct portal *portal, const struct function *function)

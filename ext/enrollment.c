@@ -51,22 +51,22 @@ static int pin_begin(struct portal *portal, void *data)
     return registration_guess_right(portal, attempt->registration.registration_id);
 }
 
-/* A PIN is derived with the key that was newest when it was sent: any of ours may be it. */
+/*
+** Derived with the newest key alone: with every generation accepted, each guess would have as many
+** chances.  Whoever was sent a PIN before the key was rotated asks for another.
+*/
 static bool pin_fits(const struct keyring *keyring, const struct proof_attempt *attempt,
                      const char *pin)
 {
-    struct token token = {0, (uint32_t)attempt->pin_id, {0}};
-    bool fits = false;
+    struct token token = {keyring_newest_generation(keyring), (uint32_t)attempt->pin_id, {0}};
+    char expected[TOKEN_PIN_SIZE];
+    bool fits;
 
     if (strlen(pin) != TOKEN_PIN_LENGTH) return false;
     memcpy(token.nonce, attempt->nonce, TOKEN_NONCE_SIZE);
-    for (int i = 0; i < keyring->count; i++) {
-        char expected[TOKEN_PIN_SIZE];
-        token.generation = keyring->generation[i];
-        token_pin(keyring->key[i], &token, expected);
-        fits |= sodium_memcmp(expected, pin, TOKEN_PIN_LENGTH) == 0;
-        sodium_memzero(expected, sizeof expected);
-    }
+    token_pin(keyring_newest(keyring), &token, expected);
+    fits = sodium_memcmp(expected, pin, TOKEN_PIN_LENGTH) == 0;
+    sodium_memzero(expected, sizeof expected);
     return fits;
 }
 

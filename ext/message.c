@@ -93,40 +93,70 @@ static int values_fill(struct portal *portal, const struct outbox_message *row,
     return secret_add(portal, row, kind, values);
 }
 
-static void append_escaped(sqlite3_str *out, const char *text)
+/*
+** Where an expansion goes; it is measured first, with `at` NULL, and then written: a buffer that grew
+** would leave pieces of links and PINs behind in freed memory.
+*/
+struct writer {
+    char *at;
+    size_t length;
+};
+
+static void put(struct writer *out, const char *text, size_t length)
 {
-    for (; *text != '\0'; text++) {
-        switch (*text) {
-        case '&': sqlite3_str_appendall(out, "&amp;"); break;
-        case '<': sqlite3_str_appendall(out, "&lt;"); break;
-        case '>': sqlite3_str_appendall(out, "&gt;"); break;
-        case '"': sqlite3_str_appendall(out, "&quot;"); break;
-        case '\'': sqlite3_str_appendall(out, "&#39;"); break;
-        default: sqlite3_str_appendchar(out, 1, *text);
-        }
+    if (out->at != NULL) memcpy(out->at + out->length, text, length);
+    out->length += length;
+}
+
+static void put_escaped(struct writer *out, const char *text)
+{
+    static const char special[] = "&<>\"'";
+    static const char *const escapes[] = {"&amp;", "&lt;", "&gt;", "&quot;", "&#39;"};
+
+    while (*text != '\0') {
+        size_t plain = strcspn(text, special);
+        put(out, text, plain);
+        text += plain;
+        if (*text == '\0') return;
+        plain = (size_t)(strchr(special, *text++) - special);
+        put(out, escapes[plain], strlen(escapes[plain]));
     }
+}
+
+static void fill_in(struct writer *out, const char *template, size_t length,
+                    const struct values *values, bool html)
+{
+    const char *end = template + length;
+
+    out->length = 0;
+    while (template < end) {
+        const char *open = strstr(template, "{{");
+        const char *close = open == NULL ? NULL : strstr(open, "}}");
+        const char *value;
+        if (close == NULL || close > end) break;
+        put(out, template, (size_t)(open - template));
+        value = value_find(values, open + 2, (size_t)(close - open) - 2);
+        if (html) {
+            put_escaped(out, value);
+        } else {
+            put(out, value, strlen(value));
+        }
+        template = close + 2;
+    }
+    put(out, template, (size_t)(end - template));
 }
 
 /* Fills in a part of a template.  NULL without memory. */
 static char *expand(const char *template, size_t length, const struct values *values, bool html)
 {
-    sqlite3_str *out = sqlite3_str_new(NULL);
-    const char *end = template + length;
+    struct writer out = {NULL, 0};
 
-    while (template < end) {
-        const char *open = strstr(template, "{{");
-        const char *close = open == NULL ? NULL : strstr(open, "}}");
-        if (close == NULL || close > end) break;
-        sqlite3_str_append(out, template, (int)(open - template));
-        if (html) {
-            append_escaped(out, value_find(values, open + 2, (size_t)(close - open) - 2));
-        } else {
-            sqlite3_str_appendall(out, value_find(values, open + 2, (size_t)(close - open) - 2));
-        }
-        template = close + 2;
-    }
-    sqlite3_str_append(out, template, (int)(end - template));
-    return sqlite3_str_finish(out);
+    fill_in(&out, template, length, values, html);
+    out.at = sqlite3_malloc64(out.length + 1);
+    if (out.at == NULL) return NULL;
+    fill_in(&out, template, length, values, html);
+    out.at[out.length] = '\0';
+    return out.at;
 }
 
 /* Where the parts of a template are. */
@@ -206,8 +236,6 @@ static int parts_expand(struct portal *portal, const struct parts *parts,
     if (parts->html != NULL) {
         message->html = expand(parts->html, parts->html_length, values, true);
     }
-    /* An empty part comes out as NULL as well. */
-    if (message->subject == NULL) message->subject = sqlite3_mprintf("");
     if (message->subject == NULL || message->text == NULL ||
         (parts->html != NULL && message->html == NULL)) {
         return fault(portal, SQLITE_NOMEM);
