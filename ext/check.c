@@ -2,6 +2,7 @@
 
 #include "call.h"
 #include "channel.h"
+#include "embedded.h"
 #include "patient.h"
 
 #include <string.h>
@@ -64,6 +65,12 @@ static const char stored_settings[] = "SELECT key, value FROM main.portal_settin
 static const char same_name[] =
     "SELECT schema || '.' || name FROM main.pragma_table_list"
     " WHERE name = ?1 AND type <> 'virtual' LIMIT 1";
+/* What stands in sqlite_schema is the text from the name on; ?1 is all that portal_init() ran. */
+static const char altered_objects[] =
+    "SELECT type || ' ' || name FROM main.sqlite_schema"
+    " WHERE (type = 'trigger' AND instr(?1, 'TABLE main.' || tbl_name || ' (') > 0"
+    "     OR type IN ('table', 'view') AND instr(?1, ' main.' || name || ' ') > 0)"
+    "   AND instr(?1, substr(sql, instr(sql, name))) = 0 LIMIT 100";
 static const char active_access[] =
     "SELECT a.patient_id, a.identity, u.username FROM main.portal_access AS a"
     "  JOIN main.portal_account AS u USING (account_id) WHERE a.status = 'active'";
@@ -265,6 +272,25 @@ static int patient_check(struct cursor *cursor)
     return code;
 }
 
+/* Its triggers run within our own writes: a foreign one may undo a count or redirect a message. */
+static int objects_check(struct cursor *cursor)
+{
+    char *made = sqlite3_mprintf("%s%s", embedded_find("schema.sql"), embedded_find("views.sql"));
+    sqlite3_stmt *statement = NULL;
+    int code = made == NULL ? fault(cursor->portal, SQLITE_NOMEM)
+                            : statement_row(cursor->portal, &statement, altered_objects, "s", made);
+
+    while (code == SQLITE_ROW) {
+        code = table_add(cursor, "a table, view or trigger of the portal is not as it was made",
+                         (const char *)sqlite3_column_text(statement, 0),
+                         "drop the trigger if you did not add it, or restore the database from a backup");
+        if (code == SQLITE_OK) code = statement_next(cursor->portal, statement);
+    }
+    statement_done(cursor->portal, statement);
+    sqlite3_free(made);
+    return code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
 int check_open(struct cursor *cursor, sqlite3_value *key[2])
 {
     int code;
@@ -272,6 +298,7 @@ int check_open(struct cursor *cursor, sqlite3_value *key[2])
     (void)key;
     cursor->width = 3;
     code = shadows_check(cursor);
+    if (code == SQLITE_OK) code = objects_check(cursor);
     if (code == SQLITE_OK) code = patient_check(cursor);
     if (code == SQLITE_OK) code = settings_check(cursor);
     if (code == SQLITE_OK) code = channel_check(cursor, PORTAL_EMAIL, "email_channel");

@@ -32,6 +32,27 @@ static const char purge_messages[] =
 static const char *const purges[] = {purge_sessions, purge_pins, purge_resets, purge_registrations,
                                      purge_messages};
 
+/* What an older database would let work again.  Messages first, by the links that live.  ?1 is now. */
+static const char end_messages[] =
+    "UPDATE main.portal_message SET status = iif(due_at IS NULL, status, 'cancelled'), due_at = NULL,"
+    "   detail = 'the database was restored from a backup'"
+    " WHERE ?1 AND (due_at IS NOT NULL OR message_id IN"
+    "   (SELECT registration_id FROM main.portal_registration WHERE status = 'live'))";
+static const char end_links[] =
+    "UPDATE main.portal_registration SET status = 'failed', ended_at = ?1"
+    " WHERE status IN ('queued', 'live')";
+static const char end_pins[] =
+    "UPDATE main.portal_pin SET status = 'revoked' WHERE ?1 AND status = 'live'";
+static const char end_resets[] =
+    "UPDATE main.portal_reset SET status = 'revoked' WHERE ?1 AND status = 'live'";
+static const char end_sessions[] =
+    "UPDATE main.portal_session SET ended_at = ?1 WHERE ended_at IS NULL";
+
+static const char *const endings[RESTORED_COUNT] = {
+    [RESTORED_MESSAGES] = end_messages, [RESTORED_LINKS] = end_links, [RESTORED_PINS] = end_pins,
+    [RESTORED_RESETS] = end_resets, [RESTORED_SESSIONS] = end_sessions,
+};
+
 int maintenance_expire(struct portal *portal, sqlite3_int64 *count)
 {
     sqlite3_int64 sessions = 0;
@@ -67,4 +88,19 @@ int maintenance_purge(struct portal *portal, sqlite3_int64 days, sqlite3_int64 *
     if (code != SQLITE_OK || (*rows == 0 && *events == 0)) return code;
     (void)sqlite3_snprintf((int)sizeof detail, detail, "%lld rows, %lld events", *rows, *events);
     return audit_write(portal, "portal.purged", NULL, NULL, detail);
+}
+
+int maintenance_restored(struct portal *portal, int count[RESTORED_COUNT])
+{
+    char detail[128];
+    int code = SQLITE_OK;
+
+    for (int i = 0; i < RESTORED_COUNT && code == SQLITE_OK; i++) {
+        code = statement_change(portal, &count[i], endings[i], "i", connection_now(portal));
+    }
+    if (code != SQLITE_OK) return code;
+    (void)sqlite3_snprintf((int)sizeof detail, detail,
+                           "ended %d links, %d PINs, %d resets, %d sessions", count[RESTORED_LINKS],
+                           count[RESTORED_PINS], count[RESTORED_RESETS], count[RESTORED_SESSIONS]);
+    return audit_write(portal, "portal.restored", NULL, NULL, detail);
 }

@@ -174,6 +174,7 @@ static bool parts_find(const char *template, bool mail, struct parts *parts)
 
     memset(parts, 0, sizeof *parts);
     if (!mail) {
+        parts->subject = "";
         parts->text = template;
         parts->text_length = strlen(template);
         return true;

@@ -206,6 +206,20 @@ static int purge_act(struct call *call)
                        events, days);
 }
 
+static int restored_act(struct call *call)
+{
+    int count[RESTORED_COUNT];
+    int code = maintenance_restored(call->portal, count);
+
+    if (code != SQLITE_OK) return code;
+    return answer_text(call,
+                       "Ended what the backup brought back: links (%d), PINs (%d), resets (%d), "
+                       "sessions (%d), and whatever waited to be sent. Revoke again whom you had "
+                       "revoked since the backup, and send again to whom portal_status shows as failed.",
+                       count[RESTORED_LINKS], count[RESTORED_PINS], count[RESTORED_RESETS],
+                       count[RESTORED_SESSIONS]);
+}
+
 static int version_act(struct call *call)
 {
     sqlite3_str *out = sqlite3_str_new(NULL);
@@ -282,6 +296,12 @@ const struct function running_functions[] = {
      .description = "Removes finished messages, sessions, PINs and dead links older than that; "
                     "audit events after six years.",
      .act = purge_act},
+    {.name = "portal_restored", .arguments = "", .least = 0, .most = 0,
+     .allowed = EHR, .flags = CALL_WRITES,
+     .result = "one sentence",
+     .description = "Run it once after a backup was put back: links, PINs, resets and sessions of "
+                    "before end, and nothing that waited is sent again.",
+     .act = restored_act},
     {.name = "portal_version", .arguments = "", .least = 0, .most = 0,
      .allowed = ANYBODY, .flags = CALL_BARE,
      .result = "version, commit, channels",

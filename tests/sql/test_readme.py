@@ -159,20 +159,6 @@ def test_without_the_key_file_nothing_is_sent_proved_signed_in_to_or_verified(t)
     t.refuses(db, 'SELECT portal_init()', says='key file')
 
 
-def test_an_older_database_put_back_forgets_links_and_revokes_made_since(t):
-    db = t.database()
-    patient, other = t.patient(db), t.patient(db)
-    flows.register(t, db, patient, 'ada')
-    backup = t.connect(t.path('backup.db'), extension=False)
-    db.backup(backup)
-    t.one(db, 'SELECT revoke_access(?)', patient)
-    token = flows.send(t, db, other)
-    backup.backup(db)
-    t.equal(t.one(db, 'SELECT token_status(?)', token), 'unknown')
-    t.equal(flows.status(t, db, patient), 'registered')
-    t.equal(t.one(db, 'SELECT portal_audit_verify()'), None)
-
-
 def test_initialising_again_finds_the_tables_and_a_newer_schema_is_refused(t):
     db = t.database()
     t.contains(t.one(db, 'SELECT portal_init()'), 'are there')

@@ -163,6 +163,7 @@ static void reading(sqlite3 *db)
     DO(db, "SELECT deliver()");
     DO(db, "SELECT expire_links()");
     DO(db, "SELECT portal_purge(1)");
+    DO(db, "SELECT portal_restored()");
 }
 
 static void refusals(sqlite3 *db)
