@@ -10,12 +10,12 @@
 
 /*
 ** One benchmark on one side.  `run` prepares, calls bench_start() and does the work; it returns how
-** many were done.  `count` comes from the command line; 0 means all there is.
+** many were done.  `count` comes from the command line, `sql` from the list.
 */
 struct work {
     const char *name;
-    const char *pragma;       /* for this benchmark, or NULL */
-    sqlite3_int64 (*run)(sqlite3 *db, sqlite3_int64 count);
+    sqlite3_int64 (*run)(sqlite3 *db, sqlite3_int64 count, const char *sql);
+    const char *sql;
 };
 
 /* The sides; each list ends with a row without a name. */
@@ -39,7 +39,15 @@ sqlite3_int64 bench_now(void);
 /* Pseudo-random 64 bits of a number, the same in every run: stands for a hash where none is made. */
 sqlite3_uint64 bench_mix(sqlite3_uint64 number);
 
-/* The links made by "seed links": ids and tokens by turns, read ahead.  Never freed. */
+/* The oldest 10,000 links come due.  Returns how many that were. */
+sqlite3_int64 bench_due(sqlite3 *db);
+
+/* Works that are a query: its value, its rows, its rows for `count` scattered patients as ?1. */
+sqlite3_int64 bench_value(sqlite3 *db, sqlite3_int64 count, const char *sql);
+sqlite3_int64 bench_list(sqlite3 *db, sqlite3_int64 count, const char *sql);
+sqlite3_int64 bench_lookup(sqlite3 *db, sqlite3_int64 count, const char *sql);
+
+/* The links made by "seed practice": ids and tokens, read ahead.  Never freed. */
 struct link {
     sqlite3_int64 id;
     char token[33];

@@ -4,6 +4,7 @@
 #include "keyring.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 static void run_with(sqlite3 *db, const char *sql, sqlite3_int64 number)
 {
@@ -14,8 +15,9 @@ static void run_with(sqlite3 *db, const char *sql, sqlite3_int64 number)
     bench_check(db, sqlite3_finalize(statement));
 }
 
-static sqlite3_int64 patients(sqlite3 *db, sqlite3_int64 count)
+static sqlite3_int64 patients(sqlite3 *db, sqlite3_int64 count, const char *sql)
 {
+    (void)sql;
     bench_execute(db, "SELECT portal_init()");
     run_with(db,
              "WITH RECURSIVE number(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM number WHERE i < ?1),"
@@ -30,20 +32,27 @@ static sqlite3_int64 patients(sqlite3 *db, sqlite3_int64 count)
     return count;
 }
 
-/* Every patient was sent a link two days ago. */
-static sqlite3_int64 sent(sqlite3 *db, sqlite3_int64 count)
+/* After patients(): a link waits for each. */
+static sqlite3_int64 queued(sqlite3 *db, sqlite3_int64 count, const char *sql)
+{
+    (void)sql;
+    bench_execute(db, "INSERT INTO send_registration (patient_id, channel)"
+                      " SELECT patient_id, 'email' FROM patient");
+    return count;
+}
+
+/* After queued(): each was sent two days ago. */
+static sqlite3_int64 sent(sqlite3 *db, sqlite3_int64 count, const char *sql)
 {
     sqlite3_int64 now = bench_now();
 
-    (void)patients(db, count);
-    bench_execute(db, "INSERT INTO send_registration (patient_id, channel)"
-                      " SELECT patient_id, 'email' FROM patient");
+    (void)sql;
     run_with(db,
              "UPDATE portal_message SET status = 'sent', due_at = NULL, attempts = 1,"
              " created_at = ?1 - 172800, sent_at = ?1 - 172800", now);
     run_with(db,
              "UPDATE portal_registration SET status = 'live', created_at = ?1 - 172800,"
-             " expires_at = ?1 + 86400", now);
+             " expires_at = ?1 + 864000", now);
     return count;
 }
 
@@ -80,31 +89,55 @@ static void tokens_write(sqlite3 *db, const struct keyring *keyring)
     bench_check(db, sqlite3_finalize(write));
 }
 
-/* As sent(), and every link beside its row: half are good, a quarter has expired, a quarter is forged. */
-static sqlite3_int64 links(sqlite3 *db, sqlite3_int64 count)
+static void links(sqlite3 *db)
 {
     char path[4096];
     struct keyring keyring;
     const char *problem;
 
-    (void)sent(db, count);
-    bench_execute(db, "UPDATE portal_registration SET status = 'expired', ended_at = created_at,"
-                      " expires_at = created_at WHERE registration_id % 4 = 2");
     (void)sqlite3_snprintf((int)sizeof path, path, "%s.portal-key", sqlite3_db_filename(db, "main"));
     problem = keyring_read(&keyring, path);
     if (problem != NULL) {
         (void)fprintf(stderr, "bench: the key file %s\n", problem);
-        return 0;
+        exit(1);
     }
-    bench_execute(db, "BEGIN; CREATE TABLE bench_link (registration_id INTEGER, token TEXT)");
+    bench_execute(db, "CREATE TABLE bench_link (registration_id INTEGER, token TEXT)");
     tokens_write(db, &keyring);
+}
+
+/*
+** After sent(): of the links, here beside their rows, half are good, a quarter has expired and a
+** quarter is forged.  Every fourth patient has registered and asks for four changes.
+*/
+static sqlite3_int64 practice(sqlite3 *db, sqlite3_int64 count, const char *sql)
+{
+    (void)sql;
+    bench_execute(db, "BEGIN");
+    bench_execute(db, "UPDATE portal_registration SET status = 'expired', ended_at = created_at,"
+                      " expires_at = created_at WHERE registration_id % 4 = 2");
+    bench_execute(db, "INSERT INTO portal_account (account_id, username, username_key, password, name,"
+                      " channel, contact, created_at) SELECT patient_id, 'user' || patient_id,"
+                      " 'user' || patient_id, printf('$argon2id$v=19$m=19456,t=2,p=1$%070d', patient_id),"
+                      " first_name || ' ' || last_name, 'email', email, unixepoch()"
+                      " FROM patient WHERE patient_id % 4 = 1");
+    bench_execute(db, "INSERT INTO portal_access (account_id, patient_id, role, identity, status,"
+                      " granted_at) SELECT patient_id, patient_id, 'patient', identity, 'active',"
+                      " unixepoch() FROM portal_registration WHERE patient_id % 4 = 1");
+    bench_execute(db, "INSERT INTO portal_request (patient_id, field, base_value, proposed_value,"
+                      " account_id, submitted_as, submitted_at, status)"
+                      " SELECT patient_id, key, value, 'another', patient_id, 'patient', unixepoch(),"
+                      " 'pending' FROM patient, json_each(json_object('city', city, 'state', state,"
+                      " 'postal_code', postal_code, 'home_phone', home_phone))"
+                      " WHERE patient_id % 4 = 1");
+    links(db);
     bench_execute(db, "COMMIT");
     return count;
 }
 
 const struct work seed_works[] = {
-    {"patients", NULL, patients},
-    {"sent", NULL, sent},
-    {"links", NULL, links},
+    {"patients", patients, NULL},
+    {"queued", queued, NULL},
+    {"sent", sent, NULL},
+    {"practice", practice, NULL},
     {NULL, NULL, NULL},
 };
