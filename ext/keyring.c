@@ -130,42 +130,68 @@ static bool new_key_write(int file)
     return written;
 }
 
-/* The name is durable only when its directory is. */
-static bool directory_sync(const char *path)
+/* The folder of a path; false when it is too long. */
+static bool folder_of(const char *path, char folder[PATH_SIZE])
 {
-    char directory[PATH_SIZE];
     const char *slash = strrchr(path, '/');
-    size_t length = slash == NULL ? 0 : (size_t)(slash - path) + 1;
-    int file;
+    int length = slash == NULL ? snprintf(folder, PATH_SIZE, ".")
+                               : snprintf(folder, PATH_SIZE, "%.*s", (int)(slash - path) + 1, path);
+
+    return length > 0 && length < PATH_SIZE;
+}
+
+/* The name is durable only when its directory is. */
+static bool directory_sync(const char *directory)
+{
+    int file = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     bool synced;
 
-    if (length >= sizeof directory) return false;
-    memcpy(directory, path, length);
-    directory[length] = '\0';
-    file = open(length == 0 ? "." : directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (file < 0) return false;
     synced = fsync(file) == 0;
     (void)close(file);
     return synced;
 }
 
+/*
+** A file of mode 0600 to write the key to: without a name, so that whoever is killed leaves no copy
+** of a key behind, or where there is no such thing, a draft beside the path.
+*/
+static int draft_open(const char *path, const char *folder, char draft[PATH_SIZE], bool *named)
+{
+    int file = -1;
+    int length;
+
+    if (access("/proc/self/fd", X_OK) == 0) {
+        file = open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+    }
+    *named = file < 0;
+    length = *named ? snprintf(draft, PATH_SIZE, "%s.XXXXXX", path)
+                    : snprintf(draft, PATH_SIZE, "/proc/self/fd/%d", file);
+    if (length < 0 || length >= PATH_SIZE) return -1;
+    return *named ? mkstemp(draft) : file;
+}
+
 const char *keyring_create(const char *path)
 {
+    char folder[PATH_SIZE];
     char draft[PATH_SIZE];
     const char *problem = NULL;
-    int length = snprintf(draft, sizeof draft, "%s.XXXXXX", path);
+    bool named = false;
     int file;
 
     if (access(path, F_OK) == 0) return NULL;
-    if (length < 0 || (size_t)length >= sizeof draft) return "has too long a name";
-    file = mkstemp(draft);   /* mode 0600 */
+    if (!folder_of(path, folder)) return "has too long a name";
+    file = draft_open(path, folder, draft, &named);
     if (file < 0) return "can not be made in that folder";
     if (!new_key_write(file)) problem = "can not be written";
-    if (close(file) != 0) problem = "can not be written";
-    /* link() refuses a name that is taken: of two processes, one makes the key for both. */
-    if (problem == NULL && link(draft, path) != 0 && errno != EEXIST) problem = "can not be made";
-    (void)unlink(draft);
-    if (problem == NULL && !directory_sync(path)) problem = "can not be made durable";
+    /* A name that is taken is refused: of two processes, one makes the key for both. */
+    if (problem == NULL && linkat(AT_FDCWD, draft, AT_FDCWD, path, AT_SYMLINK_FOLLOW) != 0 &&
+        errno != EEXIST) {
+        problem = "can not be made";
+    }
+    if (named) (void)unlink(draft);
+    if (close(file) != 0 && problem == NULL) problem = "can not be written";
+    if (problem == NULL && !directory_sync(folder)) problem = "can not be made durable";
     return problem;
 }
 

@@ -3,8 +3,10 @@ import os
 import re
 import resource
 import sqlite3
+import subprocess
 
 import flows
+import harness
 import snapshot
 
 INIT = 'run SELECT portal_init()'
@@ -392,6 +394,19 @@ def test_a_folder_that_can_not_be_written_gets_no_portal(t):
     db = t.database(init=False)
     t.refuses(db, 'SELECT portal_init()', says=('/proc/portal.key', 'can not be made'))
     t.equal(t.all(db, 'SELECT name FROM sqlite_schema'), [])
+
+
+@harness.release_only
+def test_the_key_is_made_too_where_a_file_needs_a_name(t):
+    keys = t.path('keys')
+    keys.mkdir()
+    # The first time that the folder is opened is for a file without a name.
+    done = subprocess.run(['strace', '-f', '-o', t.path('trace'), '-P', f'{keys}/', '-e', 'inject=openat:error=EOPNOTSUPP:when=1',
+                           'sqlite3', '-cmd', f'.load {t.extension}', 'practice.db', 'SELECT portal_init()'],
+                          env={**os.environ, 'PORTAL_KEY_FILE': f'{keys}/key'}, capture_output=True, text=True)
+    t.contains(done.stdout, 'were made')
+    t.contains(t.path('trace').read_text(), 'O_TMPFILE', 'EOPNOTSUPP')
+    t.equal([(file.name, file.stat().st_mode & 0o777) for file in keys.iterdir()], [('key', 0o600)])
 
 
 # Other databases on the same connection
