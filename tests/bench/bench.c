@@ -6,7 +6,9 @@
 **     build/bench/bench ours send /var/tmp/practice.db
 **
 ** Prints seconds, how many were done, and KiB of memory over the page cache at its peak.  A side that
-** writes wants a fresh copy of the database and its key file; `make bench` sees to that.
+** writes wants a fresh copy of the database and its key file; tests/bench/run sees to that:
+**
+**     make bench-build && tests/bench/run --sides floor,ours --rounds 3 send
 */
 #include "bench.h"
 
