@@ -1,6 +1,7 @@
 # make            builds everything into build/
 # make demo       installs what is missing, builds, and shows the whole story
 # make test       installs what the tests need, builds, and runs them all
+# make fuzz       feeds random inputs to everything; MINUTES=5 each
 # make install    DESTDIR= prefix=/usr/local; make uninstall takes it away again
 # make reference  writes the README's reference anew
 

@@ -364,6 +364,12 @@ const char *contact_normalize_phone(const char *phone, const char *country_code,
     return problem;
 }
 
+/* True within a UTF-8 character. */
+static bool is_continuation(char byte)
+{
+    return ((unsigned char)byte & 0xC0) == 0x80;
+}
+
 void contact_mask(const char *contact, char *out, size_t size)
 {
     if (size == 0) return;
@@ -376,15 +382,15 @@ void contact_mask(const char *contact, char *out, size_t size)
         (void)snprintf(shown, sizeof shown, "%.*s" MASK "%s", (int)first, contact, at);
     } else {
         /* Of a fragment of four or less, the last four would be all of it. */
-        bool is_fragment = length <= MASKED_DIGITS_SHOWN;
-        (void)snprintf(shown, sizeof shown, MASK "%s",
-                 is_fragment ? "" : contact + length - MASKED_DIGITS_SHOWN);
+        const char *tail = contact + (length <= MASKED_DIGITS_SHOWN ? length : length - MASKED_DIGITS_SHOWN);
+        while (is_continuation(*tail)) tail++;
+        (void)snprintf(shown, sizeof shown, MASK "%s", tail);
     }
 
     size_t fits = strlen(shown);
     if (fits >= size) {
         fits = size - 1;
-        while (fits > 0 && ((unsigned char)shown[fits] & 0xC0) == 0x80) fits--;
+        while (fits > 0 && is_continuation(shown[fits])) fits--;
     }
     memcpy(out, shown, fits);
     out[fits] = '\0';

@@ -35,14 +35,16 @@ static bool line_read(struct keyring *keyring, const char *line, size_t length)
     return true;
 }
 
-static const char *text_read(struct keyring *keyring, char *text)
+static const char *text_read(struct keyring *keyring, char *text, size_t length)
 {
+    /* The generations after a zero byte would go unread, and with them every token of theirs. */
+    if (strlen(text) != length) return "is damaged";
     for (char *line = text; *line != '\0';) {
-        size_t length = strcspn(line, "\n");
-        bool last = line[length] == '\0';
-        line[length] = '\0';
-        if (length > 0 && *line != '#' && !line_read(keyring, line, length)) return "is damaged";
-        line += length + (last ? 0 : 1);
+        size_t width = strcspn(line, "\n");
+        bool last = line[width] == '\0';
+        line[width] = '\0';
+        if (width > 0 && *line != '#' && !line_read(keyring, line, width)) return "is damaged";
+        line += width + (last ? 0 : 1);
     }
     return keyring->count > 0 ? NULL : "holds no key";
 }
@@ -81,7 +83,7 @@ const char *keyring_read(struct keyring *keyring, const char *path)
     (void)close(file);
     if (problem == NULL) {
         text[length] = '\0';
-        problem = text_read(keyring, text);
+        problem = text_read(keyring, text, length);
     }
     sodium_memzero(text, sizeof text);
     if (problem != NULL) {

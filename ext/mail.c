@@ -192,18 +192,20 @@ static bool is_plain_text(const char *text)
     return true;
 }
 
+static void put_words(struct writer *writer, const char *text)
+{
+    for (const char *word = text + strspn(text, " "); *word != '\0'; word += strspn(word, " ")) {
+        size_t length = strcspn(word, " ");
+        put_word(writer, word, length);
+        word += length;
+    }
+}
+
 static void put_subject(struct writer *writer, const char *subject)
 {
     put_name(writer, "Subject");
-    if (is_plain_text(subject)) {
-        for (const char *word = subject; *word != '\0'; word += strspn(word, " ")) {
-            size_t length = strcspn(word, " ");
-            put_word(writer, word, length);
-            word += length;
-        }
-    } else {
-        put_encoded_words(writer, subject);
-    }
+    if (is_plain_text(subject)) put_words(writer, subject);
+    else put_encoded_words(writer, subject);
     end_line(writer);
 }
 
@@ -411,7 +413,9 @@ static void put_header(struct writer *writer, const struct mail *mail)
     put_field(writer, "Message-ID", mail->message_id);
     put_field(writer, "Auto-Submitted", "auto-generated");
     if (mail->language && *mail->language != '\0') {
-        put_field(writer, "Content-Language", mail->language);
+        put_name(writer, "Content-Language");
+        put_words(writer, mail->language);
+        end_line(writer);
     }
     put_field(writer, "MIME-Version", "1.0");
 }

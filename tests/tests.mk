@@ -27,7 +27,7 @@ test-packages:
 	tests/packages test
 
 test-build: all build/tests/clock_vfs.so build/tests/compiler-flags build/asan/portal.so $(PLUGINS) \
-	$(UNIT_PROGRAMS) $(ASAN_UNIT_PROGRAMS)
+	$(UNIT_PROGRAMS) $(ASAN_UNIT_PROGRAMS) fuzz-replays
 
 lint: all build/tests/compiler-flags
 	tests/run --variant static
@@ -95,3 +95,4 @@ build/asan/unit/test_%: tests/unit/test_%.c $(LEAVES) $(TEST_HEADERS)
 	@echo '  CC      $@'
 	$(Q)$(CC) -Iext $(CPPFLAGS) $(TEST_CFLAGS) $(SANITIZE) -o $@ $< $(LEAVES) $(UNIT_LIBRARIES)
 include tests/bench/bench.mk
+include tests/fuzz/fuzz.mk

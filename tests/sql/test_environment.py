@@ -351,6 +351,11 @@ def test_a_damaged_key_file_is_refused(t):
         with_key(t, lambda key: key.write_bytes(text))
 
 
+def test_a_key_file_with_a_zero_byte_is_damaged_whatever_stands_before_it(t):
+    later = b'\x00\n2 ' + b'0' * 64 + b'\n'
+    with_key(t, lambda key: key.write_bytes(key.read_bytes() + later), 'is damaged')
+
+
 def test_a_folder_in_place_of_the_key_file_is_refused(t):
     def change(key):
         key.unlink()

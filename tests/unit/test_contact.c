@@ -356,6 +356,10 @@ static void test_masks(void)
         }
         CHECK_TEXT(out, whole);
     }
+    TEST("a mask of what is no contact begins with a whole character") {
+        contact_mask("J\u00F6 12", out, sizeof out);
+        CHECK_TEXT(out, "\u2022\u2022\u2022 12");
+    }
     TEST("a mask for no buffer writes nothing") {
         out[0] = '#';
         contact_mask("anna@example.com", out, 0);

@@ -308,6 +308,14 @@ static void test_subjects(void)
         CHECK_TEXT(field(bytes, "Subject"), mail.subject);
         free(bytes);
     }
+    TEST("a long list of languages is folded at spaces") {
+        mail.language = "de-Latn-CH, fr-Latn-CH, it-Latn-CH, rm-Latn-CH, en-Latn-GB, es-Latn-ES, pt-Latn-PT";
+        char *bytes = write_mail(&mail, "\n");
+        CHECK(longest_line(bytes) <= 76);
+        CHECK_TEXT(field(bytes, "Content-Language"), mail.language);
+        free(bytes);
+        mail.language = plain.language;
+    }
     TEST("a subject of any length and script keeps its text in encoded words of at most 75") {
         static const char *const pieces[] = {
             "\u00E9", "\u738B", "\U0001F600", "a\u00E9 ", "=?UTF-8?Q?x?=", "  two spaces  ",
