@@ -248,13 +248,9 @@ int call_run(const struct function *function, struct call *call, bool inserting)
 {
     struct portal *portal = call->portal;
     sqlite3_int64 rowid = sqlite3_last_insert_rowid(portal->db);
-    int code;
+    int code = connection_take(portal, function->name);
 
-    if (portal->busy) {
-        return fail(portal, "%s was called from a trigger or function within another portal call",
-                      function->name);
-    }
-    portal->busy = true;
+    if (code != SQLITE_OK) return code;
     portal->fresh_count = 0;
     code = run(function, call, inserting);
     portal->busy = false;

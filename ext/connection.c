@@ -282,6 +282,15 @@ int connection_key(struct portal *portal, const struct keyring **keyring)
     return code;
 }
 
+int connection_take(struct portal *portal, const char *name)
+{
+    if (portal->busy) {
+        return fail(portal, "%s was called from a trigger or function within another portal call", name);
+    }
+    portal->busy = true;
+    return SQLITE_OK;
+}
+
 bool connection_unlocked(const struct portal *portal)
 {
     return sqlite3_txn_state(portal->db, NULL) == SQLITE_TXN_NONE &&

@@ -111,6 +111,12 @@ int scope_end(struct portal *portal, const struct scope *scope, int code);
 /* A step in a scope of its own: begin, step, end. */
 int scope_run(struct portal *portal, int (*step)(struct portal *portal, void *data), void *data);
 
+/*
+** Takes the connection for a call; portal->busy = false gives it back.  SQLITE_ERROR when `name` was
+** called within another call, by a trigger or function of the application's.
+*/
+int connection_take(struct portal *portal, const char *name);
+
 /* True when the connection holds no lock at all, so that the network may be used. */
 bool connection_unlocked(const struct portal *portal);
 

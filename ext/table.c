@@ -335,9 +335,12 @@ static int row_update(struct portal *portal, const struct table *table, int argc
                       sqlite3_value **argv)
 {
     sqlite3_int64 last = sqlite3_last_insert_rowid(portal->db);
-    int code = call_permit(portal, table->name, table->allowed);
+    int code = connection_take(portal, table->name);
 
+    if (code != SQLITE_OK) return code;
+    code = call_permit(portal, table->name, table->allowed);
     if (code == SQLITE_OK) code = table->update(portal, argc, argv);
+    portal->busy = false;
     sqlite3_set_last_insert_rowid(portal->db, last);
     return code;
 }

@@ -1,6 +1,7 @@
 """Whatever a driver binds to any argument or column: an answer or a refusal, never half a write."""
 import sqlite3
 
+import calls
 import flows
 import snapshot
 
@@ -37,34 +38,6 @@ ODD = {
 }
 
 
-def practice(t):
-    """Somebody registered, somebody with a live link and PIN, a pending request."""
-    db = t.database()
-    ada, ben = t.patient(db), t.patient(db, first_name='Ben')
-    session = flows.register(t, db, ada, 'ada.l')
-    t.equal(flows.ask(t, db, 'SELECT submit_demographics(?, ?, ?)', session, ada,
-                      '{"city": "London"}')['requests'], 1)
-    token = flows.send(t, db, ben)
-    return db, {
-        'patient_id': str(ada), 'channel': "'email'", 'token': f"'{token}'", 'pin': "'000000'",
-        'username': "'ada.l'", 'password': f"'{flows.PASSWORD}'", 'session': f"'{session}'",
-        'last_name': "'Nobody'", 'first_name': "'Zoe'", 'date_of_birth': "'1990-01-01'",
-        'contact': "'zoe@example.com'", 'name': "'Rita Parent'", 'relationship': "'parent'",
-        'request_id': '1', 'json': '\'{"city": "Paris"}\'', 'key': "'link_hours'",
-        'value': "'72'", 'application': "'ehr'", 'user': "'anna'", 'limit': '10', 'days': '30',
-        'claim': "'none'", 'message_id': '1', 'status': "'sent'", 'reason': "'moved'",
-        'force': "'force'", 'detail': "'250 OK'"}
-
-
-def functions(db, kind='function'):
-    """Name and argument names of all that portal_help knows of a kind."""
-    for name, usage in db.execute(
-            "SELECT name, usage FROM portal_help WHERE kind LIKE '%' || ? || '%'", [kind]).fetchall():
-        inside = usage.partition('(')[2].rstrip(')')
-        words = inside.replace('[', ' ').replace(']', ' ').replace(',', ' ').split()
-        yield name, words
-
-
 def try_sql(t, db, sql):
     """Runs it: None for an answer, else the refusal, which must be one and must say something."""
     try:
@@ -86,23 +59,23 @@ def changes(before, after, apart_from=()):
 
 def call_all(t, db, kind, statement):
     """Each argument of each function in turn odd, the others fit: the statements, named."""
-    for name, arguments in functions(db, kind):
+    for name, arguments in calls.functions(db, kind):
         for place in range(len(arguments)):
             for what, odd in ODD.items():
                 yield f'{name}: {arguments[place]} is {what}', statement(name, arguments, place, odd)
 
 
 def test_the_fit_values_cover_every_argument(t):
-    db, fit = practice(t)
-    t.equal([f'{name}({word})' for name, words in functions(db) for word in words if word not in fit], [])
-    t.true(sum(1 for _ in functions(db)) > 30)
+    db, fit = calls.practice(t)
+    t.equal([f'{name}({word})' for name, words in calls.functions(db) for word in words if word not in fit], [])
+    t.true(sum(1 for _ in calls.functions(db)) > 30)
 
 
 GUESSES = ('request_pin', 'register_patient', 'register_representative', 'portal_login', 'reset_password')
 
 
 def test_an_odd_argument_of_any_function_is_answered_or_refused_without_a_trace(t):
-    db, fit = practice(t)
+    db, fit = calls.practice(t)
 
     def statement(name, arguments, place, odd):
         values = [odd if at == place else fit[word] for at, word in enumerate(arguments)]
@@ -122,8 +95,8 @@ def test_an_odd_argument_of_any_function_is_answered_or_refused_without_a_trace(
 
 
 def test_an_odd_argument_of_a_guess_spends_nothing_but_the_guess(t):
-    db, fit = practice(t)
-    for name, arguments in functions(db):
+    db, fit = calls.practice(t)
+    for name, arguments in calls.functions(db):
         if name not in GUESSES:
             continue
         for place, word in enumerate(arguments):
@@ -140,7 +113,7 @@ def test_an_odd_argument_of_a_guess_spends_nothing_but_the_guess(t):
 
 
 def test_odd_names_and_pins_with_a_live_link_are_refused_as_data_and_counted(t):
-    db, fit = practice(t)
+    db, fit = calls.practice(t)
     for what, odd in ODD.items():
         if 'blob' in what:
             continue
@@ -156,7 +129,7 @@ def test_odd_names_and_pins_with_a_live_link_are_refused_as_data_and_counted(t):
 
 
 def test_a_blob_where_a_patient_types_is_misuse(t):
-    db, fit = practice(t)
+    db, fit = calls.practice(t)
     for sql in (f"SELECT request_pin({fit['token']}, x'41', '1985-12-10')", "SELECT token_valid(x'41')",
                 "SELECT portal_login(x'41', 'x')", "SELECT portal_session(x'41')",
                 "SELECT portal_logout(x'41')", "SELECT forgot_password(x'41')"):
@@ -164,7 +137,7 @@ def test_a_blob_where_a_patient_types_is_misuse(t):
 
 
 def test_an_odd_value_in_any_column_of_an_insert_refuses_the_row_alone(t):
-    db, fit = practice(t)
+    db, fit = calls.practice(t)
 
     def statement(name, arguments, place, odd):
         values = [odd if at == place else fit[word] for at, word in enumerate(arguments)]
@@ -192,9 +165,9 @@ def test_an_odd_value_in_any_column_of_an_insert_refuses_the_row_alone(t):
 
 
 def test_a_wrong_number_of_arguments_is_refused(t):
-    db, fit = practice(t)
+    db, fit = calls.practice(t)
     before = snapshot.contents(db, ())
-    for name, arguments in functions(db):
+    for name, arguments in calls.functions(db):
         for count in range(0, 9):
             taken = t.one(db, 'SELECT count(*) FROM pragma_function_list WHERE name = ? AND narg = ?',
                           name, count)
@@ -202,22 +175,22 @@ def test_a_wrong_number_of_arguments_is_refused(t):
                 marks = ', '.join(['NULL'] * count)
                 t.refuses(db, f'SELECT {name}({marks})', says='wrong number of arguments')
         t.true(len(arguments) < 9)
-    for name, arguments in functions(db, 'insert'):
+    for name, arguments in calls.functions(db, 'insert'):
         t.refuses(db, f'INSERT INTO {name} VALUES ({", ".join(["NULL"] * (len(arguments) + 1))})',
                   says='columns')
     t.equal(changes(before, snapshot.contents(db, ())), {})
 
 
 def test_columns_left_out_of_an_insert_are_named_in_the_refusal(t):
-    db, fit = practice(t)
-    for name, arguments in functions(db, 'insert'):
+    db, fit = calls.practice(t)
+    for name, arguments in calls.functions(db, 'insert'):
         text = t.refuses(db, f'INSERT INTO {name} DEFAULT VALUES')
         t.contains(text.replace('patient id', 'patient_id'), arguments[0])
 
 
 def test_an_insertable_table_takes_neither_updates_nor_deletes(t):
-    db, fit = practice(t)
-    for name, arguments in functions(db, 'insert'):
+    db, fit = calls.practice(t)
+    for name, arguments in calls.functions(db, 'insert'):
         db.execute(f'DELETE FROM {name}')
         db.execute(f'UPDATE {name} SET {arguments[0]} = 1')
         t.equal(db.execute('SELECT changes()').fetchone()[0], 0)
@@ -225,7 +198,7 @@ def test_an_insertable_table_takes_neither_updates_nor_deletes(t):
 
 
 def test_integral_reals_are_as_good_as_integers_everywhere(t):
-    db, fit = practice(t)
+    db, fit = calls.practice(t)
     t.advance(3600)
     t.contains(t.one(db, 'SELECT send_registration(2.0, ?)', 'email'), 'Portal registration sent')
     t.equal(t.one(db, 'SELECT typeof(patient_id) FROM portal_registration ORDER BY 1 DESC'), 'integer')
@@ -243,7 +216,7 @@ def test_integral_reals_are_as_good_as_integers_everywhere(t):
 
 
 def test_odd_values_in_the_constraints_of_tables_find_nothing_and_break_nothing(t):
-    db, fit = practice(t)
+    db, fit = calls.practice(t)
     for what, odd in ODD.items():
         for table, column in (('portal_status', 'patient_id'), ('pending_requests', 'patient_id'),
                               ('pending_requests', 'request_id'), ('portal_settings', 'key'),
@@ -256,7 +229,7 @@ def test_odd_values_in_the_constraints_of_tables_find_nothing_and_break_nothing(
 
 
 def test_odd_decisions_are_refused_and_decide_nothing(t):
-    db, fit = practice(t)
+    db, fit = calls.practice(t)
     for what, odd in ODD.items():
         t.refuses(db, f'UPDATE pending_requests SET decision = {odd}', says='decision')
     for column in ('proposed_value', 'patient_id', 'request_id', 'conflict', 'submitted_by'):
@@ -270,7 +243,7 @@ def test_odd_decisions_are_refused_and_decide_nothing(t):
 
 
 def test_an_odd_chart_breaks_no_table_and_is_refused_when_sending(t):
-    db, fit = practice(t)
+    db, fit = calls.practice(t)
     for column in ('first_name', 'last_name', 'date_of_birth', 'email', 'cell_phone', 'active',
                    'deceased_on', 'email_consent', 'preferred_language'):
         for what, odd in ODD.items():

@@ -75,15 +75,6 @@ def test_nothing_can_be_updated_or_deleted_in_them(t):
     t.equal(registrations(t, db), [])
 
 
-def test_they_can_not_be_used_in_triggers_and_views(t):
-    db = t.database()
-    ada = t.patient(db)
-    db.execute("CREATE TRIGGER sneak AFTER UPDATE ON patient BEGIN"
-               " INSERT INTO send_registration VALUES (NEW.patient_id, 'email'); END")
-    t.refuses(db, "UPDATE patient SET city = 'London' WHERE patient_id = ?", ada, says='unsafe')
-    t.equal(registrations(t, db), [])
-
-
 # Each of them does what its function does
 
 def test_send_registration_sends(t):

@@ -439,13 +439,13 @@ def test_a_column_that_the_patient_table_lost_is_found(t):
 
 
 def test_a_table_that_hides_one_of_ours_is_found(t):
-    for name in ('send_registration', 'quick_add', 'revoke_access', 'pending_requests', 'portal_status',
-                 'portal_settings', 'accept_request'):
-        db = t.database()
+    db = t.database()
+    for name, in t.all(db, "SELECT name FROM portal_help WHERE kind IN ('table', 'function, insert')"):
         db.execute(f'CREATE TEMP TABLE {name} (patient_id, channel)')
-        finding(t, db, 'hides', f'temp.{name}')
+        if name != 'portal_check':
+            finding(t, db, 'hides', f'temp.{name}')
         db.execute(f'DROP TABLE {name}')
-        t.equal(findings(t, db), [])
+    t.equal(findings(t, db), [])
     db.execute('CREATE TABLE send_registration (patient_id, channel)')
     finding(t, db, 'hides', 'main.send_registration')
 
