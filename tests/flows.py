@@ -14,6 +14,10 @@ def ask(t, db, sql, *params):
     return None if answer is None else json.loads(answer)
 
 
+def refused(reason):
+    return {'result': 'refused', 'reason': reason}
+
+
 def chart(t, db, patient_id):
     """The last name and the date of birth of a patient, which the proof asks for."""
     return db.execute('SELECT last_name, date_of_birth FROM patient WHERE patient_id = ?',
@@ -45,6 +49,21 @@ def pin(t, db, token, patient_id):
     new = [mail for mail in t.mails(db) if mail.file not in before]
     t.equal(len(new), 1, 'not one new mail after request_pin()')
     return t.pin(new[0])
+
+
+def prove(t, db, token, last_name='Lovelace', date_of_birth='1985-12-10'):
+    """What asking for a PIN answers; the names are those of Test.patient()."""
+    return ask(t, db, 'SELECT request_pin(?, ?, ?)', token, last_name, date_of_birth)
+
+
+def enroll(t, db, token, pin, username='ada.lovelace', password=PASSWORD):
+    """What registering as the patient answers."""
+    return ask(t, db, 'SELECT register_patient(?, ?, ?, ?)', token, pin, username, password)
+
+
+def wrong_pin(pin, number=0):
+    """Another PIN; for another number still another one."""
+    return f'{(int(pin) + 1 + number) % 1000000:06}'
 
 
 def login(t, db, username, password=PASSWORD):

@@ -335,21 +335,6 @@ def test_expire_links_forgets_wrong_passwords_of_yesterday(t):
     t.equal(t.one(db, 'SELECT count(*) FROM portal_throttle'), 0)
 
 
-def guess(t, number, path, passwords):
-    web = t.connect(path, application='portal', timeout=50)
-    t.together()
-    return answer(t, web, 'ada', passwords[number])
-
-
-def test_parallel_wrong_passwords_are_never_compared_more_often_than_in_a_row(t):
-    db, patient, web = practice(t, journal='wal')
-    answers = t.parallel(16, guess, str(t.file(db)), ['wrong password'] * 16)
-    t.equal(answers, [REFUSED] * 16)
-    t.true(t.one(db, 'SELECT max(failures) FROM portal_throttle WHERE account <> 0') <= 4, 'more than four were counted, and compared')
-    t.advance(15 * MINUTE)
-    flows.login(t, web, 'ada')
-
-
 def test_logins_of_many_at_once_all_work(t):
     db, patient, web = practice(t, journal='wal')
     for number in range(8):

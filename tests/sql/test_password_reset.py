@@ -4,14 +4,11 @@ import re
 import flows
 
 PASSWORD = flows.PASSWORD
+refused = flows.refused
 NEW = 'a new password for me'
 QUEUED = '{"result":"queued"}'
 RESET = {'result': 'reset'}
 MINUTE, HOUR = 60, 3600
-
-
-def refused(reason):
-    return {'result': 'refused', 'reason': reason}
 
 
 def practice(t, journal='delete', **columns):

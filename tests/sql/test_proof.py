@@ -1,26 +1,12 @@
 """Proving who the patient is, and the PIN: what is compared, where the PIN goes, what a guess costs."""
-import contextlib
-
 import flows
 
-PASSWORD = flows.PASSWORD
 REFUSED = {'result': 'refused'}
-
-
-def prove(t, db, token, last_name='Lovelace', date_of_birth='1985-12-10'):
-    return flows.ask(t, db, 'SELECT request_pin(?, ?, ?)', token, last_name, date_of_birth)
+prove, register, refused = flows.prove, flows.enroll, flows.refused
 
 
 def pin_sent(channel='text'):
     return {'result': 'pin_sent', 'channel': channel}
-
-
-def register(t, db, token, pin, username='ada.lovelace'):
-    return flows.ask(t, db, 'SELECT register_patient(?, ?, ?, ?)', token, pin, username, PASSWORD)
-
-
-def refused(reason):
-    return {'result': 'refused', 'reason': reason}
 
 
 def sent(t, channel='email', settings=(), journal='delete', **columns):
@@ -35,16 +21,8 @@ def guesses(t, db):
     return t.one(db, 'SELECT guesses FROM portal_registration ORDER BY registration_id DESC')
 
 
-def events(t, db, action):
-    return t.one(db, 'SELECT count(*) FROM portal_audit WHERE action = ?', action)
-
-
 def newest_pin(t, db):
     return t.pin(flows.newest(t, db, 'PIN'))
-
-
-def wrong(pin):
-    return f'{(int(pin) + 1) % 1000000:06}'
 
 
 def break_channels(t, db):
@@ -351,24 +329,6 @@ def test_a_link_that_expires_between_pin_and_registering_is_refused(t):
     t.equal(register(t, db, token, pin), refused('link'))
 
 
-def test_a_pin_has_five_tries(t):
-    db, patient, token = sent(t)
-    pin = flows.pin(t, db, token, patient)
-    for _ in range(4):
-        t.equal(register(t, db, token, wrong(pin)), refused('pin'))
-    t.equal(register(t, db, token, pin)['result'], 'registered')
-
-
-def test_after_five_wrong_tries_the_right_pin_is_refused(t):
-    db, patient, token = sent(t)
-    pin = flows.pin(t, db, token, patient)
-    for _ in range(5):
-        t.equal(register(t, db, token, wrong(pin)), refused('pin'))
-    t.equal(register(t, db, token, pin), refused('pin'))
-    t.advance(60)
-    t.equal(register(t, db, token, flows.pin(t, db, token, patient))['result'], 'registered')
-
-
 def test_what_is_no_pin_is_a_wrong_pin(t):
     for typed in ('', None, '12345', '1234567', 'abcdef', '١٢٣٤٥٦', 12345678, -1, 1.5, 1e300, float('inf'),
                   '123456\0', 'x' * 1_000_000, "' OR 1=1"):
@@ -391,88 +351,7 @@ def test_a_pin_bound_as_a_number_has_its_leading_zeros_back(t):
         t.equal(register(t, db, token, convert(pin))['result'], 'registered', pin)
 
 
-# Budgets
-
-def test_after_ten_wrong_proofs_the_right_one_is_refused(t):
-    db, patient, token = sent(t)
-    for _ in range(9):
-        t.equal(prove(t, db, token, 'Wrong'), REFUSED)
-    t.equal(prove(t, db, token), pin_sent())
-    t.equal(prove(t, db, token, 'Wrong'), REFUSED)
-    t.advance(60)
-    t.equal(prove(t, db, token), REFUSED)
-    t.equal(register(t, db, token, newest_pin(t, db)), refused('link'))
-
-
-def test_wrong_proofs_and_wrong_pins_count_together(t):
-    db, patient, token = sent(t)
-    for _ in range(6):
-        prove(t, db, token, 'Wrong')
-    pin = flows.pin(t, db, token, patient)
-    for _ in range(4):
-        t.equal(register(t, db, token, wrong(pin)), refused('pin'))
-    t.equal(register(t, db, token, pin), refused('link'))
-    t.equal(t.one(db, 'SELECT token_status(?)', token), 'revoked')
-
-
-def test_two_pins_have_ten_tries_together(t):
-    db, patient, token = sent(t)
-    for _ in range(2):
-        pin = flows.pin(t, db, token, patient)
-        for _ in range(5):
-            register(t, db, token, wrong(pin))
-        t.advance(60)
-    t.equal(prove(t, db, token), REFUSED)
-    t.equal(t.one(db, 'SELECT status FROM portal_registration'), 'spent')
-
-
-def test_a_spent_link_is_one_audit_event_and_staff_see_it(t):
-    db, patient, token = sent(t)
-    for _ in range(30):
-        prove(t, db, token, 'Wrong')
-    t.equal(events(t, db, 'registration.spent'), 1)
-    t.equal(flows.status(t, db, patient), 'failed')
-    t.contains(flows.status(t, db, patient, 'message').lower(), 'wrong')
-    t.advance(60)
-    t.contains(flows.status(t, db, patient, 'next_step'), 'send')
-    newer = flows.send(t, db, patient)
-    t.equal(prove(t, db, newer), pin_sent())
-
-
-def test_a_wrong_guess_is_a_counter_and_no_event(t):
-    db, patient, token = sent(t)
-    before = t.one(db, 'SELECT count(*) FROM portal_audit')
-    for _ in range(5):
-        prove(t, db, token, 'Wrong')
-    t.equal(guesses(t, db), 5)
-    t.equal(t.one(db, 'SELECT count(*) FROM portal_audit'), before)
-
-
-def test_a_link_has_five_pin_messages(t):
-    db, patient, token = sent(t)
-    for _ in range(5):
-        t.equal(prove(t, db, token), pin_sent())
-        t.advance(60)
-    for _ in range(3):
-        t.equal(prove(t, db, token), REFUSED)
-        t.advance(60)
-    t.equal(t.one(db, "SELECT count(*) FROM portal_message WHERE kind = 'pin'"), 5)
-    t.equal(events(t, db, 'registration.pins_spent'), 1)
-    t.contains(flows.status(t, db, patient, 'next_step'), '5 PIN messages', 'send the registration again')
-    t.equal(register(t, db, token, newest_pin(t, db))['result'], 'registered')
-
-
-def test_a_new_link_has_budgets_of_its_own(t):
-    db, patient, token = sent(t)
-    for _ in range(5):
-        prove(t, db, token)
-        t.advance(60)
-    for _ in range(9):
-        prove(t, db, token, 'Wrong')
-    newer = flows.send(t, db, patient)
-    t.equal(t.all(db, 'SELECT guesses, pins FROM portal_registration WHERE status = ?', 'live'), [(0, 0)])
-    t.equal(register(t, db, newer, flows.pin(t, db, newer, patient))['result'], 'registered')
-
+# What a failed hand-over gives back
 
 def test_a_failed_hand_over_gives_the_cooldown_back(t):
     db, patient, token = sent(t)
@@ -564,142 +443,3 @@ def test_the_same_email_written_another_way_keeps_the_link_alive(t):
     db, patient, token = sent(t, email='ada@example.com')
     db.execute("UPDATE patient SET email = ' Ada@Example.COM '")
     t.equal(prove(t, db, token), pin_sent())
-
-
-# A guess that could be taken back
-
-GUESSES = ["request_pin(:token, 'Wrong', '1985-12-10')", "register_patient(:token, '000000', 'ada', 'long password')",
-           "register_representative(:token, '000000', 'ada', 'long password', 'Rita', 'parent')",
-           "portal_login('ada', 'long password')", "reset_password(:token, 'long password')"]
-
-
-def test_a_guess_inside_a_transaction_is_refused_and_costs_nothing(t):
-    db, patient, token = sent(t)
-    flows.pin(t, db, token, patient)
-    count = t.one(db, 'SELECT count(*) FROM portal_throttle')
-    for begin in ('BEGIN', 'BEGIN IMMEDIATE', 'BEGIN EXCLUSIVE', 'SAVEPOINT mine'):
-        for guess in GUESSES:
-            db.execute(begin)
-            for _ in range(12):
-                with contextlib.suppress(StopIteration):
-                    message = refuse_guess(t, db, guess, token)
-                t.contains(message, 'ROLLBACK', 'autocommit', guess.partition('(')[0])
-            db.execute('ROLLBACK')
-    t.equal(guesses(t, db), 0)
-    t.equal(t.one(db, 'SELECT count(*) FROM portal_throttle'), count)
-    t.equal(t.one(db, 'SELECT token_status(?)', token), 'valid')
-
-
-def refuse_guess(t, db, guess, token, around='SELECT {}'):
-    try:
-        rows = db.execute(around.format(guess), {'token': token}).fetchall()
-    except Exception as error:
-        return str(error)
-    raise AssertionError(f'not refused: {guess}: {rows}')
-
-
-def test_a_guess_inside_a_writing_statement_is_refused_and_costs_nothing(t):
-    db, patient, token = sent(t)
-    flows.pin(t, db, token, patient)
-    db.execute('CREATE TABLE answers(answer)')
-    db.execute('CREATE TEMP TABLE scratch(answer)')
-    db.execute('INSERT INTO answers VALUES (1)')
-    for guess in GUESSES:
-        for around in ('INSERT INTO answers SELECT {}', 'INSERT INTO answers VALUES ({})',
-                       'UPDATE answers SET answer = {}', 'DELETE FROM answers WHERE {} IS NULL',
-                       'INSERT INTO scratch SELECT {}', 'CREATE TABLE copy AS SELECT {}',
-                       'INSERT INTO answers VALUES (2) RETURNING {}'):
-            message = refuse_guess(t, db, guess, token, around)
-            t.contains(message, 'ROLLBACK', 'autocommit')
-    t.equal(guesses(t, db), 0)
-    t.equal(t.all(db, 'SELECT * FROM answers'), [(1,)])
-
-
-def test_a_guess_in_a_reading_statement_counts_at_once(t):
-    db, patient, token = sent(t)
-    db.execute("SELECT request_pin(?, 'Wrong', '1985-12-10') FROM patient", [token]).fetchall()
-    t.equal(t.one(t.connect(t.file(db)), 'SELECT guesses FROM portal_registration'), 1)
-
-
-def test_a_guess_that_can_not_be_counted_is_not_compared(t):
-    # A database that can not be written must not be an oracle.
-    db, patient, token = sent(t)
-    pin = flows.pin(t, db, token, patient)
-    reader = t.connect(f'file:{t.file(db)}?mode=ro', uri=True)
-    for last_name in ('Lovelace', 'Wrong'):
-        t.refuses(reader, "SELECT request_pin(?, ?, '1985-12-10')", token, last_name, says='read')
-    for guess in (pin, wrong(pin)):
-        t.refuses(reader, "SELECT register_patient(?, ?, 'ada', 'long password')", token, guess, says='read')
-    t.equal(guesses(t, db), 0)
-
-
-def test_a_locked_database_is_an_error_that_says_so(t):
-    db, patient, token = sent(t)
-    writer, guesser = t.connect(t.file(db)), t.connect(t.file(db), timeout=0)
-    writer.execute('BEGIN IMMEDIATE')
-    t.refuses(guesser, "SELECT request_pin(?, 'Lovelace', '1985-12-10')", token, says='try again')
-    writer.execute('ROLLBACK')
-    t.equal(prove(t, guesser, token), pin_sent())
-
-
-# Many at once
-
-def guess_proof(t, number, path, token):
-    db = t.connect(path, application='portal', timeout=50)
-    t.together()
-    return prove(t, db, token, f'Wrong{number}')
-
-
-def test_fifty_parallel_wrong_proofs_spend_the_link_once(t):
-    db, patient, token = sent(t, journal='wal')
-    answers = t.parallel(50, guess_proof, str(t.file(db)), token)
-    t.equal(answers, [REFUSED] * 50)
-    t.equal(t.all(db, 'SELECT status, guesses FROM portal_registration'), [('spent', 10)])
-    t.equal(events(t, db, 'registration.spent'), 1)
-    t.equal(prove(t, db, token), REFUSED)
-
-
-def guess_pin(t, number, path, token, pins):
-    db = t.connect(path, application='portal', timeout=50)
-    t.together()
-    return register(t, db, token, pins[number], f'guesser{number}')
-
-
-def test_fifty_parallel_wrong_pins_are_never_more_tries_than_the_budget(t):
-    db, patient, token = sent(t, journal='wal')
-    pin = flows.pin(t, db, token, patient)
-    pins = [f'{(int(pin) + 1 + number) % 1000000:06}' for number in range(50)]
-    answers = t.parallel(50, guess_pin, str(t.file(db)), token, pins)
-    t.true(all(answer in (refused('pin'), refused('link')) for answer in answers), str(answers))
-    t.true(t.one(db, 'SELECT max(tries) FROM portal_pin') <= 5)
-    t.true(guesses(t, db) <= 10)
-    t.equal(t.one(db, 'SELECT count(*) FROM portal_account'), 0)
-    t.true(register(t, db, token, pin) in (refused('pin'), refused('link')))
-
-
-def test_one_right_pin_among_fifty_parallel_ones_registers_once_or_not_at_all(t):
-    db, patient, token = sent(t, journal='wal')
-    pin = flows.pin(t, db, token, patient)
-    pins = [f'{(int(pin) + number) % 1000000:06}' for number in range(50)]
-    answers = t.parallel(50, guess_pin, str(t.file(db)), token, pins)
-    registered = [answer['result'] for answer in answers].count('registered')
-    t.true(registered <= 1)
-    t.equal(t.one(db, 'SELECT count(*) FROM portal_account'), registered)
-    t.true(t.one(db, 'SELECT max(tries) FROM portal_pin') <= 5)
-
-
-def ask_right(t, number, path, token):
-    db = t.connect(path, application='portal', timeout=50)
-    t.together()
-    return prove(t, db, token)
-
-
-def test_parallel_right_proofs_send_one_pin(t):
-    db, patient, token = sent(t)
-    answers = t.parallel(16, ask_right, str(t.file(db)), token)
-    results = sorted(answer['result'] for answer in answers)
-    t.equal(results.count('pin_sent'), 1, str(answers))
-    t.true(set(results) <= {'pin_sent', 'wait', 'refused'}, str(answers))
-    t.equal(t.one(db, "SELECT count(*) FROM portal_message WHERE kind = 'pin'"), 1)
-    t.equal(t.one(db, 'SELECT token_status(?)', token), 'valid')
-    t.equal(guesses(t, db), 0)

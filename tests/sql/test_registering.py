@@ -2,10 +2,7 @@
 import flows
 
 PASSWORD = flows.PASSWORD
-
-
-def refused(reason):
-    return {'result': 'refused', 'reason': reason}
+refused = flows.refused
 
 
 def registered(username):
