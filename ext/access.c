@@ -168,8 +168,8 @@ int access_remove(struct portal *portal, const struct patient_id *patient, const
     if (code == SQLITE_ROW) {
         access_id = sqlite3_column_int64(statement, 0);
         account_id = sqlite3_column_int64(statement, 1);
-        own = strcmp((const char *)sqlite3_column_text(statement, 2), "patient") == 0;
-        removed = strcmp((const char *)sqlite3_column_text(statement, 3), "removed") == 0;
+        own = statement_is(statement, 2, "patient");
+        removed = statement_is(statement, 3, "removed");
         statement_done(portal, statement);
     } else if (code != SQLITE_DONE) {
         return code;
@@ -208,7 +208,7 @@ int access_works(struct portal *portal, sqlite3_int64 account_id, const struct p
     }
     if (code != SQLITE_ROW) return code == SQLITE_DONE ? SQLITE_OK : code;
     identity = sqlite3_column_int64(statement, 0);
-    active = strcmp((const char *)sqlite3_column_text(statement, 3), "active") == 0;
+    active = statement_is(statement, 3, "active");
     if (role != NULL) {
         statement_text(statement, sqlite3_column_type(statement, 2) == SQLITE_NULL ? 1 : 2, role,
                        ACCESS_ROLE_SIZE);

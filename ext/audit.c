@@ -341,21 +341,15 @@ static int verify(struct portal *portal, char **broken)
     return *broken == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
 }
 
-/* The savepoint makes the reads one: an event of another process in between would look inserted. */
+/* Of one moment: an event of another process in between would look inserted. */
 int audit_verify(struct portal *portal, char **broken)
 {
-    int opened = sqlite3_exec(portal->db, "SAVEPOINT portal_verify", NULL, NULL, NULL);
-    int code;
+    struct scope scope;
+    int code = scope_begin_reading(portal, &scope);
 
     *broken = NULL;
-    /* SQLITE_BUSY: within a writing statement, which holds the lock already. */
-    if (opened != SQLITE_OK && opened != SQLITE_BUSY) return fault(portal, opened);
-    code = verify(portal, broken);
-    if (opened == SQLITE_OK &&
-        sqlite3_exec(portal->db, "RELEASE portal_verify", NULL, NULL, NULL) != SQLITE_OK &&
-        code == SQLITE_OK) {
-        code = fault(portal, sqlite3_errcode(portal->db));
-    }
+    if (code != SQLITE_OK) return code;
+    code = scope_end(portal, &scope, verify(portal, broken));
     if (code != SQLITE_OK) {
         sqlite3_free(*broken);
         *broken = NULL;

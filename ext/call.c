@@ -184,12 +184,16 @@ int call_permit(struct portal *portal, const char *name, unsigned allowed)
 static int act_in_scope(const struct function *function, struct call *call, bool inserting)
 {
     struct portal *portal = call->portal;
-    struct scope scope = {true, false, sqlite3_total_changes64(portal->db)};
+    struct scope scope = {.within = true, .changes = sqlite3_total_changes64(portal->db)};
     int code = inserting ? SQLITE_OK : scope_begin(portal, &scope);
 
     if (code != SQLITE_OK) return code;
     code = connection_enter(portal);
     if (code == SQLITE_OK) code = function->act(call);
+    /* What is not committed yet can still be undone when the answer can not be had. */
+    if (code == SQLITE_OK && !inserting && function->say != NULL && (scope.within || !scope.outermost)) {
+        code = function->say(call);
+    }
     return scope_end(portal, &scope, code);
 }
 
@@ -239,7 +243,8 @@ static int run(const struct function *function, struct call *call, bool insertin
     }
     if (code != SQLITE_OK || inserting) return code;
     if ((function->flags & CALL_QUEUES) == 0) delivery_hand_over(portal);
-    if (function->say == NULL || function->say(call) == SQLITE_OK) return SQLITE_OK;
+    if (function->say == NULL || call->text != NULL) return SQLITE_OK;
+    if (function->say(call) == SQLITE_OK) return SQLITE_OK;
     /* The write stands: an error now (another writer, say) would have the caller do it twice. */
     return answer_text(call, "Done, but what became of it can not be read now: portal_status tells.");
 }

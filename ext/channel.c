@@ -85,6 +85,10 @@ static int register_channel(portal_api *api, const portal_channel *given, void *
     channel->api.release = sqlite3_mprintf("%s", given->release == NULL ? "" : given->release);
     channel->data = data;
     channel->destroy = destroy;
+    if (channel->api.release == NULL) {
+        channel_free(channel);
+        return SQLITE_NOMEM;
+    }
     channel->file = "portal.d";
     channel_append(portal, channel);
     return SQLITE_OK;

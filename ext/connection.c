@@ -206,13 +206,16 @@ const char *connection_path(const struct portal *portal)
     return path == NULL ? "" : path;
 }
 
-char *connection_key_path(struct portal *portal)
+int connection_key_path(struct portal *portal, char **path)
 {
     const char *named = getenv("PORTAL_KEY_FILE");
-    const char *path = connection_path(portal);
+    const char *database = connection_path(portal);
+    bool is_named = named != NULL && *named != '\0';
 
-    if (named != NULL && *named != '\0') return sqlite3_mprintf("%s", named);
-    return *path == '\0' ? NULL : sqlite3_mprintf("%s.portal-key", path);
+    *path = NULL;
+    if (!is_named && *database == '\0') return SQLITE_OK;
+    *path = is_named ? sqlite3_mprintf("%s", named) : sqlite3_mprintf("%s.portal-key", database);
+    return *path == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
 }
 
 /* What portal_state says of the key; first, because without our tables no key is looked for. */
@@ -262,13 +265,14 @@ static sqlite3_int64 uptime(void)
 int connection_key(struct portal *portal, const struct keyring **keyring)
 {
     sqlite3_int64 now = uptime();
-    char *path;
-    int code = SQLITE_OK;
+    char *path = NULL;
+    int code;
 
     *keyring = &portal->keyring;
     /* The file is looked at once a second at most: a token check must not cost a system call. */
     if (portal->keyring.count > 0 && portal->keyring_checked_at == now) return SQLITE_OK;
-    path = connection_key_path(portal);
+    code = connection_key_path(portal, &path);
+    if (code != SQLITE_OK) return code;
     if (path == NULL) {
         if (portal->keyring.count > 0) return SQLITE_OK;
         return fail(portal,
@@ -297,33 +301,80 @@ bool connection_unlocked(const struct portal *portal)
            sqlite3_get_autocommit(portal->db);
 }
 
-static int execute(struct portal *portal, const char *sql)
+/*
+** When memory runs out within a call, SQLite prepares nothing until the statement that called us has
+** ended: what ends a scope, either way, is prepared before it begins.
+*/
+static int ends_hold(struct portal *portal, struct scope *scope)
 {
-    int code = sqlite3_exec(portal->db, sql, NULL, NULL, NULL);
+    static const char release[] = "RELEASE portal";
+    static const char rollback_to[] = "ROLLBACK TO portal";
+    static const char rollback[] = "ROLLBACK";
+    static const char *const sql[SCOPE_ENDS] = {
+        [SCOPE_RELEASE] = release, [SCOPE_ROLLBACK_TO] = rollback_to, [SCOPE_ROLLBACK] = rollback,
+    };
+    int code = SQLITE_OK;
 
-    return code == SQLITE_OK ? SQLITE_OK : fault(portal, code);
+    memset(scope->end, 0, sizeof scope->end);
+    for (int i = 0; i < SCOPE_ENDS && code == SQLITE_OK; i++) {
+        code = statement_hold(portal, &scope->end[i], sql[i]);
+    }
+    return code;
 }
 
-int scope_begin(struct portal *portal, struct scope *scope)
+static void ends_done(struct portal *portal, const struct scope *scope)
 {
-    int code;
+    for (int i = 0; i < SCOPE_ENDS; i++) statement_done(portal, scope->end[i]);
+}
 
-    scope->outermost = sqlite3_get_autocommit(portal->db) != 0;
-    scope->changes = sqlite3_total_changes64(portal->db);
-    code = sqlite3_exec(portal->db, "SAVEPOINT portal", NULL, NULL, NULL);
-    scope->within = code == SQLITE_BUSY;
-    if (scope->within) return SQLITE_OK;
-    if (code != SQLITE_OK) return fault(portal, code);
-    code = statement_run(portal, take_write_lock, "");
-    return code == SQLITE_OK ? SQLITE_OK : scope_end(portal, scope, code);
+static bool ended(const struct scope *scope, int how)
+{
+    return sqlite3_step(scope->end[how]) == SQLITE_DONE;
 }
 
 /* The message of the failure stays, whatever undoing it says. */
 static void undo(struct portal *portal, const struct scope *scope)
 {
-    const char *sql = scope->outermost ? "ROLLBACK" : "ROLLBACK TO portal; RELEASE portal";
+    if (sqlite3_get_autocommit(portal->db)) return;
+    if (!scope->outermost && ended(scope, SCOPE_ROLLBACK_TO) && ended(scope, SCOPE_RELEASE)) return;
+    (void)ended(scope, SCOPE_ROLLBACK);
+}
 
-    (void)sqlite3_exec(portal->db, sql, NULL, NULL, NULL);
+static int finish(struct portal *portal, const struct scope *scope, int code)
+{
+    if (code == SQLITE_OK) {
+        /* A commit waits for all readers in rollback-journal mode; without a change there is no need. */
+        bool wrote = sqlite3_total_changes64(portal->db) != scope->changes;
+        int how = wrote || !scope->outermost ? SCOPE_RELEASE : SCOPE_ROLLBACK;
+        code = statement_next(portal, scope->end[how]);
+        if (code == SQLITE_DONE) return SQLITE_OK;
+    }
+    undo(portal, scope);
+    return code;
+}
+
+int scope_begin_reading(struct portal *portal, struct scope *scope)
+{
+    static const char savepoint[] = "SAVEPOINT portal";
+    int code = ends_hold(portal, scope);
+
+    scope->outermost = sqlite3_get_autocommit(portal->db) != 0;
+    scope->changes = sqlite3_total_changes64(portal->db);
+    scope->within = false;
+    if (code == SQLITE_OK) code = statement_run(portal, savepoint, "");
+    if (code == SQLITE_OK) return SQLITE_OK;
+    ends_done(portal, scope);
+    scope->within = code == SQLITE_BUSY;
+    return scope->within ? SQLITE_OK : code;
+}
+
+int scope_begin(struct portal *portal, struct scope *scope)
+{
+    int code = scope_begin_reading(portal, scope);
+
+    if (code != SQLITE_OK || scope->within) return code;
+    code = statement_run(portal, take_write_lock, "");
+    return code == SQLITE_OK ? SQLITE_OK : scope_end(portal, scope, code);
 }
 
 int scope_end(struct portal *portal, const struct scope *scope, int code)
@@ -334,13 +385,8 @@ int scope_end(struct portal *portal, const struct scope *scope, int code)
             code == SQLITE_NOMEM || code == SQLITE_FULL || (code & 0xff) == SQLITE_IOERR;
         return code != SQLITE_OK && wrote && !rolls_back ? SQLITE_IOERR : code;
     }
-    if (code == SQLITE_OK) {
-        /* A commit waits for all readers in rollback-journal mode; without a change there is no need. */
-        bool wrote = sqlite3_total_changes64(portal->db) != scope->changes;
-        code = execute(portal, wrote || !scope->outermost ? "RELEASE portal" : "ROLLBACK");
-        if (code == SQLITE_OK) return SQLITE_OK;
-    }
-    if (!scope->outermost || !sqlite3_get_autocommit(portal->db)) undo(portal, scope);
+    code = finish(portal, scope, code);
+    ends_done(portal, scope);
     return code;
 }
 

@@ -70,8 +70,8 @@ int connection_enter(struct portal *portal);
 /* The keyring, read and checked against the database.  SQLITE_OK, REFUSED or an error code. */
 int connection_key(struct portal *portal, const struct keyring **keyring);
 
-/* Path of the key file, sqlite3_free(); NULL for a database without a file, or without memory. */
-char *connection_key_path(struct portal *portal);
+/* Path of the key file, sqlite3_free(); NULL for a database without a file. */
+int connection_key_path(struct portal *portal, char **path);
 
 /* File name of the main database, "" when it has none. */
 const char *connection_path(const struct portal *portal);
@@ -97,15 +97,22 @@ int fault(struct portal *portal, int code);
 ** Outside a writing statement it is a savepoint that first takes the write lock.  Within one (a
 ** scalar in an UPDATE, the insert forms) SQLite allows no savepoint: checks come first, and a
 ** failure after the first write is returned as SQLITE_IOERR, upon which SQLite rolls the whole
-** transaction back.
+** transaction back.  So does a scope whose savepoint can not be undone, for want of memory say.
 */
+enum { SCOPE_RELEASE, SCOPE_ROLLBACK_TO, SCOPE_ROLLBACK, SCOPE_ENDS };
+
 struct scope {
     bool within;                     /* a writing statement of the caller's */
     bool outermost;                  /* the savepoint is the transaction */
+    sqlite3_stmt *end[SCOPE_ENDS];   /* prepared before anything is written */
     sqlite3_int64 changes;           /* at the beginning */
 };
 
 int scope_begin(struct portal *portal, struct scope *scope);
+
+/* The same without the write lock, so that what is read within is of one moment. */
+int scope_begin_reading(struct portal *portal, struct scope *scope);
+
 int scope_end(struct portal *portal, const struct scope *scope, int code);
 
 /* A step in a scope of its own: begin, step, end. */

@@ -89,13 +89,6 @@ void outbox_read(sqlite3_stmt *statement, struct outbox_message *message)
     message->attempts = sqlite3_column_int(statement, 6);
 }
 
-static bool status_is(sqlite3_stmt *statement, int column, const char *status)
-{
-    const unsigned char *text = sqlite3_column_text(statement, column);
-
-    return text != NULL && strcmp((const char *)text, status) == 0;
-}
-
 /* All are read before any is changed: the index that is walked is the one that changes. */
 static int batch_read(struct portal *portal, struct outbox_batch *batch, int limit, int media,
                       sqlite3_int64 only)
@@ -112,7 +105,7 @@ static int batch_read(struct portal *portal, struct outbox_batch *batch, int lim
     batch->count = 0;
     while (code == SQLITE_ROW && batch->count < OUTBOX_BATCH) {
         outbox_read(statement, &batch->message[batch->count]);
-        batch->lapsed[batch->count] = status_is(statement, 7, "claimed");
+        batch->lapsed[batch->count] = statement_is(statement, 7, "claimed");
         batch->count++;
         code = statement_next(portal, statement);
     }
@@ -356,7 +349,7 @@ static int report_read(struct portal *portal, const char *claim, sqlite3_int64 m
     if (code == SQLITE_ROW) {
         outbox_read(statement, message);
         statement_text(statement, 7, status, 32);
-        own = status_is(statement, 8, claim);
+        own = statement_is(statement, 8, claim);
         statement_done(portal, statement);
     } else if (code != SQLITE_DONE) {
         return code;

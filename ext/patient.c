@@ -89,6 +89,7 @@ int patient_id_from_value(struct portal *portal, sqlite3_value *value, struct pa
         return id_from_real(portal, sqlite3_value_double(value), id);
     case SQLITE_TEXT:
         text = (const char *)sqlite3_value_text(value);
+        if (text == NULL) return fault(portal, SQLITE_NOMEM);
         return id_from_text(portal, text, (size_t)sqlite3_value_bytes(value), id);
     case SQLITE_NULL:
         return refuse(portal, "patient_id is NULL; name a patient");

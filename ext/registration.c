@@ -139,12 +139,12 @@ static int contacts_check(struct portal *portal, struct registration_draft *draf
     return code;
 }
 
-static bool counts_for_cooldown(const unsigned char *status)
+static bool counts_for_cooldown(const char *status)
 {
     static const char *const free_again[] = {"failed", "changed", "revoked"};
 
     for (size_t i = 0; i < sizeof free_again / sizeof free_again[0]; i++) {
-        if (status != NULL && strcmp((const char *)status, free_again[i]) == 0) return false;
+        if (strcmp(status, free_again[i]) == 0) return false;
     }
     return true;
 }
@@ -159,7 +159,7 @@ static int cooldown_read(struct portal *portal, const struct registration_draft 
 
     *wait = 0;
     if (code == SQLITE_ROW && sqlite3_column_int64(statement, 0) == draft->destination &&
-        counts_for_cooldown(sqlite3_column_text(statement, 2))) {
+        counts_for_cooldown(statement_string(statement, 2))) {
         *wait = sqlite3_column_int64(statement, 1) +
                 setting_number(portal, SETTING_resend_seconds) - now;
     }
@@ -404,9 +404,8 @@ int registration_status(struct portal *portal, const char *token, size_t length,
     code = statement_row(portal, &statement, read_link, "i", (sqlite3_int64)claimed.id);
     if (code != SQLITE_ROW) return code == SQLITE_DONE ? SQLITE_OK : code;
     if (statement_same(statement, 0, claimed.nonce, TOKEN_NONCE_SIZE)) {
-        const unsigned char *text = sqlite3_column_text(statement, 1);
-        *status = status_told(text == NULL ? "" : (const char *)text,
-                              sqlite3_column_int64(statement, 2), connection_now(portal));
+        *status = status_told(statement_string(statement, 1), sqlite3_column_int64(statement, 2),
+                              connection_now(portal));
     }
     statement_done(portal, statement);
     return SQLITE_OK;

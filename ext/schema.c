@@ -51,10 +51,11 @@ static int patient_table_make(struct portal *portal)
 /* The key file, made if need be; nothing in the database depends on it yet. */
 static int key_make(struct portal *portal)
 {
-    char *path = connection_key_path(portal);
+    char *path = NULL;
     const char *problem = NULL;
-    int code = SQLITE_OK;
+    int code = connection_key_path(portal, &path);
 
+    if (code != SQLITE_OK) return code;
     if (path == NULL) {
         keyring_throw_away(&portal->keyring);
         return SQLITE_OK;
@@ -105,22 +106,43 @@ static int make_or_check(struct portal *portal, bool *created)
     return code == SQLITE_OK ? connection_key(portal, &keyring) : code;
 }
 
+/*
+** A scan that is under way.  Once memory has run out SQLite prepares nothing more, and CREATE INDEX has
+** made it forget what was prepared: then this one is stepped on, fails, and SQLite rolls all back.
+*/
+static const char guard_scan[] =
+    "SELECT count(*) FROM main.sqlite_schema UNION ALL SELECT count(*) FROM main.sqlite_schema";
+
+static void undo(struct portal *portal, bool outermost, sqlite3_stmt *guard)
+{
+    const char *sql = outermost ? "ROLLBACK" : "ROLLBACK TO portal; RELEASE portal";
+
+    if (sqlite3_exec(portal->db, sql, NULL, NULL, NULL) != SQLITE_OK &&
+        !sqlite3_get_autocommit(portal->db)) {
+        (void)sqlite3_step(guard);
+    }
+}
+
 int schema_init(struct portal *portal, bool *created)
 {
     bool outermost = sqlite3_get_autocommit(portal->db) != 0;
+    sqlite3_stmt *guard = NULL;
     int code;
 
     if (sqlite3_txn_state(portal->db, NULL) == SQLITE_TXN_WRITE && outermost) {
         return fail(portal,
                     "portal_init() does not run inside a writing statement; call it by itself");
     }
-    code = execute(portal, outermost ? "BEGIN IMMEDIATE" : "SAVEPOINT portal");
-    if (code != SQLITE_OK) return code;
-    code = make_or_check(portal, created);
-    if (code == SQLITE_OK) code = execute(portal, outermost ? "COMMIT" : "RELEASE portal");
-    if (code != SQLITE_OK) {
-        (void)sqlite3_exec(portal->db, outermost ? "ROLLBACK" : "ROLLBACK TO portal; RELEASE portal",
-                           NULL, NULL, NULL);
+    code = statement_hold(portal, &guard, guard_scan);
+    if (code == SQLITE_OK) {
+        code = execute(portal, outermost ? "BEGIN IMMEDIATE" : "SAVEPOINT portal");
     }
+    if (code == SQLITE_OK) {
+        code = statement_next(portal, guard);
+        if (code == SQLITE_ROW) code = make_or_check(portal, created);
+        if (code == SQLITE_OK) code = execute(portal, outermost ? "COMMIT" : "RELEASE portal");
+        if (code != SQLITE_OK) undo(portal, outermost, guard);
+    }
+    statement_done(portal, guard);
     return code;
 }

@@ -143,9 +143,9 @@ static int describe(struct portal *portal, sqlite3_int64 account_id, const char 
     if (code != SQLITE_ROW) return code == SQLITE_DONE ? SQLITE_OK : code;
     out = sqlite3_str_new(portal->db);
     sqlite3_str_appendall(out, "{\"username\":");
-    json_append(out, (const char *)sqlite3_column_text(statement, 0));
+    json_append(out, statement_string(statement, 0));
     sqlite3_str_appendall(out, ",\"name\":");
-    json_append(out, (const char *)sqlite3_column_text(statement, 1));
+    json_append(out, statement_string(statement, 1));
     sqlite3_str_appendf(out, ",\"patients\":%s}", patients);
     statement_done(portal, statement);
     *json = sqlite3_str_finish(out);

@@ -191,6 +191,12 @@ int statement_row(struct portal *portal, sqlite3_stmt **out, const char *sql, co
     return code;
 }
 
+int statement_hold(struct portal *portal, sqlite3_stmt **out, const char *sql)
+{
+    *out = NULL;
+    return acquire(portal, sql, out);
+}
+
 int statement_next(struct portal *portal, sqlite3_stmt *statement)
 {
     int code = sqlite3_step(statement);
@@ -242,6 +248,18 @@ void statement_text(sqlite3_stmt *statement, int column, char *out, size_t size)
         length = 1;
     }
     memcpy(out, text, length + 1);
+}
+
+const char *statement_string(sqlite3_stmt *statement, int column)
+{
+    const char *text = (const char *)sqlite3_column_text(statement, column);
+
+    return text == NULL ? "" : text;
+}
+
+bool statement_is(sqlite3_stmt *statement, int column, const char *text)
+{
+    return strcmp(statement_string(statement, column), text) == 0;
 }
 
 bool statement_same(sqlite3_stmt *statement, int column, const void *bytes, int size)

@@ -48,6 +48,12 @@ int statement_change(struct portal *portal, int *changes, const char *sql, const
 int statement_row(struct portal *portal, sqlite3_stmt **out, const char *sql, const char *types,
                   ...);
 
+/*
+** Prepares a statement without parameters that is to be stepped later, when there may be no memory
+** left to prepare it; statement_done() releases it.  SQLITE_OK, or an error code with the fault set.
+*/
+int statement_hold(struct portal *portal, sqlite3_stmt **out, const char *sql);
+
 /* The next row: SQLITE_ROW, SQLITE_DONE or an error code with the fault set. */
 int statement_next(struct portal *portal, sqlite3_stmt *statement);
 
@@ -63,6 +69,12 @@ void statement_clear(struct statement_cache *cache);
 
 /* Copies a text column; "" for NULL, "\001" for text with a NUL in it or too long. */
 void statement_text(sqlite3_stmt *statement, int column, char *out, size_t size);
+
+/* A text column until the next step; "" for NULL, and when there is no memory to convert it. */
+const char *statement_string(sqlite3_stmt *statement, int column);
+
+/* True when a text column is this text. */
+bool statement_is(sqlite3_stmt *statement, int column, const char *text);
 
 /* True when a blob column holds exactly these bytes; compares in constant time. */
 bool statement_same(sqlite3_stmt *statement, int column, const void *bytes, int size);

@@ -13,13 +13,6 @@ static const char people[] =
     "  JOIN main.portal_account AS u USING (account_id)"
     " WHERE a.patient_id = ?1 AND a.status = 'active' ORDER BY a.access_id";
 
-static const char *text_of(sqlite3_stmt *row, enum status_column column)
-{
-    const char *text = (const char *)sqlite3_column_text(row, (int)column);
-
-    return text == NULL ? "" : text;
-}
-
 static bool is_null(sqlite3_stmt *row, enum status_column column)
 {
     return sqlite3_column_type(row, (int)column) == SQLITE_NULL;
@@ -35,8 +28,8 @@ static void way(sqlite3_stmt *row, char *out, size_t size)
 {
     char masked[CONTACT_SIZE];
 
-    contact_mask(text_of(row, STATUS_RECIPIENT), masked, sizeof masked);
-    (void)sqlite3_snprintf((int)size, out, "by %s to %s", text_of(row, STATUS_CHANNEL), masked);
+    contact_mask(statement_string(row, STATUS_RECIPIENT), masked, sizeof masked);
+    (void)sqlite3_snprintf((int)size, out, "by %s to %s", statement_string(row, STATUS_CHANNEL), masked);
 }
 
 static char *say_none(struct portal *portal, sqlite3_stmt *row)
@@ -50,12 +43,15 @@ static char *say_queued(struct portal *portal, sqlite3_stmt *row)
 {
     char created[CALENDAR_TIME_SIZE];
     char by[CONTACT_SIZE + 40];
-    const char *why = is_null(row, STATUS_DETAIL) ? "" : text_of(row, STATUS_DETAIL);
+    const char *why = is_null(row, STATUS_DETAIL) ? "" : statement_string(row, STATUS_DETAIL);
+    enum medium medium = medium_from_name(statement_string(row, STATUS_CHANNEL));
     struct channel *channel = NULL;
+    int code = channel_for(portal, (int)medium, &channel);
 
-    if (channel_for(portal, (int)medium_from_name(text_of(row, STATUS_CHANNEL)), &channel) ==
-        REFUSED) {
+    if (code == REFUSED) {
         why = portal->error;
+    } else if (code != SQLITE_OK) {
+        return NULL;
     }
     way(row, by, sizeof by);
     time_of(row, STATUS_CREATED_AT, created);
@@ -79,7 +75,7 @@ static char *say_sent(struct portal *portal, sqlite3_stmt *row)
     return sqlite3_mprintf(
         "Portal registration sent %s on %s%s%s%s. The link is valid for %lld hour%s, "
         "until %s.",
-        by, sent, detail ? " (" : "", text_of(row, STATUS_DETAIL), detail ? ")" : "", hours,
+        by, sent, detail ? " (" : "", statement_string(row, STATUS_DETAIL), detail ? ")" : "", hours,
         hours == 1 ? "" : "s", expires);
 }
 
@@ -101,15 +97,15 @@ static char *say_expired(struct portal *portal, sqlite3_stmt *row)
 /* Why a registration failed, in words that stand after a colon. */
 static const char *failure(sqlite3_stmt *row)
 {
-    const char *status = text_of(row, STATUS_REGISTRATION_STATUS);
+    const char *status = statement_string(row, STATUS_REGISTRATION_STATUS);
 
     if (strcmp(status, "spent") == 0) return "ten wrong answers or PINs were given";
     if (strcmp(status, "revoked") == 0) return "it was revoked";
     if (strcmp(status, "changed") == 0 &&
-        strcmp(text_of(row, STATUS_MESSAGE_STATUS), "cancelled") != 0) {
+        strcmp(statement_string(row, STATUS_MESSAGE_STATUS), "cancelled") != 0) {
         return "the chart has changed since it was sent";
     }
-    return is_null(row, STATUS_DETAIL) ? "no reason was given" : text_of(row, STATUS_DETAIL);
+    return is_null(row, STATUS_DETAIL) ? "no reason was given" : statement_string(row, STATUS_DETAIL);
 }
 
 static char *say_failed(struct portal *portal, sqlite3_stmt *row)
@@ -142,7 +138,7 @@ static char *say_revoked(struct portal *portal, sqlite3_stmt *row)
     (void)portal;
     time_of(row, STATUS_REVOKED_AT, revoked);
     return sqlite3_mprintf("Portal access was revoked on %s by %s.", revoked,
-                           text_of(row, STATUS_REVOKED_BY));
+                           statement_string(row, STATUS_REVOKED_BY));
 }
 
 /* SQLITE_OK when a registration can be sent now by one channel, REFUSED with why not, or an error. */
@@ -180,7 +176,7 @@ static int step_chart(struct portal *portal, sqlite3_stmt *row, char **text)
 
     *text = NULL;
     patient_id_from_column(row, STATUS_PATIENT_ID, &id);
-    code = registration_chart(portal, &id, medium_from_name(text_of(row, STATUS_CHANNEL)),
+    code = registration_chart(portal, &id, medium_from_name(statement_string(row, STATUS_CHANNEL)),
                               sqlite3_column_int64(row, STATUS_DESTINATION),
                               sqlite3_column_int64(row, STATUS_IDENTITY), &changed);
     if (code != SQLITE_OK || changed == NULL) return code;
@@ -258,18 +254,18 @@ static int person_step(struct portal *portal, const struct patient_id *id, sqlit
                       "access of '%s' does not work: first name or date of birth on the chart "
                       "have changed; correct the chart, or send a registration to link the "
                       "login anew",
-                      sqlite3_column_text(person, 1));
+                      statement_string(person, 1));
         return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
     }
     if (code == SQLITE_OK) {
-        code = throttle_until(portal, (const char *)sqlite3_column_text(person, 2), &end);
+        code = throttle_until(portal, statement_string(person, 2), &end);
     }
     if (code != SQLITE_OK || end == 0) return code;
     calendar_local(end, until);
     *text = sqlite3_mprintf(
         "'%s' gave wrong passwords and has to wait until %s; unlock_account('%q') ends "
         "it",
-        sqlite3_column_text(person, 1), until, sqlite3_column_text(person, 1));
+        statement_string(person, 1), until, statement_string(person, 1));
     return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
 }
 
@@ -344,7 +340,7 @@ int status_name(struct portal *portal, sqlite3_stmt *row, const char **status)
     if (!is_null(row, STATUS_REGISTERED_AT) && !newcomer) {
         *status = "registered";
     } else {
-        *status = is_null(row, STATUS_REVOKED_AT) ? text_of(row, STATUS_STATUS) : "revoked";
+        *status = is_null(row, STATUS_REVOKED_AT) ? statement_string(row, STATUS_STATUS) : "revoked";
     }
     return code;
 }
@@ -380,7 +376,7 @@ int status_of_sending(struct portal *portal, const struct patient_id *patient, c
     *text = NULL;
     if (code == SQLITE_DONE) return refuse(portal, "the patient is not on file");
     if (code != SQLITE_ROW) return code;
-    registration = text_of(row, STATUS_REGISTRATION_STATUS);
+    registration = statement_string(row, STATUS_REGISTRATION_STATUS);
     if (strcmp(registration, "live") != 0 && strcmp(registration, "queued") != 0) {
         *text = say_failed(portal, row);
     } else {

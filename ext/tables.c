@@ -144,7 +144,7 @@ static int requests_update(struct portal *portal, int argc, sqlite3_value **argv
                            ? (const char *)sqlite3_value_text(given) : NULL;
     bool untouched = false;
     sqlite3_int64 request_id = sqlite3_value_int64(argv[0]);
-    struct scope scope = {true, false, sqlite3_total_changes64(portal->db)};
+    struct scope scope = {.within = true, .changes = sqlite3_total_changes64(portal->db)};
     int code = connection_enter(portal);
 
     (void)argc;

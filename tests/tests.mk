@@ -7,7 +7,8 @@ UNIT_PROGRAMS := $(UNIT_SOURCES:tests/unit/%.c=build/unit/%)
 ASAN_UNIT_PROGRAMS := $(UNIT_SOURCES:tests/unit/%.c=build/asan/unit/%)
 ASAN_OBJECTS := $(EXTENSION_SOURCES:%.c=build/asan/%.o)
 ASAN_STATIC_OBJECTS := $(EXTENSION_SOURCES:%.c=build/asan/static/%.o)
-TEST_HEADERS := $(wildcard ext/*.h tests/unit/*.h)
+FAULT_SOURCES := $(wildcard tests/fault/*.c)
+TEST_HEADERS := $(wildcard ext/*.h tests/unit/*.h tests/fault/*.h)
 
 TEST_CFLAGS := -std=c11 -g -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
 SANITIZE := -O1 -fsanitize=address,undefined -fno-omit-frame-pointer
@@ -16,7 +17,7 @@ UNIT_LIBRARIES := -lutf8proc -lsodium
 # One source, compiled to a channel that works and to several that do not.
 PLUGINS := $(patsubst %,build/tests/portal.d/%.so,spool newer empty failing misnamed mailonly)
 
-.PHONY: test test-packages test-build lint
+.PHONY: test test-packages test-build lint fault
 
 # A make of its own builds, because no compiler must start before the packages are there.
 test: test-packages
@@ -27,7 +28,8 @@ test-packages:
 	tests/packages test
 
 test-build: all build/tests/clock_vfs.so build/tests/compiler-flags build/asan/portal.so $(PLUGINS) \
-	$(UNIT_PROGRAMS) $(ASAN_UNIT_PROGRAMS) fuzz-replays
+	$(UNIT_PROGRAMS) $(ASAN_UNIT_PROGRAMS) build/fault/test_fault build/asan/fault/test_fault \
+	fuzz-replays
 
 lint: all build/tests/compiler-flags
 	tests/run --variant static
@@ -84,6 +86,25 @@ build/asan/unit/test_static: tests/unit/test_static.c $(ASAN_STATIC_OBJECTS) $(T
 	@echo '  CC      $@'
 	$(Q)$(CC) -Iext $(CPPFLAGS) -DSQLITE_CORE $(TEST_CFLAGS) $(SANITIZE) -o $@ $< \
 		$(ASAN_STATIC_OBJECTS) -lsqlite3 $(LDLIBS)
+
+# What fails by itself is put between: see tests/fault/inject.c.
+FAULT_WRAPS := -Wl,--wrap=crypto_pwhash_str,--wrap=crypto_pwhash_str_verify
+
+build/fault/test_fault: $(FAULT_SOURCES) build/libportal.a $(TEST_HEADERS)
+	@mkdir -p $(@D)
+	@echo '  CC      $@'
+	$(Q)$(CC) -Iext $(CPPFLAGS) -DSQLITE_CORE $(TEST_CFLAGS) -O1 $(FAULT_WRAPS) -o $@ $(FAULT_SOURCES) \
+		build/libportal.a -lsqlite3 $(LDLIBS)
+
+build/asan/fault/test_fault: $(FAULT_SOURCES) $(ASAN_STATIC_OBJECTS) $(TEST_HEADERS)
+	@mkdir -p $(@D)
+	@echo '  CC      $@'
+	$(Q)$(CC) -Iext $(CPPFLAGS) -DSQLITE_CORE $(TEST_CFLAGS) $(SANITIZE) $(FAULT_WRAPS) -o $@ \
+		$(FAULT_SOURCES) $(ASAN_STATIC_OBJECTS) -lsqlite3 $(LDLIBS)
+
+# Every fault of every call, where the tests take some; some minutes.
+fault: build/fault/test_fault
+	cd build/fault && ./test_fault --all
 
 build/unit/test_%: tests/unit/test_%.c $(LEAVES) $(TEST_HEADERS)
 	@mkdir -p $(@D)

@@ -1,0 +1,216 @@
+/*
+** Every call of the extension, in every form that it has, while memory runs out, the disk fails or
+** is full.
+**
+**   test_fault [--all] [NAME...]   some of the faults, or all; of these calls, or of every one
+**   test_fault --list              the names
+*/
+#include "fault.h"
+
+#include "../unit/unit.h"
+
+#include "call.h"
+#include "table.h"
+
+#include <stdlib.h>
+
+enum { SQL_SIZE = 1024 };
+
+static const char the_table[] = "all";
+
+/* How a call is written down.  %n: its name, %a: its arguments, %m: more of them, %c: columns. */
+struct form {
+    const char *sentence;
+    const char *sql;
+    unsigned needs;             /* flags of the function, all of them */
+    unsigned excludes;          /* none of them */
+    bool in_transaction;
+};
+
+static const struct form function_forms[] = {
+    {"as a function", "SELECT %n(%a)", 0, 0, false},
+    {"as a function in a transaction", "SELECT %n(%a)", 0, CALL_GUESSES | CALL_UNLOCKED, true},
+    {"as a function in a writing statement", "UPDATE note SET text = %n(%a) WHERE note_id = 1",
+     CALL_WRITES, 0, false},
+    {"as an insert", "INSERT INTO %n (%c) VALUES (%a)", CALL_ACTION, 0, false},
+    {"as an insert in a transaction", "INSERT INTO %n (%c) VALUES (%a)", CALL_ACTION, 0, true},
+    {"as an insert that ignores refusals", "INSERT OR IGNORE INTO %n (%c) VALUES (%a)", CALL_ACTION,
+     0, true},
+    {"as an insert of two rows", "INSERT INTO %n (%c) VALUES (%a), (%m)", CALL_ACTION, 0, false},
+    {"as an insert of two rows in a transaction", "INSERT INTO %n (%c) VALUES (%a), (%m)",
+     CALL_ACTION, 0, true},
+    {.sentence = NULL},
+};
+
+static const struct form reading_forms[] = {
+    {"read", "SELECT * FROM %n", 0, 0, false},
+    {.sentence = NULL},
+};
+
+static const struct form calling_forms[] = {
+    {"read", "SELECT * FROM %n(%a)", 0, 0, false},
+    {.sentence = NULL},
+};
+
+static const struct form updating_forms[] = {
+    {"read", "SELECT * FROM %n", 0, 0, false},
+    {"as an update", "UPDATE %n SET decision = %a WHERE patient_id = 1", 0, 0, false},
+    {"as an update in a transaction", "UPDATE %n SET decision = %a", 0, 0, true},
+    {.sentence = NULL},
+};
+
+static const struct function *function_find(const char *name)
+{
+    const struct function *function = NULL;
+
+    for (int i = 0; (function = call_function(i)) != NULL; i++) {
+        if (strcmp(function->name, name) == 0) break;
+    }
+    return function;
+}
+
+static const struct table *table_find(const char *name)
+{
+    const struct table *table = NULL;
+
+    for (int i = 0; (table = table_row(i)) != NULL; i++) {
+        if (strcmp(table->name, name) == 0) break;
+    }
+    return table;
+}
+
+static const struct form *forms_of(const struct fault_case *row)
+{
+    const struct table *table;
+
+    if (function_find(row->name) != NULL) return function_forms;
+    table = table_find(row->name);
+    if (table == NULL) return NULL;
+    return table->update != NULL ? updating_forms : table->required ? calling_forms : reading_forms;
+}
+
+/* The first columns of an insert form: as many as there are arguments. */
+static void columns_write(const struct function *function, const char *arguments, char *out, size_t size)
+{
+    int commas = 0;
+    size_t used = 0;
+    bool quoted = false;
+
+    for (const char *at = arguments; *at != '\0'; at++) {
+        if (*at == '\'') quoted = !quoted;
+        if (*at == ',' && !quoted) commas++;
+    }
+    for (const char *at = function->arguments; *at != '\0' && used + 1 < size; at++) {
+        if (*at == ',' && commas-- == 0) break;
+        if (strchr("[]", *at) == NULL) out[used++] = *at;
+    }
+    out[used] = '\0';
+}
+
+static void sql_write(const struct fault_case *row, const char *form, char *out, size_t size)
+{
+    const struct function *function = function_find(row->name);
+    char columns[256] = "";
+    size_t used = 0;
+
+    if (function != NULL) columns_write(function, row->arguments, columns, sizeof columns);
+    for (const char *at = form; *at != '\0' && used < size; at++) {
+        const char *part = at[1] == 'n' ? row->name : at[1] == 'a' ? row->arguments
+                           : at[1] == 'm' ? row->more : columns;
+        if (*at != '%') {
+            out[used++] = *at;
+            continue;
+        }
+        used += (size_t)snprintf(out + used, size - used, "%s", part);
+        at++;
+    }
+    out[used < size ? used : size - 1] = '\0';
+}
+
+static void test_form(const struct fault_case *row, const struct form *form, bool all)
+{
+    static const char *const journals[] = {"rollback journal", "WAL"};
+    char sql[SQL_SIZE];
+    char sentence[SQL_SIZE + 200];
+
+    sql_write(row, form->sql, sql, sizeof sql);
+    for (int journal = JOURNAL_ROLLBACK; journal <= JOURNAL_WAL; journal++) {
+        struct fault_call call = {row, sql, form->in_transaction, (enum fault_journal)journal};
+        (void)snprintf(sentence, sizeof sentence,
+                       "%s(%s) %s is done whole or not at all whatever fails (%s%s)", row->name,
+                       row->arguments == NULL ? "" : row->arguments, form->sentence,
+                       journals[journal], row->empty ? ", no tables yet" : "");
+        TEST(sentence) CHECK_TEXT(sweep(&call, all), NULL);
+    }
+}
+
+static bool form_fits(const struct fault_case *row, const struct form *form)
+{
+    const struct function *function = function_find(row->name);
+
+    if (function == NULL) return true;
+    return (function->flags & form->needs) == form->needs && (function->flags & form->excludes) == 0 &&
+           (strstr(form->sql, "%m") == NULL || row->more != NULL);
+}
+
+/* A function or table that nobody thought of here is a gap. */
+static void test_all_are_here(void)
+{
+    TEST("every function and every table has its row among the fault tests") {
+        const struct function *function;
+        const struct table *table;
+        for (int i = 0; (function = call_function(i)) != NULL; i++) {
+            const struct fault_case *row = fault_cases;
+            while (row->name != NULL && strcmp(row->name, function->name) != 0) row++;
+            CHECK_FOR(function->name, row->name != NULL);
+            CHECK_FOR(function->name, (function->flags & CALL_ACTION) == 0 || row->more != NULL);
+        }
+        for (int i = 0; (table = table_row(i)) != NULL; i++) {
+            const struct fault_case *row = fault_cases;
+            while (row->name != NULL && strcmp(row->name, table->name) != 0) row++;
+            CHECK_FOR(table->name, row->name != NULL);
+        }
+    }
+}
+
+static void test_call(const char *name, bool all)
+{
+    if (strcmp(name, the_table) == 0) test_all_are_here();
+    for (const struct fault_case *row = fault_cases; row->name != NULL; row++) {
+        if (strcmp(row->name, name) != 0) continue;
+        for (const struct form *form = forms_of(row); form != NULL && form->sentence != NULL; form++) {
+            if (form_fits(row, form)) test_form(row, form, all);
+        }
+    }
+}
+
+/* Calls `one` for every name once; the first is the table of the calls itself. */
+static void each_name(void (*one)(const char *name, bool all), bool all)
+{
+    one(the_table, all);
+    for (const struct fault_case *row = fault_cases; row->name != NULL; row++) {
+        if (row == fault_cases || strcmp(row->name, row[-1].name) != 0) one(row->name, all);
+    }
+}
+
+static void name_print(const char *name, bool all)
+{
+    (void)all;
+    puts(name);
+}
+
+int main(int argc, char **argv)
+{
+    bool all = argc > 1 && strcmp(argv[1], "--all") == 0;
+    int first = all ? 2 : 1;
+
+    if (argc > 1 && strcmp(argv[1], "--list") == 0) {
+        each_name(name_print, false);
+        return 0;
+    }
+    if (fault_prepare() != SQLITE_OK || setenv("PORTAL_KEY_FILE", "practice.key", 1) != 0) return 2;
+    for (int i = first; i < argc; i++) test_call(argv[i], all);
+    if (argc == first) each_name(test_call, all);
+    sweep_end();
+    return unit_result();
+}
