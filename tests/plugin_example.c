@@ -9,7 +9,8 @@
 **     stray                                   reported for a message that is not in the batch
 **     broken                                  deliver() stops and returns an error
 **
-** SPOOL_PROBLEM is what problem() says.  Compiled with one of these, it is another plugin:
+** SPOOL_GATE names a FIFO: before it reports a message it waits until somebody has opened that for
+** writing and closed it again, as slow as a test wants it.  SPOOL_PROBLEM is what problem() says.  Compiled with one of these, it is another plugin:
 ** PLUGIN_NEEDS (a version of the API), PLUGIN_EMPTY (no entry point), PLUGIN_FAILS (does not start),
 ** PLUGIN_NAME (of its channel), PLUGIN_SERVES (what it carries).
 */
@@ -58,6 +59,16 @@ static void word_of(int index, char out[32])
     (void)snprintf(out, 32, "%.*s", (int)strcspn(at, " "), at);
 }
 
+static void wait_at_gate(void)
+{
+    const char *path = getenv("SPOOL_GATE");
+    FILE *gate = path == NULL ? NULL : fopen(path, "r");
+
+    if (gate == NULL) return;
+    (void)fgetc(gate);
+    (void)fclose(gate);
+}
+
 static int report(portal_batch *batch, int index)
 {
     static const char *const results[] = {"sent", "retry", "undeliverable", "uncertain"};
@@ -97,6 +108,7 @@ static int spool_deliver(void *data, portal_batch *batch)
                 message->message_id_header, message->attempt, message->html != NULL,
                 mail == NULL ? 0 : size, strstr(message->text, "http"));
         sqlite3_free(mail);
+        wait_at_gate();
         code = report(batch, i);
     }
     if (file != NULL && fclose(file) != 0) code = SQLITE_IOERR;

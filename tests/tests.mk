@@ -17,7 +17,7 @@ UNIT_LIBRARIES := -lutf8proc -lsodium
 # One source, compiled to a channel that works and to several that do not.
 PLUGINS := $(patsubst %,build/tests/portal.d/%.so,spool newer empty failing misnamed mailonly)
 
-.PHONY: test test-packages test-build lint fault
+.PHONY: test test-packages test-build lint fault soak
 
 # A make of its own builds, because no compiler must start before the packages are there.
 test: test-packages
@@ -29,10 +29,15 @@ test-packages:
 
 test-build: all build/tests/clock_vfs.so build/tests/compiler-flags build/asan/portal.so $(PLUGINS) \
 	$(UNIT_PROGRAMS) $(ASAN_UNIT_PROGRAMS) build/fault/test_fault build/asan/fault/test_fault \
-	fuzz-replays
+	fuzz-replays build/tsan/threads
 
 lint: all build/tests/compiler-flags
 	tests/run --variant static
+
+# Some thousand processes killed, and eight that meet for a minute; ROUNDS=, SEED= and SECONDS= can be given.
+soak: test-packages
+	$(MAKE) -j$$(nproc) test-build
+	ROUNDS=$(ROUNDS) SEED=$(SEED) SECONDS=$(SECONDS) tests/soak
 
 build/tests/clock_vfs.so: tests/clock_vfs.c
 	@mkdir -p $(@D)
@@ -115,5 +120,6 @@ build/asan/unit/test_%: tests/unit/test_%.c $(LEAVES) $(TEST_HEADERS)
 	@mkdir -p $(@D)
 	@echo '  CC      $@'
 	$(Q)$(CC) -Iext $(CPPFLAGS) $(TEST_CFLAGS) $(SANITIZE) -o $@ $< $(LEAVES) $(UNIT_LIBRARIES)
+include tests/threads/threads.mk
 include tests/bench/bench.mk
 include tests/fuzz/fuzz.mk

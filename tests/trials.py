@@ -2,6 +2,7 @@
 
 The tests run a few of each, `make soak` many more.
 """
+import collections
 import contextlib
 import os
 import pathlib
@@ -87,7 +88,8 @@ def workers_together(t, seed, journal, seconds, timeout):
     """Lets workers do all they can; gives how many calls were done, and refused as busy, by each."""
     t.real_clock()
     path = workload.practice(t, journal)
-    results = t.parallel(TOGETHER, workload.work, path, seed, seconds, timeout)
+    # Not waiting for the disk, they meet more often.
+    results = t.parallel(TOGETHER, workload.work, path, seed, seconds, timeout, 'off')
     for result in results:
         if isinstance(result, Exception):
             raise result
@@ -98,6 +100,63 @@ def workers_together(t, seed, journal, seconds, timeout):
     t.equal(aftermath.sound(t, path).keys() - {'message.sent'}, set())
     aftermath.quiet(t, path)
     return results
+
+
+# Claims
+
+LEASE = 10
+
+
+def mail_or_die(t, number, path, seed):
+    """A mailer that claims what is due, tells of it, and reports it sent unless it dies of something."""
+    chance = random.Random(f'{seed} {number}')
+    log = os.open(workload.story(path, number), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    with contextlib.closing(t.connect(path, timeout=PATIENCE)) as db:
+        while name := t.one(db, 'SELECT claim_messages(?)', chance.randint(1, 5)):
+            claimed = [row[0] for row in t.all(db, 'SELECT message_id FROM portal_claimed(?)', name)]
+            os.write(log, ''.join(f'{t.now()} claimed {message} {name}\n' for message in claimed).encode())
+            for message in claimed:
+                if chance.random() < 0.1:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                t.one(db, "SELECT report_delivery(?, ?, 'sent')", name, message)
+                os.write(log, f'{t.now()} sent {message} {name}\n'.encode())
+
+
+def mailers_dying(t, seed, journal, messages):
+    """Lets mailers share messages, half a lease and more between their turns; gives how many claims lapsed."""
+    with contextlib.closing(t.database(journal=journal)) as db:
+        path = t.file(db)
+        t.one(db, "SELECT portal_setting('lease_seconds', ?)", LEASE)
+        db.executemany("INSERT INTO quick_add VALUES (?, 'Mailed', '1980-01-01', 'email', ?)",
+                       [(f'M{i}', f'm{i}@example.com') for i in range(messages)])
+    turn = 0
+    waiting = messages
+    while waiting:
+        for process in [fork(mail_or_die, t, f'{turn}x{number}', path, seed) for number in range(WORKERS)]:
+            _, status = os.waitpid(process, 0)
+            t.true(os.waitstatus_to_exitcode(status) in (-signal.SIGKILL, 0), 'a mailer failed')
+        t.advance(LEASE // 2 + 1)
+        turn += 1
+        with contextlib.closing(t.connect(path)) as db:
+            waiting = t.one(db, "SELECT count(*) FROM portal_message WHERE status <> 'sent'")
+    return leases_apart(t, path, messages)
+
+
+def leases_apart(t, path, messages):
+    """Claims that no message was in two hands at once, and that each was sent by one; gives how many lapsed."""
+    lines = [line.split() for file in path.parent.glob(f'{path.name}-told-*') for line in file.read_text().splitlines()]
+    claims = collections.defaultdict(list)
+    for at, what, message, name in lines:
+        if what == 'claimed':
+            claims[message].append((int(at), int(name.partition('-')[0])))
+    for message, held in claims.items():
+        held.sort()
+        for (_, lease_end), (claimed_at, _) in zip(held, held[1:]):
+            t.true(claimed_at >= lease_end, f'message {message} was in two hands: {held}')
+    sent = [message for _, what, message, _ in lines if what == 'sent']
+    t.equal(len(sent), len(set(sent)), 'reported twice')
+    t.true(len(sent) <= messages == len(claims), f'{len(claims)} of {messages} were claimed')
+    return sum(len(held) - 1 for held in claims.values())
 
 
 # portal_init() and portal_purge()

@@ -33,7 +33,7 @@ def practice(t, journal):
         for number in range(PATIENTS):
             t.patient(db, first_name=f'Patient{number}')
         path = t.file(db)
-        setup = Worker(t, path, 'setup', 0, 0)
+        setup = Worker(t, path, 'setup', 0, 0, 'full')
         for key, value in (('resend_seconds', 0), ('sends_per_day', 1000), ('lease_seconds', 10)):
             t.one(db, 'SELECT portal_setting(?, ?)', key, value)
             setup.tell(('setting.changed', None))
@@ -51,9 +51,10 @@ def story(path, number):
 class Worker:
     """One process at work: its connection, what it has at hand, and where it tells of its successes."""
 
-    def __init__(self, t, path, number, seed, timeout):
+    def __init__(self, t, path, number, seed, timeout, synchronous):
         self.t, self.path, self.number = t, path, number
         self.db = t.connect(path, timeout=timeout)
+        self.db.execute(f'PRAGMA synchronous = {synchronous}')
         self.random = random.Random(f'{seed} {number}')
         self.told = os.open(story(path, number), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self.sessions = []
@@ -310,7 +311,7 @@ def verify(w):
 # How often each is picked
 CALLS = [
     (3, send), (2, send_row), (1, send_set), (2, add), (1, add_set), (1, transaction), (1, revoke),
-    (5, decide), (2, decide_set), (12, prove), (12, register), (8, login), (12, submit), (1, logout),
+    (8, decide), (3, decide_set), (12, prove), (12, register), (8, login), (12, submit), (1, logout),
     (2, forget), (2, reset), (1, remove), (1, unlock), (1, set_contact), (3, deliver), (3, claim),
     (2, read_mail), (1, change_setting), (1, store_secret), (1, verify), (1, backup),
     (1, reading('SELECT portal_init()')), (1, reading('SELECT expire_links()')),
@@ -319,9 +320,9 @@ CALLS = [
 ]
 
 
-def work(t, number, path, seed, seconds, timeout):
+def work(t, number, path, seed, seconds, timeout, synchronous='full'):
     """Makes calls; gives how many were done and how many were refused because the database was busy."""
-    w = Worker(t, path, number, seed, timeout)
+    w = Worker(t, path, number, seed, timeout, synchronous)
     weights, calls = zip(*CALLS)
     done = busy = 0
     end = time.monotonic() + seconds

@@ -361,25 +361,6 @@ def test_a_notice_and_a_pin_can_be_claimed(t):
 
 # Several mailers
 
-def work(t, number, path):
-    db = t.connect(path, timeout=30)
-    t.together()
-    mine = []
-    while name := claim(t, db, 5):
-        ids = [message_id for message_id, in claimed(t, db, name)]
-        for message_id in ids:
-            report(t, db, name, 'sent', message_id=message_id)
-        mine += ids
-    return mine
-
-
-def test_mailers_in_several_processes_never_overlap(t):
-    db, _ = practice(t, 120)
-    results = t.parallel(4, work, t.file(db))
-    t.equal(sorted(sum(results, [])), list(range(1, 121)))
-    t.equal(t.all(db, 'SELECT DISTINCT status, attempts, duplicate FROM portal_message'), [('sent', 1, 0)])
-
-
 def test_a_mailer_and_deliver_share_the_work(t):
     db, _ = practice(t, 10)
     name = claim(t, db, 4)

@@ -1,10 +1,13 @@
 """Several processes on one database at once: no deadlock, nothing lost, and a refusal is a clean one."""
-import contextlib
+import errno
 import os
 import sqlite3
+import subprocess
+import time
 
 import flows
 import harness
+import test_plugins
 import trials
 
 # All at once
@@ -23,6 +26,76 @@ def test_eight_processes_in_wal_mode_neither_deadlock_nor_lose_a_write(t):
 def test_eight_processes_without_a_busy_timeout_are_refused_cleanly(t):
     for number, journal in enumerate(('delete', 'wal')):
         trials.workers_together(t, 3 + number, journal, 4, 0)
+
+
+@harness.release_only
+def test_mailers_of_which_some_die_never_have_a_message_in_two_hands(t):
+    for number, journal in enumerate(('delete', 'wal')):
+        t.true(trials.mailers_dying(t, number, journal, 80) > 0, 'none died with a message in hand')
+
+
+# A slow channel
+
+HAND_OVERS = [
+    "SELECT send_registration(1, 'email')",
+    "SELECT quick_add('Slow', 'Channel', '1980-01-01', 'email', 'slow@example.com')",
+    'SELECT revoke_access(1)',
+    'SELECT deliver(3)',
+]
+
+WRITES = [
+    'BEGIN EXCLUSIVE; ROLLBACK', 'UPDATE patient SET city = hex(randomblob(4))', 'VACUUM',
+    "SELECT portal_setting('pin_minutes', 7)", "INSERT INTO send_registration VALUES (2, 'text')",
+    "SELECT quick_add('A', hex(randomblob(4)), '1980-01-01')", "SELECT portal_login('nobody', 'a password')",
+    'SELECT claim_messages(1)', 'SELECT expire_links()', 'SELECT portal_purge(1)',
+]
+
+
+def opened(t, gate):
+    """Opens the gate for the plugin that stands there, which waits until it is closed; None: nobody is."""
+    try:
+        return os.open(gate, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError as error:
+        t.equal(error.errno, errno.ENXIO)
+        return None
+
+
+def writes_go_on(t, path, gate, sql):
+    """Lets a process hand over, and writes while the channel has a message in hand; gives how many it had."""
+    writer = t.connect(path, timeout=0)
+    command = ['sqlite3', '-batch', '-cmd', '.timeout 60000', '-cmd', f'.load {t.extension}', path, sql]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env={**os.environ, 'SPOOL_GATE': gate})
+    met = 0
+    while process.poll() is None:
+        at_gate = opened(t, gate)
+        if at_gate is None:
+            time.sleep(0.005)
+            continue
+        for write in WRITES:
+            writer.executescript(write)
+        os.close(at_gate)
+        met += 1
+    t.equal(process.returncode, 0, sql)
+    return met
+
+
+@harness.release_only
+def test_a_slow_channel_never_blocks_a_writer(t):
+    t.real_clock()
+    test_plugins.installed(t, 'spool')
+    for journal in ('delete', 'wal'):
+        db = t.database(journal=journal)
+        for key, value in (('email_channel', 'spool'), ('text_channel', 'spool'), ('resend_seconds', 0),
+                           ('sends_per_day', 1000)):
+            t.one(db, 'SELECT portal_setting(?, ?)', key, value)
+        t.patient(db)
+        t.patient(db)
+        gate = t.path(f'{journal}-gate')
+        os.mkfifo(gate)
+        for sql in HAND_OVERS:
+            db.executemany("INSERT INTO quick_add VALUES (?, ?, '1980-01-01', 'email', 'b@example.com')",
+                           [(f'Waits{number}', sql) for number in range(6)])
+            t.true(writes_go_on(t, t.file(db), gate, sql) > 0, f'{sql}: the channel was not met at work')
 
 
 # Two that meet
