@@ -1,10 +1,8 @@
 """Signing in, sessions, and what wrong passwords cost."""
 import base64
 import sqlite3
-import time
 
 import flows
-import harness
 
 PASSWORD = flows.PASSWORD
 REFUSED = '{"result":"refused"}'
@@ -94,67 +92,7 @@ def test_a_wrong_password_does_not_change_the_last_login(t):
     t.equal(t.all(db, 'SELECT last_login_at FROM portal_account'), before)
 
 
-# Refusals, all alike
-
-def refusals(t, db, patient, web):
-    """What each way to be refused says; each begins with no wrong password behind it."""
-    def fresh():
-        db.execute('DELETE FROM portal_throttle')
-
-    def delayed():
-        fresh()
-        fail(t, web, 4)
-
-    def revoked():
-        fresh()
-        t.one(db, 'SELECT revoke_access(?)', patient)
-
-    ways = [('unknown', fresh, 'nobody', PASSWORD), ('wrong', fresh, 'ada', 'wrong password'),
-            ('no password', fresh, 'ada', ''), ('no name', fresh, '', PASSWORD), ('null', fresh, None, None),
-            ('not a name', fresh, 'a\nb', PASSWORD), ('huge', fresh, 'x' * 100_000, 'x' * 100_000),
-            ('delayed, right', delayed, 'ada', PASSWORD), ('delayed, wrong', lambda: None, 'ada', 'wrong password'),
-            ('injection', fresh, "ada' --", "' OR 1=1 --"),
-            ('revoked', revoked, 'ada', PASSWORD), ('revoked, wrong', fresh, 'ada', 'wrong password')]
-    for what, prepare, username, password in ways:
-        prepare()
-        yield what, username, password
-
-
-def test_unknown_wrong_delayed_and_revoked_get_the_same_bytes(t):
-    db, patient, web = practice(t)
-    for what, username, password in refusals(t, db, patient, web):
-        t.equal(answer(t, web, username, password), REFUSED, what)
-
-
-def test_unknown_wrong_delayed_and_revoked_commit_as_often(t):
-    # Commits cost milliseconds where all else costs microseconds: their number is what time would tell.
-    db, patient, web = practice(t)
-    commits = {}
-    for what, username, password in refusals(t, db, patient, web):
-        before = change_counter(t, db)
-        answer(t, web, username, password)
-        commits[what] = change_counter(t, db) - before
-    t.equal(set(commits.values()), {2}, str(commits))
-
-
-def change_counter(t, db):
-    # SQLite's file change counter, at offset 24: one more with every commit in rollback mode.
-    return int.from_bytes(t.file(db).read_bytes()[24:28], 'big')
-
-
-@harness.release_only
-def test_unknown_wrong_delayed_and_revoked_each_hash_one_password(t):
-    # Argon2id takes far longer than all the rest: a refusal without it, or with two, would stand out.
-    took = {}
-    for _ in range(4):
-        db, patient, web = practice(t)
-        for what, username, password in refusals(t, db, patient, web):
-            start = time.thread_time()
-            answer(t, web, username, password)
-            took[what] = min(time.thread_time() - start, took.get(what, 1))
-    usual = sorted(took.values())[len(took) // 2]
-    t.true(all(usual / 1.6 < seconds < usual * 1.6 for seconds in took.values()), str(took))
-
+# Refusals; test_timing.py has what they tell
 
 def test_somebody_whose_every_patient_is_gone_is_refused(t):
     for change in ('DELETE FROM patient', "UPDATE patient SET deceased_on = '2026-11-01'",
