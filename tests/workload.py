@@ -169,6 +169,8 @@ def prove(w):
     token = link and w.mailed(r'/r/([\w-]{32})', link[0])
     if token is None:
         return []
+    if not w.ask('SELECT token_valid(?)', token):
+        w.t.true(w.ask('SELECT token_status(?)', token) != 'unknown', f'the link of message {link[0]} is unknown')
     answer = w.answer('SELECT request_pin(?, ?, ?)', token, *flows.chart(w.t, w.db, link[1]))
     return [('pin.queued', link[1])] if answer['result'] == 'pin_sent' else []
 
@@ -252,17 +254,25 @@ def deliver(w):
     return [('message.sent', None)] * w.answer('SELECT deliver(?)', w.random.randint(1, 5))['sent']
 
 
+# What a mailer of one's own says of a message, then later perhaps; whether it has handed it over
+REPORTS = [
+    (['sent'], True), (['sent', 'delivered'], True), (['sent', 'bounced'], True), (['sent', 'opted_out'], True),
+    (['uncertain'], True), (['retry'], False), (['undeliverable'], False),
+]
+
+
 def claim(w):
     """A mailer of one's own: what it hands over is a line that it tells."""
     name = w.ask('SELECT claim_messages(?)', w.random.randint(1, 4))
+    messages = w.t.all(w.db, 'SELECT message_id, message_id_header FROM portal_claimed(?)', name)
     promises = []
-    for message_id, header in w.db.execute('SELECT message_id, message_id_header FROM portal_claimed(?)', [name]).fetchall():
-        if w.random.random() < 0.2:
-            w.ask("SELECT report_delivery(?, ?, 'retry')", name, message_id)
-            continue
-        w.tell(['mailed', header])
-        w.ask("SELECT report_delivery(?, ?, 'sent', 'mailed by its own mailer')", name, message_id)
-        promises.append(('message.sent', None))
+    for message_id, header in messages:
+        reports, handed_over = w.random.choices(REPORTS, (12, 4, 1, 1, 2, 2, 1))[0]
+        if handed_over:
+            w.tell(['mailed', header])
+        for report in reports:
+            w.ask("SELECT report_delivery(?, ?, ?, 'by its own mailer')", name, message_id, report)
+        promises += [('message.sent', None)] * ('sent' in reports)
     return promises
 
 
@@ -296,6 +306,11 @@ def backup(w):
     return []
 
 
+def restored(w):
+    w.ask('SELECT portal_restored()')
+    return [('portal.restored', None)]
+
+
 def reading(sql):
     def read(w):
         w.db.execute(sql).fetchall()
@@ -313,10 +328,11 @@ CALLS = [
     (3, send), (2, send_row), (1, send_set), (2, add), (1, add_set), (1, transaction), (1, revoke),
     (8, decide), (3, decide_set), (12, prove), (12, register), (8, login), (12, submit), (1, logout),
     (2, forget), (2, reset), (1, remove), (1, unlock), (1, set_contact), (3, deliver), (3, claim),
-    (2, read_mail), (1, change_setting), (1, store_secret), (1, verify), (1, backup),
+    (2, read_mail), (1, change_setting), (1, store_secret), (1, verify), (1, backup), (0.2, restored),
     (1, reading('SELECT portal_init()')), (1, reading('SELECT expire_links()')),
     (1, reading('SELECT portal_purge(36500)')), (1, reading('SELECT * FROM portal_check')),
     (1, reading('SELECT * FROM portal_status')), (1, reading("SELECT send_problem(1, 'email')")),
+    (1, reading("SELECT portal_as('ehr', 'front desk')")), (1, reading('SELECT portal_version()')),
 ]
 
 

@@ -1,6 +1,8 @@
 """Several processes on one database at once: no deadlock, nothing lost, and a refusal is a clean one."""
 import errno
 import os
+import pathlib
+import re
 import sqlite3
 import subprocess
 import time
@@ -9,17 +11,24 @@ import flows
 import harness
 import test_plugins
 import trials
+import workload
 
 # All at once
 
+def test_the_workers_make_every_call_there_is(t):
+    source = pathlib.Path(workload.__file__).read_text()
+    calls = t.all(t.database(), "SELECT name FROM portal_help WHERE usage LIKE '%(%'")
+    t.equal([name for name, in calls if not re.search(rf'\b{name}\b', source)], [])
+
+
 @harness.release_only
 def test_eight_processes_with_a_rollback_journal_neither_deadlock_nor_lose_a_write(t):
-    trials.workers_together(t, 1, 'delete', 4, trials.PATIENCE)
+    trials.workers_together(t, 1, 'delete', 8, trials.PATIENCE)
 
 
 @harness.release_only
 def test_eight_processes_in_wal_mode_neither_deadlock_nor_lose_a_write(t):
-    trials.workers_together(t, 2, 'wal', 4, trials.PATIENCE)
+    trials.workers_together(t, 2, 'wal', 8, trials.PATIENCE)
 
 
 @harness.release_only
