@@ -100,8 +100,10 @@ void connection_actor(const struct portal *portal, char *out, size_t size)
     (void)sqlite3_snprintf((int)size, out, "%s:%s", connection_application(portal), portal->user);
 }
 
+/* It quotes what it was given or what a damaged database holds, and goes to terminals and logs. */
 static void error_set(struct portal *portal, char *text)
 {
+    if (text != NULL) normalize_show(text);
     sqlite3_free(portal->error);
     portal->error = text;
 }
@@ -114,8 +116,6 @@ int refuse(struct portal *portal, const char *format, ...)
     va_start(arguments, format);
     text = sqlite3_vmprintf(format, arguments);
     va_end(arguments);
-    /* It quotes what it was given, and goes to terminals, logs and the audit. */
-    if (text != NULL) normalize_show(text);
     error_set(portal, text);
     return text == NULL ? SQLITE_NOMEM : REFUSED;
 }

@@ -668,3 +668,16 @@ def test_the_shell_closes_without_a_word_after_calls_and_in_the_middle_of_a_tran
         done = t.shell(t.file(db), sql)
         t.equal((done.code, done.stderr), (0, ''))
     snapshot.whole(t, db)
+
+
+def test_what_a_damaged_schema_says_is_shown_without_control_characters(t):
+    db = staffed(t)
+    plain = t.connect(t.file(db), extension=False)
+    plain.execute('PRAGMA writable_schema = 1')
+    plain.execute("UPDATE sqlite_master SET sql = replace(sql, 'nonce', 'n' || char(7, 10) || 'x')"
+                  " WHERE name = 'portal_reset'")
+    plain.close()
+    other = t.connect(t.file(db))
+    for sql in ("SELECT send_registration(2, 'email')", "SELECT portal_login('x', 'y')"):
+        text = t.refuses(other, sql, says='damaged')
+        t.true(text.isprintable(), repr(text))
