@@ -15,7 +15,7 @@ static const char insert_event[] =
 /* Guarded: another event in between would fork the chain. */
 static const char move_head[] =
     "UPDATE main.portal_state SET audit_count = ?1, audit_head = ?2, audit_seal = ?3"
-    " WHERE audit_count = ?1 - 1 AND audit_head = ?4";
+    " WHERE state_id = 1 AND audit_count = ?4 AND audit_head = ?5";
 static const char read_seals[] =
     "SELECT audit_count, audit_head, audit_seal, checkpoint_id, checkpoint_hash, checkpoint_seal"
     " FROM main.portal_state";
@@ -123,7 +123,7 @@ static int column_hash(sqlite3_stmt *statement, int column, uint8_t out[TOKEN_HA
     return 0;
 }
 
-static int head_read(struct portal *portal, sqlite3_int64 *count, uint8_t head[TOKEN_HASH_SIZE])
+static int head_read(struct portal *portal, struct audit_head *head)
 {
     sqlite3_stmt *statement = NULL;
     int code = statement_row(portal, &statement, read_head, "");
@@ -132,50 +132,71 @@ static int head_read(struct portal *portal, sqlite3_int64 *count, uint8_t head[T
         return connection_state_lost(portal);
     }
     if (code != SQLITE_ROW) return code;
-    *count = sqlite3_column_int64(statement, 0);
-    code =
-        column_hash(statement, 1, head) == 0
-            ? SQLITE_OK
-            : fail(portal,
-                   "the audit head in portal_state is damaged; run SELECT portal_audit_verify()");
+    head->count = sqlite3_column_int64(statement, 0);
+    head->stored_count = head->count;
+    head->known = column_hash(statement, 1, head->hash) == 0;
+    memcpy(head->stored_hash, head->hash, TOKEN_HASH_SIZE);
     statement_done(portal, statement);
-    return code;
+    if (head->known) return SQLITE_OK;
+    return fail(portal,
+                "the audit head in portal_state is damaged; run SELECT portal_audit_verify()");
 }
 
-static int head_move(struct portal *portal, const uint8_t *key, sqlite3_int64 count,
-                     const uint8_t *before, const uint8_t *head)
+int audit_settle(struct portal *portal)
 {
+    struct audit_head *head = &portal->head;
+    const struct keyring *keyring = NULL;
     uint8_t sealed[TOKEN_HASH_SIZE];
     int changes = 0;
     int code;
 
-    seal(key, TOKEN_SEAL, count, head, sealed);
-    code = statement_change(portal, &changes, move_head, "ibbb", count, head, TOKEN_HASH_SIZE, sealed,
-                            TOKEN_HASH_SIZE, before, TOKEN_HASH_SIZE);
+    if (!head->known || head->count == head->stored_count) return SQLITE_OK;
+    code = connection_key(portal, &keyring);
+    if (code != SQLITE_OK) return code;
+    seal(keyring_oldest(keyring), TOKEN_SEAL, head->count, head->hash, sealed);
+    code = statement_change(portal, &changes, move_head, "ibbib", head->count, head->hash,
+                            TOKEN_HASH_SIZE, sealed, TOKEN_HASH_SIZE, head->stored_count,
+                            head->stored_hash, TOKEN_HASH_SIZE);
     if (code == SQLITE_OK && changes != 1) {
         code = fail(portal, "the audit head has moved; try again");
     }
-    return code;
+    if (code != SQLITE_OK) return code;
+    head->stored_count = head->count;
+    memcpy(head->stored_hash, head->hash, TOKEN_HASH_SIZE);
+    return SQLITE_OK;
+}
+
+/* Inserts the event that follows the head, and moves the head on to it. */
+static int event_append(struct portal *portal, const uint8_t *key, struct event *event)
+{
+    struct audit_head *head = &portal->head;
+    uint8_t hash[TOKEN_HASH_SIZE];
+    int code;
+
+    event->id = head->count + 1;
+    event_hash(key, head->hash, event, hash);
+    code = statement_run(portal, insert_event, "iissspssb", event->id, event->at, event->application,
+                         event->actor, event->action, event->patient, event->subject, event->detail,
+                         hash, TOKEN_HASH_SIZE);
+    if (code != SQLITE_OK) return code;
+    head->count = event->id;
+    memcpy(head->hash, hash, TOKEN_HASH_SIZE);
+    return SQLITE_OK;
 }
 
 int audit_write(struct portal *portal, const char *action, const struct patient_id *patient,
                 const char *subject, const char *detail)
 {
     const struct keyring *keyring = NULL;
-    uint8_t before[TOKEN_HASH_SIZE];
-    uint8_t hash[TOKEN_HASH_SIZE];
     struct event event = {0, connection_now(portal), connection_application(portal), portal->user,
                           action, patient, subject, detail};
     int code = connection_key(portal, &keyring);
 
-    if (code == SQLITE_OK) code = head_read(portal, &event.id, before);
-    if (code != SQLITE_OK) return code;
-    event.id++;
-    event_hash(keyring_oldest(keyring), before, &event, hash);
-    code = statement_run(portal, insert_event, "iissspssb", event.id, event.at, event.application,
-                         event.actor, event.action, event.patient, event.subject, event.detail, hash,
-                         TOKEN_HASH_SIZE);
-    if (code == SQLITE_OK) code = head_move(portal, keyring_oldest(keyring), event.id, before, hash);
+    if (code == SQLITE_OK && !portal->head.known) code = head_read(portal, &portal->head);
+    if (code == SQLITE_OK) code = event_append(portal, keyring_oldest(keyring), &event);
+    if (portal->inserting) return code;
+    if (code == SQLITE_OK) code = audit_settle(portal);
+    portal->head.known = false;
     return code;
 }
 
@@ -345,9 +366,10 @@ static int verify(struct portal *portal, char **broken)
 int audit_verify(struct portal *portal, char **broken)
 {
     struct scope scope;
-    int code = scope_begin_reading(portal, &scope);
+    int code = audit_settle(portal);
 
     *broken = NULL;
+    if (code == SQLITE_OK) code = scope_begin_reading(portal, &scope);
     if (code != SQLITE_OK) return code;
     code = scope_end(portal, &scope, verify(portal, broken));
     if (code != SQLITE_OK) {
@@ -385,6 +407,7 @@ int audit_purge(struct portal *portal, sqlite3_int64 before, sqlite3_int64 *coun
     int code = connection_key(portal, &keyring);
 
     *count = 0;
+    if (code == SQLITE_OK) code = audit_settle(portal);
     if (code == SQLITE_OK) code = checkpoint_find(portal, before, &id, hash);
     if (code != SQLITE_OK || id == 0) return code;
     seal(keyring_oldest(keyring), TOKEN_CHECKPOINT, id, hash, sealed);

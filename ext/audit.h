@@ -8,8 +8,21 @@
 
 #include "portal.h"
 
+#include "token.h"
+
+#include <stdbool.h>
+
 struct patient_id;
 struct portal;
+
+/* Where the chain has got to: every event of an insert form moves it, portal_state follows later. */
+struct audit_head {
+    bool known;
+    sqlite3_int64 count;
+    uint8_t hash[TOKEN_HASH_SIZE];
+    sqlite3_int64 stored_count;      /* what portal_state has */
+    uint8_t stored_hash[TOKEN_HASH_SIZE];
+};
 
 /*
 ** Appends an event for who the connection acts for.  To be called within a scope, with the write
@@ -18,6 +31,9 @@ struct portal;
 */
 int audit_write(struct portal *portal, const char *action, const struct patient_id *patient,
                 const char *subject, const char *detail);
+
+/* Writes the head to portal_state, if it is ahead.  Fails when somebody else moved it: the chain forked. */
+int audit_settle(struct portal *portal);
 
 /* audit_write() with the id of a message, request, ... as the subject: "message 42". */
 int audit_write_about(struct portal *portal, const char *action, const struct patient_id *patient,

@@ -256,9 +256,11 @@ int call_run(const struct function *function, struct call *call, bool inserting)
     int code = connection_take(portal, function->name);
 
     if (code != SQLITE_OK) return code;
+    portal->inserting = inserting;
     portal->fresh_count = 0;
     code = run(function, call, inserting);
     portal->busy = false;
+    portal->inserting = false;
     sqlite3_set_last_insert_rowid(portal->db, rowid);
     return code;
 }

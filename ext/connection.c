@@ -186,8 +186,13 @@ int connection_enter(struct portal *portal)
     sqlite3_stmt *statement = NULL;
     sqlite3_int64 version;
     sqlite3_int64 stamp;
-    int code = statement_row(portal, &statement, read_state, "");
+    int code;
 
+    /* The write lock is ours, and nothing has been written since: nothing can have changed. */
+    if (portal->entered && sqlite3_total_changes64(portal->db) == portal->entered_at) {
+        return SQLITE_OK;
+    }
+    code = statement_row(portal, &statement, read_state, "");
     if (code == SQLITE_DONE) {
         return connection_state_lost(portal);
     }
@@ -197,6 +202,18 @@ int connection_enter(struct portal *portal)
     statement_done(portal, statement);
     code = version_check(portal, version);
     return code == SQLITE_OK ? setting_load(portal, stamp) : code;
+}
+
+void connection_inserted(struct portal *portal)
+{
+    portal->entered = true;
+    portal->entered_at = sqlite3_total_changes64(portal->db);
+}
+
+void connection_forget(struct portal *portal)
+{
+    portal->entered = false;
+    portal->head.known = false;
 }
 
 const char *connection_path(const struct portal *portal)

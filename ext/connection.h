@@ -4,6 +4,7 @@
 #ifndef PORTAL_CONNECTION_H
 #define PORTAL_CONNECTION_H
 
+#include "audit.h"
 #include "keyring.h"
 #include "portal.h"
 #include "setting.h"
@@ -45,6 +46,10 @@ struct portal {
     } text[TEXT_MAX];
     char *error;                     /* of the last refusal or fault; sqlite3_free() */
     bool busy;                       /* within one of our calls */
+    bool inserting;                  /* which is an insert form */
+    bool entered;                    /* by an insert form of this transaction, which has the write lock */
+    sqlite3_int64 entered_at;        /* changes of the connection by then */
+    struct audit_head head;          /* of the audit, while it may be ahead of portal_state */
     sqlite3_int64 fresh[FRESH_MAX];  /* messages that the running call queued */
     int fresh_count;
 };
@@ -66,6 +71,12 @@ const char *connection_application(const struct portal *portal);
 ** Every call on the database starts with it.  SQLITE_OK, REFUSED or an error code.
 */
 int connection_enter(struct portal *portal);
+
+/* After a row of an insert form: until something is written, the next one need not enter again. */
+void connection_inserted(struct portal *portal);
+
+/* Forgets what held for a transaction that insert forms wrote in. */
+void connection_forget(struct portal *portal);
 
 /* The keyring, read and checked against the database.  SQLITE_OK, REFUSED or an error code. */
 int connection_key(struct portal *portal, const struct keyring **keyring);

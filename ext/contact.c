@@ -77,6 +77,10 @@ static bool is_letter(utf8proc_category_t category)
 /* The text is valid UTF-8: it was normalised. */
 static size_t next_point(const char *text, size_t left, utf8proc_int32_t *point)
 {
+    if ((unsigned char)*text < 0x80) {
+        *point = *text;
+        return 1;
+    }
     utf8proc_ssize_t length =
         utf8proc_iterate((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)left, point);
     return length > 0 ? (size_t)length : left;
@@ -89,6 +93,7 @@ static size_t next_point(const char *text, size_t left, utf8proc_int32_t *point)
 static bool has_hidden(const char *text)
 {
     size_t left = strlen(text);
+    if (normalize_is_plain(text)) return false;
     if (normalize_has_hidden(text)) return true;
     while (left > 0) {
         utf8proc_int32_t point;
@@ -123,6 +128,7 @@ static const char *read_contact(const char *contact, const char *too_long,
 static bool has_unicode_space(const char *text)
 {
     size_t left = strlen(text);
+    if (normalize_is_plain(text)) return strchr(text, ' ') != NULL;
     while (left > 0) {
         utf8proc_int32_t point;
         size_t length = next_point(text, left, &point);

@@ -54,6 +54,13 @@ static utf8proc_ssize_t next_point(const char *text, size_t left, utf8proc_int32
     return utf8proc_iterate((const utf8proc_uint8_t *)text, (utf8proc_ssize_t)left, point);
 }
 
+static size_t plain_span(const char *text, size_t length)
+{
+    size_t span = 0;
+    while (span < length && text[span] >= ' ' && text[span] <= '~') span++;
+    return span;
+}
+
 static bool is_ascii(const char *text, size_t length)
 {
     for (size_t i = 0; i < length; i++) {
@@ -317,8 +324,16 @@ long normalize_code_points(const char *text)
     return count;
 }
 
+bool normalize_is_plain(const char *text)
+{
+    return text[plain_span(text, strlen(text))] == '\0';
+}
+
 bool normalize_is_utf8(const char *text, size_t length)
 {
+    size_t plain = plain_span(text, length);
+    text += plain;
+    length -= plain;
     while (length > 0) {
         utf8proc_int32_t point;
         utf8proc_ssize_t step = next_point(text, length, &point);
@@ -361,6 +376,7 @@ bool normalize_has_hidden(const char *text)
 {
     size_t left = strlen(text);
     bool after_letter = false;
+    if (normalize_is_plain(text)) return false;
     while (left > 0) {
         utf8proc_int32_t point;
         utf8proc_ssize_t length = next_point(text, left, &point);

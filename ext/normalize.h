@@ -51,6 +51,9 @@ int normalize_lower(const char *text, char *out, size_t size);
 /* Number of code points of valid UTF-8 text, or -1 when it is not valid. */
 long normalize_code_points(const char *text);
 
+/* True when the text is visible ASCII and spaces alone, in which no character needs a closer look. */
+bool normalize_is_plain(const char *text);
+
 /* True when the text is valid UTF-8. */
 bool normalize_is_utf8(const char *text, size_t length);
 

@@ -4,7 +4,6 @@
 #include "audit.h"
 #include "calendar.h"
 
-#include <sodium.h>
 #include <string.h>
 
 enum { DAY = 86400, HOUR = 3600 };
@@ -17,10 +16,13 @@ static const char newest_by_channel[] =
     "SELECT r.destination, r.created_at, r.status FROM main.portal_registration AS r"
     "  JOIN main.portal_message AS m ON m.message_id = r.registration_id"
     " WHERE r.patient_id = ?1 AND m.channel = ?2 ORDER BY r.registration_id DESC LIMIT 1";
-static const char sends_to_patient[] =
-    "SELECT count(*) FROM main.portal_registration WHERE patient_id = ?1 AND created_at > ?2";
-static const char sends_to_destination[] =
-    "SELECT count(*) FROM main.portal_registration WHERE destination = ?1 AND created_at > ?2";
+/* When the newest but ?2 was sent: as many as there are, no more are read. */
+static const char sent_to_patient[] =
+    "SELECT created_at FROM main.portal_registration WHERE patient_id = ?1"
+    " ORDER BY registration_id DESC LIMIT 1 OFFSET ?2";
+static const char sent_to_destination[] =
+    "SELECT created_at FROM main.portal_registration WHERE destination = ?1"
+    " ORDER BY registration_id DESC LIMIT 1 OFFSET ?2";
 static const char insert_registration[] =
     "INSERT INTO main.portal_registration (registration_id, patient_id, destination, identity, nonce,"
     " status, created_at, sent_by) VALUES (?1, ?2, ?3, ?4, ?5, 'queued', ?6, ?7)";
@@ -190,24 +192,23 @@ static int cooldown_check(struct portal *portal, struct registration_draft *draf
 
 int registration_limits(struct portal *portal, const struct registration_draft *draft)
 {
-    sqlite3_int64 now = connection_now(portal);
+    sqlite3_int64 yesterday = connection_now(portal) - DAY;
     sqlite3_int64 most = setting_number(portal, SETTING_sends_per_day);
-    sqlite3_int64 count = 0;
+    sqlite3_int64 sent_at = 0;
     int code = SQLITE_OK;
 
     if (draft->previous != 0) {
-        code = statement_integer(portal, &count, sends_to_patient, "pi", &draft->patient.id,
-                                 now - DAY);
+        code = statement_integer(portal, &sent_at, sent_to_patient, "pi", &draft->patient.id, most - 1);
     }
-    if (code == SQLITE_OK && count < most) {
-        code = statement_integer(portal, &count, sends_to_destination, "ii", draft->destination,
-                                 now - DAY);
+    if (code == SQLITE_OK && sent_at <= yesterday) {
+        code = statement_integer(portal, &sent_at, sent_to_destination, "ii", draft->destination,
+                                 most - 1);
     }
-    if (code != SQLITE_OK || count < most) return code;
+    if (code != SQLITE_OK || sent_at <= yesterday) return code;
     return refuse(portal,
                   "this patient or this %s has been sent %lld registrations in 24 hours, which is "
                   "the limit (sends_per_day); send again tomorrow",
-                  draft->medium == MEDIUM_EMAIL ? "email address" : "cell phone", count);
+                  draft->medium == MEDIUM_EMAIL ? "email address" : "cell phone", most);
 }
 
 int registration_check(struct portal *portal, const struct patient_id *id, enum medium medium,
@@ -264,7 +265,8 @@ int registration_queue(struct portal *portal, const struct registration_draft *d
     if (code == SQLITE_OK && *message_id > UINT32_MAX) {
         return refuse(portal, "the outbox is full: 4294967295 messages; run portal_purge");
     }
-    randombytes_buf(nonce, sizeof nonce);
+    /* It only has to differ from what the same id had before a restore: no system call for that. */
+    sqlite3_randomness(sizeof nonce, nonce);
     connection_actor(portal, actor, sizeof actor);
     if (code == SQLITE_OK) {
         code =

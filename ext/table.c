@@ -97,6 +97,9 @@ static int table_disconnect(sqlite3_vtab *base)
 {
     struct readable *readable = (struct readable *)base;
 
+    /* A refused sqlite3_close() goes on with its transaction, but will not tell us of its end. */
+    (void)audit_settle(readable->portal);
+    connection_forget(readable->portal);
     /* Closing the connection must find no statement of ours. */
     statement_clear(&readable->portal->statements);
     readable->portal->connected--;
@@ -326,6 +329,7 @@ static int action_insert(struct portal *portal, const struct function *function,
     call.argc = arguments_given(function, argc, argv);
     call.argv = argv;
     code = call_run(function, &call, true);
+    if (code == SQLITE_OK) connection_inserted(portal);
     sqlite3_free(call.text);
     *rowid = call.id;
     return code;
@@ -372,6 +376,43 @@ static int table_update(sqlite3_vtab *base, int argc, sqlite3_value **argv, sqli
     return code;
 }
 
+/*
+** A transaction that insert forms write in.  The head of the audit follows them once, before a commit
+** or a savepoint, and when a statement of many rows ends.  A savepoint while a row is inserted is that
+** of a nested statement, which the row itself answers for.
+*/
+static int table_begin(sqlite3_vtab *base)
+{
+    (void)base;
+    return SQLITE_OK;
+}
+
+static int table_settle(sqlite3_vtab *base)
+{
+    struct portal *portal = ((struct readable *)base)->portal;
+    int code = portal->inserting ? SQLITE_OK : audit_settle(portal);
+
+    return code == SQLITE_OK ? SQLITE_OK : table_error(base, portal, code);
+}
+
+static int table_forget(sqlite3_vtab *base)
+{
+    connection_forget(((struct readable *)base)->portal);
+    return SQLITE_OK;
+}
+
+static int table_savepoint(sqlite3_vtab *base, int savepoint)
+{
+    (void)savepoint;
+    return table_settle(base);
+}
+
+static int table_rollback_to(sqlite3_vtab *base, int savepoint)
+{
+    (void)savepoint;
+    return ((struct readable *)base)->portal->inserting ? SQLITE_OK : table_forget(base);
+}
+
 static int module_register(struct portal *portal, const char *name, const struct table *table,
                            const struct function *function)
 {
@@ -390,15 +431,15 @@ static int module_register(struct portal *portal, const char *name, const struct
         /* xColumn       */ table_column,
         /* xRowid        */ table_rowid,
         /* xUpdate       */ table_update,
-        /* xBegin        */ NULL,
-        /* xSync         */ NULL,
-        /* xCommit       */ NULL,
-        /* xRollback     */ NULL,
+        /* xBegin        */ table_begin,
+        /* xSync         */ table_settle,
+        /* xCommit       */ table_forget,
+        /* xRollback     */ table_forget,
         /* xFindFunction */ NULL,
         /* xRename       */ NULL,
-        /* xSavepoint    */ NULL,
-        /* xRelease      */ NULL,
-        /* xRollbackTo   */ NULL,
+        /* xSavepoint    */ table_savepoint,
+        /* xRelease      */ table_savepoint,
+        /* xRollbackTo   */ table_rollback_to,
         /* xShadowName   */ NULL,
     };
     struct registered *registered = sqlite3_malloc(sizeof *registered);
