@@ -104,7 +104,7 @@ struct writer {
 
 static void put(struct writer *out, const char *text, size_t length)
 {
-    if (out->at != NULL) memcpy(out->at + out->length, text, length);
+    if (out->at != NULL && length > 0) memcpy(out->at + out->length, text, length);
     out->length += length;
 }
 
