@@ -78,7 +78,7 @@ static bool is_letter(utf8proc_category_t category)
 static size_t next_point(const char *text, size_t left, utf8proc_int32_t *point)
 {
     if ((unsigned char)*text < 0x80) {
-        *point = *text;
+        *point = (unsigned char)*text;
         return 1;
     }
     utf8proc_ssize_t length =

@@ -300,6 +300,25 @@ static void test_closing(void)
         CHECK(sqlite3_finalize(statement) == SQLITE_OK);
         closes(db);
     }
+    TEST("a refused close within a transaction leaves the audit of what it goes on to commit whole") {
+        sqlite3 *db = practice("refused.db");
+        sqlite3_stmt *statement = NULL;
+        char broken[100];
+        DO(db, "SELECT quick_add('Ada', 'Lovelace', '1985-12-10')");
+        DO(db, "UPDATE patient SET email = 'ada@example.com'");
+        DO(db, "BEGIN");
+        DO(db, "INSERT INTO send_registration(patient_id, channel) VALUES (1, 'email')");
+        CHECK(sqlite3_prepare_v2(db, "SELECT * FROM patient", -1, &statement, NULL) == SQLITE_OK);
+        CHECK(sqlite3_step(statement) == SQLITE_ROW);
+        CHECK(sqlite3_close(db) == SQLITE_BUSY);
+        CHECK(sqlite3_finalize(statement) == SQLITE_OK);
+        DO(db, "COMMIT");
+        ASK(db, broken, "SELECT portal_audit_verify()");
+        CHECK_FOR(broken, broken[0] == '\0');
+        ASK(db, broken, "SELECT count(*) FROM portal_message");
+        CHECK_FOR(broken, strcmp(broken, "1") == 0);
+        closes(db);
+    }
     TEST("modules dropped by the application take their tables along and leave the functions") {
         sqlite3 *db = practice("dropped.db");
         DO(db, "SELECT * FROM portal_status");
