@@ -162,6 +162,9 @@ static const char *local_part_problem(const char *local, size_t length)
     if (local[0] == '.') return "starts with a full stop";
     if (local[length - 1] == '.') return "has a full stop right before the @";
     if (starts_with_mark(local, length)) return "has an accent without a letter";
+    /* RFC 2047: atext all the same, and some readers decode it, line breaks and all. */
+    const char *word = strstr(local, "=?");
+    if (word && strstr(word + 2, "?=")) return "has an encoded word in it";
     return NULL;
 }
 

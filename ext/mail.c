@@ -61,6 +61,8 @@ static bool is_header_text(const char *text)
 /* Refuses what could add a second address, too: these are written as they are. */
 static bool is_address(const char *address)
 {
+    const char *word = address ? strstr(address, "=?") : NULL;
+    if (word && strstr(word + 2, "?=")) return false;
     return address && *address != '\0' && strlen(address) <= UNFOLDED_MAX
            && is_header_text(address) && strpbrk(address, " ,;:<>()[]\"\\") == NULL;
 }

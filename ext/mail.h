@@ -31,8 +31,8 @@ struct mail {
 ** `text`: no line break is added.
 ** The multipart boundary is derived from message_id, so that the same mail is the same bytes.
 ** A header value that holds a control character is refused: mail addressing and headers cannot be
-** extended through a name or subject.  So is an address that is empty or has a space or one of
-** ,;:<>()[]"\ in it, a message_id that is not one pair of angle brackets around something, and a
+** extended through a name or subject.  So is an address that is empty or has a space, one of
+** ,;:<>()[]"\ or an encoded word (which some readers would decode) in it, a message_id that is not one pair of angle brackets around something, and a
 ** language that is not letters, digits, hyphens, commas and spaces.
 **
 ** Returns 0, or -1 when a header value is refused (then nothing was written) or writing to `out`,

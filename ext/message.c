@@ -196,16 +196,22 @@ static bool parts_find(const char *template, bool mail, struct parts *parts)
 static int header_write(struct portal *portal, const struct outbox_message *row, char *out, int size)
 {
     const struct keyring *keyring = NULL;
+    static const char plain[] =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-";
     const char *from = setting_text(portal, SETTING_mail_from);
     const char *domain = strrchr(from, '@');
     sqlite3_int64 about[2] = {row->message_id, row->created_at};
     int code = connection_key(portal, &keyring);
 
     if (code != SQLITE_OK) return code;
-    (void)sqlite3_snprintf(size, out, "<%lld.%016llx@%.80s>", row->message_id,
+    /* RFC 6532 section 3.3 would have it ASCII, and what is cut off would be no domain. */
+    if (domain == NULL || domain[1 + strspn(domain + 1, plain)] != '\0' || strlen(domain) > 80) {
+        domain = "@localhost";
+    }
+    (void)sqlite3_snprintf(size, out, "<%lld.%016llx%s>", row->message_id,
                            (unsigned long long)token_hash_integer(
                                keyring_oldest(keyring), TOKEN_MESSAGE_ID, about, sizeof about),
-                           domain == NULL ? "localhost" : domain + 1);
+                           domain);
     return SQLITE_OK;
 }
 

@@ -136,8 +136,11 @@ static const char *contacts_problem(const char *value)
 static const char *email_problem(const char *value)
 {
     char normal[CONTACT_SIZE];
+    const char *problem = contact_normalize_email(value, normal);
 
-    return contact_normalize_email(value, normal);
+    if (problem != NULL) return problem;
+    /* It is written into mail as it stands. */
+    return sqlite3_stricmp(value, normal) == 0 ? NULL : "has a space around it or an unusual letter";
 }
 
 static const char *value_problem(int index, const char *value)

@@ -23,7 +23,7 @@ SETTINGS = {
                     'http://localhost.example.com', 'http://127.0.0.1.example.com', 'https://user@example.com',
                     'HTTPS://example.com', 'https://' + 'x' * 200, 'https://example.com/"onclick'] + BAD_TEXT),
     'mail_from': ('portal@localhost.localdomain', ['portal@example.com'],
-                  ['', 'portal', '@example.com', 'a@b@c', 'a b@example.com', 'a@example.com\r\nBcc: b@example.com',
+                  [' portal@example.com', 'portal@example.com ', '', 'portal', '@example.com', 'a@b@c', 'a b@example.com', 'a@example.com\r\nBcc: b@example.com',
                    'x' * 250 + '@example.com', '<a@example.com>'] + BAD_TEXT),
     'country_code': ('1', ['1', '44', '998'], ['', '0', '01', '+1', '1234', 'US', '4 4']),
     'link_hours': number('72', 1, 720),

@@ -119,6 +119,9 @@ static void test_emails(void)
             {"anna.@example.com", "has a full stop right before the @"},
             {"anna..b@example.com", "has two full stops in a row"},
             {"\u0301anna@example.com", "has an accent without a letter"},
+            {"=?utf-8?q?=0D=0ABcc:=20eve?=@example.com", "has a colon in it"},
+            {"=?utf-8?q?=0d=0abcc?=@example.com", "has an encoded word in it"},
+            {"a=?utf-8?b?DQo=?=b@example.com", "has an encoded word in it"},
             {"\u00B4anna@example.com", "has an accent without a letter"},
         };
         check_email_refusals(rows, COUNT(rows));

@@ -237,7 +237,8 @@ static void test_refusals(void)
     TEST("an address that could be more than one, or none, is refused") {
         static const char *const addresses[] = {
             "", "a@b.c, d@e.f", "a@b.c,d@e.f", "<a@b.c>", "a@b.c>", "A <a@b.c>", "a b@c.d",
-            "group:a@b.c;", "\"a\"@b.c", "a(b)@c.d", "a@[10.0.0.1]", "a\\@b.c", NULL,
+            "group:a@b.c;", "\"a\"@b.c", "a(b)@c.d", "a@[10.0.0.1]", "a\\@b.c",
+            "=?utf-8?q?=0D=0Abcc?=@b.c", NULL,
         };
         for (size_t i = 0; i < COUNT(addresses); i++) {
             struct mail mail = plain;
