@@ -2,6 +2,7 @@
 # make demo       installs what is missing, builds, and shows the whole story
 # make test       installs what the tests need, builds, and runs them all
 # make soak       kills some thousand processes at work; ROUNDS=20 SEED=1 SECONDS=60
+# make valgrind   looks for leaks and uninitialised reads in every SQL test; most of an hour
 # make fuzz       feeds random inputs to everything; MINUTES=5 each
 # make install    DESTDIR= prefix=/usr/local; make uninstall takes it away again
 # make reference  writes the README's reference anew

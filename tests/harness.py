@@ -263,7 +263,11 @@ def report_failure(error):
 
 def main():
     """Runs one test; the runner calls this in a new process: arguments are file and function."""
-    file, name = sys.argv[1:]
+    return run(*sys.argv[1:])
+
+
+def run(file, name):
+    """Runs a test in the working directory; one of the exit codes."""
     t = None
     try:
         function = getattr(load_module(file), name)

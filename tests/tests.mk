@@ -17,7 +17,7 @@ UNIT_LIBRARIES := -lutf8proc -lsodium
 # One source, compiled to a channel that works and to several that do not.
 PLUGINS := $(patsubst %,build/tests/portal.d/%.so,spool newer empty failing misnamed mailonly)
 
-.PHONY: test test-packages test-build lint fault soak
+.PHONY: test test-packages test-build lint valgrind fault soak
 
 # A make of its own builds, because no compiler must start before the packages are there.
 test: test-packages
@@ -33,6 +33,10 @@ test-build: all build/tests/clock_vfs.so build/tests/compiler-flags build/asan/p
 
 lint: all build/tests/compiler-flags
 	tests/run --variant static
+
+# All of the SQL tests, of which make test has the first of each file: most of an hour.
+valgrind: test-packages test-build
+	tests/run --variant valgrind --every
 
 # Some thousand processes killed, and eight that meet for a minute; ROUNDS=, SEED= and SECONDS= can be given.
 soak: test-packages

@@ -8,6 +8,7 @@ import textwrap
 import time
 
 import harness
+import memory
 
 SUNDAY = 1795357200     # 2026-11-22 14:20:00 UTC
 
@@ -321,3 +322,34 @@ def test_a_unit_program_that_crashes_after_its_tests_is_a_failure(t):
 def test_a_unit_program_where_valgrind_finds_an_error_is_a_failure(t):
     t.equal(judged('ok - one\n==1== definitely lost\n', 99)[1][:2],
             ('release unit/sample: ends well', 'failed'))
+
+
+# SQL tests under valgrind
+
+def valgrind_log(*libraries):
+    """A log with one error for each of the libraries it came from."""
+    return ''.join(
+        f'<error><kind>UninitCondition</kind><what>a jump</what><stack><frame><obj>{library}</obj>'
+        '<fn>send</fn><file>a.c</file><line>7</line></frame></stack></error>' for library in libraries)
+
+
+def under_valgrind(code, log):
+    return memory.judge(code, 'printed', log)[0]
+
+
+def test_an_error_that_portal_so_has_a_part_in_fails_a_passed_test(t):
+    log = valgrind_log('/x/portal.so') + '</valgrindoutput>\n'
+    t.equal(memory.judge(harness.EXIT_PASSED, '', log),
+            ('failed', 'UninitCondition: a jump\n    send (a.c:7)'))
+
+
+def test_errors_of_python_itself_fail_no_test(t):
+    log = valgrind_log('/usr/bin/python3.11', '/lib/notportal.so') + '</valgrindoutput>\n'
+    t.equal(under_valgrind(harness.EXIT_PASSED, log), 'passed')
+    t.equal(under_valgrind(harness.EXIT_FAILED, log), 'failed')
+    t.equal(under_valgrind(harness.EXIT_SKIPPED, log), 'skipped')
+
+
+def test_a_test_that_valgrind_tells_nothing_of_has_failed(t):
+    t.equal(under_valgrind(harness.EXIT_PASSED, ''), 'failed')
+    t.equal(under_valgrind(harness.EXIT_PASSED, valgrind_log('/usr/bin/python3.11')), 'failed')
