@@ -4,6 +4,7 @@
 ** holds it to tests/bench/budgets.txt.  Prints a line for each call: how many, and its name.
 */
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <valgrind/callgrind.h>
@@ -85,33 +86,42 @@ static void check(sqlite3 *db, const char *what, int code)
     exit(1);
 }
 
-/* Runs it, and returns how many rows and changes came of it; `kept` gets a step's answer. */
+/* Runs a statement once; returns how many rows came. */
+static int execute(sqlite3_stmt *statement, int number, char kept[64], bool keep)
+{
+    sqlite3 *db = sqlite3_db_handle(statement);
+    int parameters = sqlite3_bind_parameter_count(statement);
+    int code = parameters > 0 ? sqlite3_bind_int(statement, 1, number) : SQLITE_OK;
+    int rows = 0;
+
+    if (code == SQLITE_OK && parameters > 1) {
+        code = sqlite3_bind_text(statement, 2, kept, -1, SQLITE_TRANSIENT);
+    }
+    check(db, sqlite3_sql(statement), code);
+    for (; sqlite3_step(statement) == SQLITE_ROW; rows++) {
+        if (keep) (void)sqlite3_snprintf(64, kept, "%s", (const char *)sqlite3_column_text(statement, 0));
+    }
+    check(db, sqlite3_sql(statement), sqlite3_reset(statement));
+    return rows;
+}
+
+/* Runs a call or a step; returns how many rows and changes came of it. */
 static sqlite3_int64 run(sqlite3 *db, const struct call *call, char kept[64])
 {
     sqlite3_stmt *statement = NULL;
-    sqlite3_int64 before = sqlite3_total_changes64(db);
-    sqlite3_int64 done = 0;
+    sqlite3_int64 done = -sqlite3_total_changes64(db);
 
     check(db, call->sql, sqlite3_prepare_v2(db, call->sql, -1, &statement, NULL));
     if (call->name != NULL) CALLGRIND_START_INSTRUMENTATION;
     for (int i = 0; i < call->runs; i++) {
-        int parameters = sqlite3_bind_parameter_count(statement);
-        if (parameters > 0) check(db, call->sql, sqlite3_bind_int(statement, 1, call->first + i));
-        if (parameters > 1) check(db, call->sql, sqlite3_bind_text(statement, 2, kept, -1, SQLITE_TRANSIENT));
-        while (sqlite3_step(statement) == SQLITE_ROW) {
-            if (call->name == NULL) {
-                (void)sqlite3_snprintf(64, kept, "%s", (const char *)sqlite3_column_text(statement, 0));
-            }
-            done++;
-        }
-        check(db, call->sql, sqlite3_reset(statement));
+        done += execute(statement, call->first + i, kept, call->name == NULL);
     }
     if (call->name != NULL) {
         CALLGRIND_STOP_INSTRUMENTATION;
         CALLGRIND_DUMP_STATS_AT(call->name);
     }
     check(db, call->sql, sqlite3_finalize(statement));
-    return done + sqlite3_total_changes64(db) - before;
+    return done + sqlite3_total_changes64(db);
 }
 
 int main(int argc, char **argv)

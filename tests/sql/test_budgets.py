@@ -5,6 +5,7 @@ from bench import costs
 
 
 @harness.release_only
+@harness.time_limit(300)
 def test_no_call_costs_more_instructions_than_its_budget(t):
     budgets = costs.budgets()
     counted = costs.count(t.directory)
