@@ -239,6 +239,7 @@ static int run(const struct function *function, struct call *call, bool insertin
     if (code != SQLITE_OK) return code;
     code = act(function, call, inserting);
     if (code == REFUSED && !inserting && (function->flags & (CALL_ACTION | CALL_AUDITED)) != 0) {
+        if (call->patient.type == SQLITE_TEXT) connection_hide(portal, call->patient.text);
         refusal_audit(portal, function->name, call->patient.type != 0 ? &call->patient : NULL);
     }
     if (code != SQLITE_OK || inserting) return code;

@@ -108,6 +108,32 @@ static void error_set(struct portal *portal, char *text)
     portal->error = text;
 }
 
+static bool is_token(struct portal *portal, const char *text)
+{
+    static const enum token_purpose purposes[] = {TOKEN_LINK, TOKEN_RESET, TOKEN_SESSION};
+    const struct keyring *keyring = NULL;
+    struct token token;
+
+    if (connection_key(portal, &keyring) != SQLITE_OK) return true;    /* who knows */
+    for (size_t i = 0; i < sizeof purposes / sizeof purposes[0]; i++) {
+        if (keyring_proves(keyring, purposes[i], text, TOKEN_LENGTH, &token)) return true;
+    }
+    return false;
+}
+
+void connection_hide(struct portal *portal, char *text)
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+
+    while (*text != '\0') {
+        size_t length = strspn(text, alphabet);
+        if (length == TOKEN_LENGTH && is_token(portal, text)) memset(text, '*', length);
+        text += length;
+        text += strcspn(text, alphabet);
+    }
+}
+
 int refuse(struct portal *portal, const char *format, ...)
 {
     va_list arguments;
@@ -116,6 +142,7 @@ int refuse(struct portal *portal, const char *format, ...)
     va_start(arguments, format);
     text = sqlite3_vmprintf(format, arguments);
     va_end(arguments);
+    if (text != NULL) connection_hide(portal, text);
     error_set(portal, text);
     return text == NULL ? SQLITE_NOMEM : REFUSED;
 }

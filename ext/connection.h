@@ -93,6 +93,12 @@ const char *connection_path(const struct portal *portal);
 */
 int refuse(struct portal *portal, const char *format, ...);
 
+/*
+** Stars out every genuine link, reset and session in a text: one that was passed as the wrong argument
+** must get into no log and no audit.  refuse() does.
+*/
+void connection_hide(struct portal *portal, char *text);
+
 /* SQLITE_ERROR, said the same way: not about one row, so that OR IGNORE does not skip it. */
 int fail(struct portal *portal, const char *format, ...);
 
