@@ -241,6 +241,7 @@ static void run(sqlite3 *db, const char *sql, struct outcome *outcome)
     sqlite3_stmt *statement = NULL;
 
     memset(outcome, 0, sizeof *outcome);
+    sqlite3_randomness(0, NULL);    /* starts anew, from what the VFS has for random */
     outcome->code = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
     if (outcome->code == SQLITE_OK) outcome->code = bind(statement);
     if (outcome->code == SQLITE_OK) {
