@@ -2,7 +2,28 @@
 
 BENCH_SOURCES := $(addprefix tests/bench/, bench.c floor.c ours.c seed.c)
 
-.PHONY: bench-build budgets
+DRIVER := build/bench/node/node_modules/better-sqlite3
+DRIVER_VERSION := 12.11.1
+
+.PHONY: bench bench-big bench-prepare bench-build budgets
+
+# Rates against a floor and against peers, into tests/bench/RESULTS.md; on a quiet machine.
+bench: bench-prepare
+	tests/bench/run --write
+
+# What takes a database of 10,000,000 registrations, added to it.
+bench-big: bench-prepare
+	tests/bench/run --write --big --sides ours
+
+bench-prepare:
+	tests/packages bench
+	$(MAKE) bench-build $(DRIVER)
+
+# Built here, against this very Node and its headers.
+$(DRIVER):
+	mkdir -p build/bench/node
+	cd build/bench/node && npm_config_build_from_source=true npm_config_nodedir=/usr \
+		npm install --prefix . --no-fund --no-audit better-sqlite3@$(DRIVER_VERSION)
 
 test-build: build/bench/calls
 

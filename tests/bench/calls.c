@@ -105,6 +105,18 @@ static int execute(sqlite3_stmt *statement, int number, char kept[64], bool keep
     return rows;
 }
 
+/* What runs between the two is counted, and told under the name. */
+static void count_start(void)
+{
+    CALLGRIND_START_INSTRUMENTATION;
+}
+
+static void count_stop(const char *name)
+{
+    CALLGRIND_STOP_INSTRUMENTATION;
+    CALLGRIND_DUMP_STATS_AT(name);
+}
+
 /* Runs a call or a step; returns how many rows and changes came of it. */
 static sqlite3_int64 run(sqlite3 *db, const struct call *call, char kept[64])
 {
@@ -112,14 +124,11 @@ static sqlite3_int64 run(sqlite3 *db, const struct call *call, char kept[64])
     sqlite3_int64 done = -sqlite3_total_changes64(db);
 
     check(db, call->sql, sqlite3_prepare_v2(db, call->sql, -1, &statement, NULL));
-    if (call->name != NULL) CALLGRIND_START_INSTRUMENTATION;
+    if (call->name != NULL) count_start();
     for (int i = 0; i < call->runs; i++) {
         done += execute(statement, call->first + i, kept, call->name == NULL);
     }
-    if (call->name != NULL) {
-        CALLGRIND_STOP_INSTRUMENTATION;
-        CALLGRIND_DUMP_STATS_AT(call->name);
-    }
+    if (call->name != NULL) count_stop(call->name);
     check(db, call->sql, sqlite3_finalize(statement));
     return done + sqlite3_total_changes64(db);
 }
