@@ -207,9 +207,12 @@ static int plugin_load(struct portal *portal, const char *name)
 
 static int built_in(struct portal *portal)
 {
-    if (channel_find(portal, "maildir") != NULL) return SQLITE_OK;
-    if (maildir_register(&portal->api) != SQLITE_OK) return fault(portal, SQLITE_NOMEM);
-    channel_find(portal, "maildir")->file = "built in";
+    struct channel *maildir = channel_find(portal, "maildir");
+
+    if (maildir != NULL) return SQLITE_OK;
+    if (maildir_register(&portal->api) == SQLITE_OK) maildir = channel_find(portal, "maildir");
+    if (maildir == NULL) return fault(portal, SQLITE_NOMEM);
+    maildir->file = "built in";
     return SQLITE_OK;
 }
 

@@ -65,9 +65,9 @@ build/tests/portal.d/%.so: tests/plugin_example.c build/tests/include/portal.h
 	$(Q)$(CC) -Ibuild/tests/include $(PLUGIN_FLAGS) $(TEST_CFLAGS) -O2 -fPIC -shared -o $@ $<
 
 # What the static checks have to know to read the sources as the compiler does.
-build/tests/compiler-flags: Makefile
+build/tests/compiler-flags: Makefile tests/tests.mk
 	@mkdir -p $(@D)
-	echo '$(CPPFLAGS)' > $@
+	echo '$(CPPFLAGS) $(filter-out -Werror,$(WARNINGS))' > $@
 
 build/asan/portal.so: $(ASAN_OBJECTS)
 	@echo '  CC      $@'
