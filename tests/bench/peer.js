@@ -15,8 +15,8 @@ const ADDRESS = /^[^@\s]+@[^@\s]+\.[^@\s]+$/;
 const PAGE = 10000;
 
 const CHART = `
-SELECT p.patient_id, p.email, p.email_consent, p.active, p.deceased_on, p.date_of_birth,
-       r.registration_id, r.created_at
+SELECT p.patient_id, p.email, p.email_consent, p.active, p.deceased_on,
+       p.first_name || p.date_of_birth AS person, r.registration_id, r.created_at
   FROM patient AS p
   LEFT JOIN portal_registration AS r
     ON r.registration_id = (SELECT max(registration_id) FROM portal_registration
@@ -25,6 +25,7 @@ SELECT p.patient_id, p.email, p.email_consent, p.active, p.deceased_on, p.date_o
 
 const seconds = () => Math.floor(Date.now() / 1000);
 const mac = (data) => crypto.createHmac('sha256', KEY).update(data).digest();
+const keyed = (text) => mac(text).readBigInt64BE() >> 1n;
 
 class Refused extends Error {}
 
@@ -114,8 +115,8 @@ class Sending {
       throw new Refused(`patient ${chart.patient_id} was sent a registration a moment ago`);
     }
     const id = this.message.run(chart.patient_id, chart.email, this.now, this.now).lastInsertRowid;
-    this.registration.run(id, chart.patient_id, chart.email, chart.date_of_birth, crypto.randomBytes(3),
-      this.now, `ehr:${USER}`);
+    this.registration.run(id, chart.patient_id, keyed(chart.email), keyed(chart.person),
+      crypto.randomBytes(3), this.now, `ehr:${USER}`);
     if (chart.registration_id !== null) {
       this.superseded.run(this.now, chart.registration_id);
       this.cancelled.run(chart.registration_id);

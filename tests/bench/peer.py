@@ -1,8 +1,9 @@
 """The peer in Python: the same work as good application code, with sqlite3, hmac and secrets.
 
-The tables and indexes are the portal's, without its triggers; a link is an HMAC over its row's id and
-nonce, an event is chained by an HMAC, a contact stands in its column as it is. Checked is what an
-application would: the chart, the contact, the cooldown. Called as build/bench/bench is, without a side.
+The tables and indexes are the portal's, without its triggers, and so is what stands in them: a link is
+an HMAC over its row's id and nonce, a contact and a person are known by an HMAC, an event is chained by
+one. Checked is what an application would: the chart, the contact, the cooldown. Called as
+build/bench/bench is, without a side.
 """
 import base64
 import hmac
@@ -21,8 +22,8 @@ CHUNK = 1000
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 CHART = '''
-SELECT p.patient_id, p.email, p.email_consent, p.active, p.deceased_on, p.date_of_birth,
-       r.registration_id, r.created_at
+SELECT p.patient_id, p.email, p.email_consent, p.active, p.deceased_on,
+       p.first_name || p.date_of_birth AS person, r.registration_id, r.created_at
   FROM patient AS p
   LEFT JOIN portal_registration AS r
     ON r.registration_id = (SELECT max(registration_id) FROM portal_registration
@@ -53,6 +54,11 @@ WRITES = {
 
 class Refused(Exception):
     pass
+
+
+def keyed(text):
+    """What tells a contact or a person apart without naming them."""
+    return int.from_bytes(hmac.digest(KEY, text.encode(), 'sha256')[:8], 'big') >> 1
 
 
 # Links
@@ -99,15 +105,15 @@ class Sending:
         self.rows = {name: [] for name in WRITES}
 
     def send(self, chart):
-        patient_id, email, consent, active, deceased_on, born, previous, created_at = chart
+        patient_id, email, consent, active, deceased_on, person, previous, created_at = chart
         check_chart(patient_id, email, consent, active, deceased_on)
         if created_at is not None and created_at > self.now - 60:
             raise Refused(f'patient {patient_id} was sent a registration a moment ago')
         self.message_id += 1
         rows = self.rows
         rows['messages'].append((self.message_id, patient_id, email, self.now, self.now))
-        rows['registrations'].append((self.message_id, patient_id, email, born, secrets.token_bytes(3),
-                                      self.now, f'ehr:{USER}'))
+        rows['registrations'].append((self.message_id, patient_id, keyed(email), keyed(person),
+                                      secrets.token_bytes(3), self.now, f'ehr:{USER}'))
         if previous is not None:
             rows['superseded'].append((self.now, previous))
             rows['cancelled'].append((previous,))

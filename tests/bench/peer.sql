@@ -20,8 +20,8 @@ CREATE TABLE portal_message (
 CREATE INDEX ON portal_message (due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX ON portal_message (patient_id) WHERE due_at IS NOT NULL AND kind <> 'registration';
 CREATE TABLE portal_registration (
-    registration_id bigint PRIMARY KEY, patient_id bigint NOT NULL, destination text NOT NULL,
-    identity text NOT NULL, nonce bytea NOT NULL, status text NOT NULL, created_at bigint NOT NULL,
+    registration_id bigint PRIMARY KEY, patient_id bigint NOT NULL, destination bigint NOT NULL,
+    identity bigint NOT NULL, nonce bytea NOT NULL, status text NOT NULL, created_at bigint NOT NULL,
     expires_at bigint, ended_at bigint, guesses int NOT NULL DEFAULT 0, pins int NOT NULL DEFAULT 0,
     sent_by text NOT NULL);
 CREATE INDEX ON portal_registration (patient_id);
@@ -31,7 +31,7 @@ CREATE TABLE portal_account (
     account_id bigint PRIMARY KEY, username text NOT NULL UNIQUE, last_login_at bigint);
 CREATE TABLE portal_access (
     access_id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY, account_id bigint NOT NULL,
-    patient_id bigint NOT NULL, role text NOT NULL, identity text NOT NULL, status text NOT NULL,
+    patient_id bigint NOT NULL, role text NOT NULL, identity bigint NOT NULL, status text NOT NULL,
     granted_at bigint NOT NULL, UNIQUE (account_id, patient_id));
 CREATE INDEX ON portal_access (patient_id);
 CREATE TABLE portal_revocation (
@@ -52,6 +52,8 @@ CREATE FUNCTION seconds() RETURNS bigint LANGUAGE sql STABLE AS
     $$ SELECT extract(epoch FROM clock_timestamp())::bigint $$;
 CREATE FUNCTION mac(data bytea) RETURNS bytea LANGUAGE sql IMMUTABLE AS
     $$ SELECT hmac(data, 'a key that only this bench uses.', 'sha256') $$;
+CREATE FUNCTION keyed(data text) RETURNS bigint LANGUAGE sql IMMUTABLE AS
+    $$ SELECT ('x' || encode(substr(mac(data::bytea), 1, 8), 'hex'))::bit(64)::bigint >> 1 $$;
 
 -- Links
 
@@ -122,7 +124,7 @@ BEGIN
     SELECT coalesce(max(message_id), 0) INTO last FROM portal_message;
     CREATE TEMP TABLE draft ON COMMIT DROP AS
     SELECT last + row_number() OVER (ORDER BY p.patient_id) AS id, p.patient_id, p.email,
-           p.date_of_birth, r.registration_id AS previous, r.created_at
+           p.first_name || p.date_of_birth AS person, r.registration_id AS previous, r.created_at
       FROM patient AS p
       LEFT JOIN (SELECT patient_id, max(registration_id) AS newest
                    FROM portal_registration GROUP BY patient_id) AS n USING (patient_id)
@@ -137,7 +139,8 @@ BEGIN
     SELECT id, 'registration', 'email', patient_id, email, 'queued', now, now FROM draft;
     INSERT INTO portal_registration (registration_id, patient_id, destination, identity, nonce, status,
                                      created_at, sent_by)
-    SELECT id, patient_id, email, date_of_birth, gen_random_bytes(3), 'queued', now, 'ehr:anna' FROM draft;
+    SELECT id, patient_id, keyed(email), keyed(person), gen_random_bytes(3), 'queued', now, 'ehr:anna'
+      FROM draft;
     UPDATE portal_registration AS r SET status = 'superseded', ended_at = now
       FROM draft WHERE r.registration_id = previous AND status IN ('queued', 'live', 'expired');
     UPDATE portal_message AS m SET status = 'cancelled', due_at = NULL
@@ -174,7 +177,8 @@ BEGIN
     VALUES ('registration', 'email', id, chart.email, 'queued', now, now) RETURNING message_id INTO message;
     INSERT INTO portal_registration (registration_id, patient_id, destination, identity, nonce, status,
                                      created_at, sent_by)
-    VALUES (message, id, chart.email, chart.date_of_birth, gen_random_bytes(3), 'queued', now, 'ehr:anna');
+    VALUES (message, id, keyed(chart.email), keyed(chart.first_name || chart.date_of_birth),
+            gen_random_bytes(3), 'queued', now, 'ehr:anna');
     IF previous.registration_id IS NOT NULL THEN
         UPDATE portal_registration SET status = 'superseded', ended_at = now
          WHERE registration_id = previous.registration_id AND status IN ('queued', 'live', 'expired');

@@ -23,7 +23,8 @@ the same rows on the same disk. Rates are per second.
   the same SQLite, schema, indexes and triggers, writing rows of the same sizes (the run compares them),
   without any token, hash or check.
 - The **peers** ([peer.py](peer.py), [peer.js](peer.js), [peer.sql](peer.sql)) are the same work as good
-  application code: links and audit by HMAC, the checks of the chart and the cooldown.
+  application code: the same tables and rows, links, contacts and audit by HMAC, the checks of the chart
+  and the cooldown.
 - All SQLite databases are in WAL mode with a page cache of 64 MiB, synchronous NORMAL but where FULL is
   named, for which PostgreSQL has `synchronous_commit` off and on.
 
@@ -166,7 +167,7 @@ def legend():
     for side in SIDES[1:]:
         parts.append(f'<rect x="{x}" y="14" width="12" height="12" fill="{COLORS[side]}"/>')
         parts.append(text(x + 17, 24, NAMES[side], 'start'))
-        x += 95
+        x += 100
     parts.append(upright(x, 13, 14, '#c1121f', 2) + text(x + 8, 24, 'wanted of ours', 'start'))
     parts.append(upright(x + 110, 13, 14, COLORS['floor'], 1) + text(x + 118, 24, 'the floor', 'start'))
     return '\n'.join(parts)
