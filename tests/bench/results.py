@@ -73,7 +73,7 @@ def peers(results):
     for row in results['rows']:
         if best_peer(row) is None:
             continue
-        wanted = ['', ''] if row['peer'] is None else [f'{row["peer"]:.1f}', met(of_peer(row) >= row['peer'])]
+        wanted = [f'{row["peer"]:.1f}', met(of_peer(row) >= row['peer'])] if row['peer'] else ['', '']
         rows.append([row['name'], *(rate(row['rate'][side]) if side in row['rate'] else '' for side in SIDES[1:]),
                      f'{of_peer(row):.2f}', *wanted])
     return '## Against the peers\n\n' + table(
