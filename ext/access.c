@@ -130,13 +130,11 @@ static int revoke_check(struct portal *portal, const struct patient_id *patient)
 int access_revoke(struct portal *portal, const struct patient_id *patient, const char *reason,
                   bool *noticed)
 {
-    char actor[USER_SIZE + 16];
     sqlite3_int64 now = connection_now(portal);
     int code = revoke_check(portal, patient);
 
-    connection_actor(portal, actor, sizeof actor);
     if (code == SQLITE_OK) {
-        code = statement_run(portal, store_revocation, "piss", patient, now, actor, reason);
+        code = statement_run(portal, store_revocation, "piss", patient, now, portal->actor, reason);
     }
     if (code == SQLITE_OK) code = registration_revoke(portal, patient);
     if (code == SQLITE_OK) code = statement_run(portal, revoke_pins, "p", patient);

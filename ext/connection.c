@@ -23,7 +23,7 @@ static const char take_write_lock[] =
 /* Julian day of 1970-01-01, in milliseconds. */
 static const sqlite3_int64 unix_epoch = 210866760000000;
 
-static void user_set(struct portal *portal)
+static void login_name(char out[USER_SIZE])
 {
     struct passwd entry;
     struct passwd *found = NULL;
@@ -31,22 +31,23 @@ static void user_set(struct portal *portal)
 
     if (getpwuid_r(geteuid(), &entry, buffer, sizeof buffer, &found) != 0) found = NULL;
     if (found != NULL) {
-        (void)sqlite3_snprintf(USER_SIZE, portal->user, "%s", found->pw_name);
+        (void)sqlite3_snprintf(USER_SIZE, out, "%s", found->pw_name);
     } else {
-        (void)sqlite3_snprintf(USER_SIZE, portal->user, "uid %lld", (long long)geteuid());
+        (void)sqlite3_snprintf(USER_SIZE, out, "uid %lld", (long long)geteuid());
     }
 }
 
 struct portal *connection_open(sqlite3 *db)
 {
     struct portal *portal = sqlite3_malloc(sizeof *portal);
+    char user[USER_SIZE];
 
     if (portal == NULL) return NULL;
     memset(portal, 0, sizeof *portal);
     portal->db = db;
     portal->references = 1;
-    portal->application = EHR;
-    user_set(portal);
+    login_name(user);
+    connection_act_as(portal, EHR, user);
     channel_api(portal);
     return portal;
 }
@@ -67,15 +68,17 @@ void connection_release(void *pointer)
 
 sqlite3_int64 connection_now(struct portal *portal)
 {
-    sqlite3_vfs *vfs = NULL;
+    sqlite3_vfs *vfs = portal->vfs;
     sqlite3_int64 milliseconds = 0;
     double days = 0;
 
-    if (sqlite3_file_control(portal->db, "main", SQLITE_FCNTL_VFS_POINTER, &vfs) != SQLITE_OK ||
-        vfs == NULL) {
-        vfs = sqlite3_vfs_find(NULL);
+    if (vfs == NULL &&
+        sqlite3_file_control(portal->db, "main", SQLITE_FCNTL_VFS_POINTER, &vfs) != SQLITE_OK) {
+        vfs = NULL;
     }
+    if (vfs == NULL) vfs = sqlite3_vfs_find(NULL);
     if (vfs == NULL) return 0;
+    portal->vfs = vfs;
     if (vfs->iVersion >= 2 && vfs->xCurrentTimeInt64 != NULL) {
         if (vfs->xCurrentTimeInt64(vfs, &milliseconds) != SQLITE_OK) return 0;
     } else {
@@ -95,12 +98,14 @@ const char *connection_application(const struct portal *portal)
     return "ehr";
 }
 
-void connection_actor(const struct portal *portal, char *out, size_t size)
+void connection_act_as(struct portal *portal, enum application application, const char *user)
 {
-    (void)sqlite3_snprintf((int)size, out, "%s:%s", connection_application(portal), portal->user);
+    portal->application = application;
+    if (user != NULL) (void)sqlite3_snprintf(USER_SIZE, portal->user, "%s", user);
+    (void)sqlite3_snprintf(ACTOR_SIZE, portal->actor, "%s:%s", connection_application(portal),
+                           portal->user);
 }
 
-/* It quotes what it was given or what a damaged database holds, and goes to terminals and logs. */
 static void error_set(struct portal *portal, char *text)
 {
     if (text != NULL) normalize_show(text);

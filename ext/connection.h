@@ -19,6 +19,7 @@ enum { STAFF = EHR | SCHEDULING, ANYBODY = STAFF | PORTAL };
 enum {
     SCHEMA_VERSION = 1,
     USER_SIZE = 129,
+    ACTOR_SIZE = USER_SIZE + 16,
     FRESH_MAX = 4,
     TEXT_MAX = 12,
     /* A refusal: nothing was written, the message says what and the remedy. */
@@ -30,6 +31,7 @@ struct channel;
 struct portal {
     portal_api api;                  /* first: what plugins are handed is this connection */
     sqlite3 *db;
+    sqlite3_vfs *vfs;                /* of the main database, for its clock */
     int references;                  /* registered functions and modules, connected tables */
     int connected;                   /* eponymous tables; statements are kept only while > 0 */
     struct statement_cache statements;
@@ -39,6 +41,7 @@ struct portal {
     struct channel *channels;
     enum application application;
     char user[USER_SIZE];
+    char actor[ACTOR_SIZE];          /* both, as "ehr:anna", "portal:203.0.113.7" */
     struct {                         /* statements of files in sql/, with a clause; see table_sql() */
         const char *file;
         const char *clause;
@@ -62,8 +65,9 @@ void connection_release(void *pointer);
 /* Seconds UTC, as the VFS of the database has it. */
 sqlite3_int64 connection_now(struct portal *portal);
 
-/* "ehr:anna", "scheduling:desk", "portal:203.0.113.7". */
-void connection_actor(const struct portal *portal, char *out, size_t size);
+/* Takes over who the connection acts for; `user` NULL leaves that as it is. */
+void connection_act_as(struct portal *portal, enum application application, const char *user);
+
 const char *connection_application(const struct portal *portal);
 
 /*

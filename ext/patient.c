@@ -9,7 +9,7 @@ enum { NAME_MAX_POINTS = 100 };
 
 static const char read_patient[] =
     "SELECT patient_id, first_name, last_name, date_of_birth, email, cell_phone,"
-    "       preferred_language, deceased_on, email_consent, text_consent, active"
+    "       deceased_on, email_consent, text_consent, active"
     "  FROM main.patient WHERE patient_id = ?1";
 static const char born_on[] =
     "SELECT patient_id, first_name, last_name FROM main.patient WHERE date_of_birth = ?1"
@@ -129,11 +129,10 @@ int patient_find(struct portal *portal, const struct patient_id *id, struct pati
     statement_text(statement, 3, patient->date_of_birth, sizeof patient->date_of_birth);
     statement_text(statement, 4, patient->email, sizeof patient->email);
     statement_text(statement, 5, patient->cell_phone, sizeof patient->cell_phone);
-    statement_text(statement, 6, patient->preferred_language, sizeof patient->preferred_language);
-    statement_text(statement, 7, patient->deceased_on, sizeof patient->deceased_on);
-    patient->email_consent = flag_column(statement, 8);
-    patient->text_consent = flag_column(statement, 9);
-    patient->active = flag_column(statement, 10);
+    statement_text(statement, 6, patient->deceased_on, sizeof patient->deceased_on);
+    patient->email_consent = flag_column(statement, 7);
+    patient->text_consent = flag_column(statement, 8);
+    patient->active = flag_column(statement, 9);
     statement_done(portal, statement);
     return SQLITE_ROW;
 }

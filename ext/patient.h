@@ -29,7 +29,6 @@ struct patient {
     char date_of_birth[PATIENT_SHORT_SIZE];
     char email[PATIENT_CONTACT_SIZE];
     char cell_phone[PATIENT_CONTACT_SIZE];
-    char preferred_language[PATIENT_SHORT_SIZE];
     char deceased_on[PATIENT_SHORT_SIZE];
     bool email_consent;
     bool text_consent;

@@ -26,12 +26,13 @@ static const char sent_to_destination[] =
 static const char insert_registration[] =
     "INSERT INTO main.portal_registration (registration_id, patient_id, destination, identity, nonce,"
     " status, created_at, sent_by) VALUES (?1, ?2, ?3, ?4, ?5, 'queued', ?6, ?7)";
+/* Those before it were superseded when it was made. */
 static const char supersede[] =
-    "UPDATE main.portal_registration SET status = 'superseded', ended_at = ?3"
-    " WHERE patient_id = ?1 AND registration_id <> ?2 AND status IN ('queued', 'live', 'expired')";
+    "UPDATE main.portal_registration SET status = 'superseded', ended_at = ?2"
+    " WHERE registration_id = ?1 AND status IN ('queued', 'live', 'expired')";
 static const char supersede_pins[] =
-    "UPDATE main.portal_pin SET status = 'superseded' WHERE status = 'live' AND registration_id IN"
-    " (SELECT registration_id FROM main.portal_registration WHERE patient_id = ?1)";
+    "UPDATE main.portal_pin SET status = 'superseded'"
+    " WHERE registration_id = ?1 AND status = 'live'";
 static const char read_for_claim[] =
     "SELECT patient_id, destination, identity, status FROM main.portal_registration"
     " WHERE registration_id = ?1";
@@ -169,16 +170,20 @@ static int cooldown_read(struct portal *portal, const struct registration_draft 
     return code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code;
 }
 
-/* The cooldown; draft->previous gets the newest registration, 0 when there is none. */
-static int cooldown_check(struct portal *portal, struct registration_draft *draft, sqlite3_int64 now)
+int registration_previous(struct portal *portal, struct registration_draft *draft)
+{
+    return statement_integer(portal, &draft->previous, newest_registration, "p", &draft->patient.id);
+}
+
+static int cooldown_check(struct portal *portal, const struct registration_draft *draft,
+                          sqlite3_int64 now)
 {
     char id[PATIENT_ID_TEXT_SIZE];
     sqlite3_int64 wait = 0;
     bool revoked = false;
-    int code =
-        statement_integer(portal, &draft->previous, newest_registration, "p", &draft->patient.id);
+    int code;
 
-    if (code != SQLITE_OK || draft->previous == 0) return code;
+    if (draft->previous == 0) return SQLITE_OK;
     code = cooldown_read(portal, draft, now, &wait);
     if (code != SQLITE_OK || wait <= 0) return code;
     /* A revoke counts whatever became of the link before it. */
@@ -238,18 +243,17 @@ int registration_check(struct portal *portal, const struct patient_id *id, enum 
     if (code != SQLITE_OK) return code;
     draft->destination = patient_destination(keyring, draft->contact);
     draft->identity = patient_identity(keyring, &draft->patient);
-    code = cooldown_check(portal, draft, now);
+    code = registration_previous(portal, draft);
+    if (code == SQLITE_OK) code = cooldown_check(portal, draft, now);
     return code == SQLITE_OK ? registration_limits(portal, draft) : code;
 }
 
-static int older_end(struct portal *portal, const struct registration_draft *draft,
-                     sqlite3_int64 message_id, sqlite3_int64 now)
+static int older_end(struct portal *portal, sqlite3_int64 registration_id, sqlite3_int64 now)
 {
-    const struct patient_id *id = &draft->patient.id;
-    int code = statement_run(portal, supersede, "pii", id, message_id, now);
+    int code = statement_run(portal, supersede, "ii", registration_id, now);
 
-    if (code == SQLITE_OK) code = statement_run(portal, supersede_pins, "p", id);
-    if (code == SQLITE_OK) code = outbox_cancel(portal, draft->previous, "a newer link was sent");
+    if (code == SQLITE_OK) code = statement_run(portal, supersede_pins, "i", registration_id);
+    if (code == SQLITE_OK) code = outbox_cancel(portal, registration_id, "a newer link was sent");
     return code;
 }
 
@@ -259,7 +263,6 @@ int registration_queue(struct portal *portal, const struct registration_draft *d
     const struct patient_id *id = &draft->patient.id;
     sqlite3_int64 now = connection_now(portal);
     uint8_t nonce[TOKEN_NONCE_SIZE];
-    char actor[USER_SIZE + 16];
     int code = outbox_queue(portal, "registration", draft->medium, id, draft->contact, message_id);
 
     if (code == SQLITE_OK && *message_id > UINT32_MAX) {
@@ -267,13 +270,12 @@ int registration_queue(struct portal *portal, const struct registration_draft *d
     }
     /* It only has to differ from what the same id had before a restore: no system call for that. */
     sqlite3_randomness(sizeof nonce, nonce);
-    connection_actor(portal, actor, sizeof actor);
     if (code == SQLITE_OK) {
-        code =
-            statement_run(portal, insert_registration, "ipiibis", *message_id, id,
-                          draft->destination, draft->identity, nonce, TOKEN_NONCE_SIZE, now, actor);
+        code = statement_run(portal, insert_registration, "ipiibis", *message_id, id,
+                             draft->destination, draft->identity, nonce, TOKEN_NONCE_SIZE, now,
+                             portal->actor);
     }
-    if (code == SQLITE_OK && draft->previous != 0) code = older_end(portal, draft, *message_id, now);
+    if (code == SQLITE_OK && draft->previous != 0) code = older_end(portal, draft->previous, now);
     if (code == SQLITE_OK) code = access_grant_again(portal, id);
     if (code == SQLITE_OK) {
         code = audit_write_about(portal, "registration.queued", id, "message", *message_id,

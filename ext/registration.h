@@ -29,6 +29,9 @@ int registration_requires(const struct portal *portal, enum medium medium);
 int registration_check(struct portal *portal, const struct patient_id *id, enum medium medium,
                        int required, struct registration_draft *draft);
 
+/* Looks up the newest registration of the draft's patient.  Reads only. */
+int registration_previous(struct portal *portal, struct registration_draft *draft);
+
 /* The daily limits alone, of the draft's patient (when it has a previous one) and destination. */
 int registration_limits(struct portal *portal, const struct registration_draft *draft);
 

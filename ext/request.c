@@ -281,14 +281,12 @@ static int request_read(struct portal *portal, sqlite3_int64 request_id, struct 
 static int request_decide(struct portal *portal, const struct request *request, const char *status,
                           const char *reason)
 {
-    char actor[USER_SIZE + 16];
     char action[40];
     int code;
 
-    connection_actor(portal, actor, sizeof actor);
     (void)sqlite3_snprintf((int)sizeof action, action, "request.%s", status);
     code = statement_run(portal, decide, "isiss", request->request_id, status, connection_now(portal),
-                         actor, reason);
+                         portal->actor, reason);
     if (code != SQLITE_OK) return code;
     return audit_write_about(portal, action, &request->patient, "request", request->request_id,
                              reason != NULL ? reason : request->field);

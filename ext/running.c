@@ -118,8 +118,7 @@ static int as_act(struct call *call)
         return refuse(portal, "user has 1 to %d bytes and no control or invisible characters",
                       (int)USER_SIZE - 1);
     }
-    portal->application = application;
-    if (user != NULL) (void)sqlite3_snprintf(USER_SIZE, portal->user, "%s", user);
+    connection_act_as(portal, application, user);
     return answer_text(call, "%s as %s", name, portal->user);
 }
 

@@ -138,6 +138,8 @@ static int add_and_send(struct call *call, const struct patient_entry *given)
     /* The first write is the one that the practice's own schema may refuse. */
     if (code == SQLITE_OK) code = add_patient(call, &entry);
     if (code == SQLITE_OK) code = patient_read(portal, &call->patient, &draft.patient);
+    /* The id may have been somebody's before, with links that are to die. */
+    if (code == SQLITE_OK) code = registration_previous(portal, &draft);
     if (code != SQLITE_OK) return code;
     draft.identity = patient_identity(keyring, &draft.patient);
     return registration_queue(portal, &draft, &message_id);
