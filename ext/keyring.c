@@ -181,8 +181,11 @@ const char *keyring_create(const char *path)
     bool named = false;
     int file;
 
-    if (access(path, F_OK) == 0) return NULL;
     if (!folder_of(path, folder)) return "has too long a name";
+    /* Perhaps made by a call that failed then: a database may count on it from now on. */
+    if (access(path, F_OK) == 0) {
+        return directory_sync(folder) ? NULL : "can not be made durable";
+    }
     file = draft_open(path, folder, draft, &named);
     if (file < 0) return "can not be made in that folder";
     if (!new_key_write(file)) problem = "can not be written";

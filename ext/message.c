@@ -301,17 +301,21 @@ char *message_mail(portal_api *api, const portal_outgoing *outgoing, const char 
     char *copy = NULL;
     size_t length = 0;
     FILE *stream = open_memstream(&buffer, &length);
+    bool malformed;
     int written;
 
     (void)api;
-    *size = 0;
+    *size = SIZE_MAX;
     if (stream == NULL) return NULL;
     written = mail_write(&mail, line_end, stream);
+    malformed = written != 0 && ferror(stream) == 0;
     if (fclose(stream) != 0) written = -1;
     if (written == 0) copy = sqlite3_malloc64(length + 1);
     if (copy != NULL) {
         memcpy(copy, buffer, length + 1);
         *size = length;
+    } else if (malformed) {
+        *size = 0;
     }
     if (buffer != NULL) sodium_memzero(buffer, length);
     free(buffer);

@@ -142,8 +142,8 @@ struct portal_api {
 
     /*
     ** The message as Internet mail (RFC 5322, MIME), lines ended by `line_end` ("\n" or "\r\n").
-    ** *size gets its length in bytes.  To be wiped and freed with sqlite3_free(); NULL without
-    ** memory or when a header field would be malformed.
+    ** *size gets its length in bytes.  To be wiped and freed with sqlite3_free(); NULL when a header
+    ** field would be malformed, then *size is 0, or without memory, then it is not.
     */
     char *(*mail)(portal_api *api, const portal_outgoing *message, const char *line_end,
                   size_t *size);

@@ -7,6 +7,7 @@ UNIT_PROGRAMS := $(UNIT_SOURCES:tests/unit/%.c=build/unit/%)
 ASAN_UNIT_PROGRAMS := $(UNIT_SOURCES:tests/unit/%.c=build/asan/unit/%)
 ASAN_OBJECTS := $(EXTENSION_SOURCES:%.c=build/asan/%.o)
 ASAN_STATIC_OBJECTS := $(EXTENSION_SOURCES:%.c=build/asan/static/%.o)
+comma := ,
 FAULT_SOURCES := $(wildcard tests/fault/*.c)
 TEST_HEADERS := $(wildcard ext/*.h tests/unit/*.h tests/fault/*.h)
 
@@ -96,8 +97,9 @@ build/asan/unit/test_static: tests/unit/test_static.c $(ASAN_STATIC_OBJECTS) $(T
 	$(Q)$(CC) -Iext $(CPPFLAGS) -DSQLITE_CORE $(TEST_CFLAGS) $(SANITIZE) -o $@ $< \
 		$(ASAN_STATIC_OBJECTS) -lsqlite3 $(LDLIBS)
 
-# What fails by itself is put between: see tests/fault/inject.c.
-FAULT_WRAPS := -Wl,--wrap=crypto_pwhash_str,--wrap=crypto_pwhash_str_verify
+# What these files put in the place of: see tests/fault/inject.c and system.c.
+FAULT_WRAPS := $(patsubst %,-Wl$(comma)--wrap=%,crypto_pwhash_str crypto_pwhash_str_verify \
+	open read write fsync close rename unlink mkdir stat access mkstemp linkat open_memstream)
 
 build/fault/test_fault: $(FAULT_SOURCES) build/libportal.a $(TEST_HEADERS)
 	@mkdir -p $(@D)

@@ -80,9 +80,9 @@ static void file_name(const portal_outgoing *message, char *out, size_t size)
     out[length < size ? length : size - 1] = '\0';
 }
 
-/* 0, or -1 with errno. */
-static int message_store(const char *root, const portal_outgoing *message, const char *text,
-                         size_t size)
+/* What became of it; with errno when it was not stored for sure. */
+static portal_result message_store(const char *root, const portal_outgoing *message, const char *text,
+                                   size_t size)
 {
     char name[128];
     char draft[PATH_MOST];
@@ -97,16 +97,17 @@ static int message_store(const char *root, const portal_outgoing *message, const
     for (int i = 0; i < 3; i++) {
         if (lengths[i] < 0 || lengths[i] >= PATH_MOST) {
             errno = ENAMETOOLONG;
-            return -1;
+            return PORTAL_RETRY;
         }
     }
     if (file_write(draft, text, size) != 0 || rename(draft, final) != 0) {
         int error = errno;
         (void)unlink(draft);
         errno = error;
-        return -1;
+        return PORTAL_RETRY;
     }
-    return folder_sync(folder);
+    /* It may not outlast a crash, and yet a reader may have taken it already. */
+    return folder_sync(folder) == 0 ? PORTAL_SENT : PORTAL_UNCERTAIN;
 }
 
 static const char *base_name(const char *path)
@@ -121,20 +122,22 @@ static int message_deliver(portal_api *api, const char *root, portal_batch *batc
     char detail[512];
     size_t size = 0;
     char *text = api->mail(api, &batch->messages[index], "\n", &size);
-    int stored;
+    portal_result result = PORTAL_RETRY;
 
     if (text == NULL) {
-        return batch->report(batch, index, PORTAL_UNDELIVERABLE, "a header would be malformed");
+        return size == 0
+               ? batch->report(batch, index, PORTAL_UNDELIVERABLE, "a header would be malformed")
+               : batch->report(batch, index, PORTAL_RETRY, "out of memory");
     }
-    stored = maildir_make(root) == 0 ? message_store(root, &batch->messages[index], text, size) : -1;
-    if (stored == 0) {
+    if (maildir_make(root) == 0) result = message_store(root, &batch->messages[index], text, size);
+    if (result == PORTAL_SENT) {
         (void)snprintf(detail, sizeof detail, "written to the Maildir %s", base_name(root));
     } else {
         (void)snprintf(detail, sizeof detail, "the Maildir %s: %s", root, strerror(errno));
     }
     memset(text, 0, size);
     sqlite3_free(text);
-    return batch->report(batch, index, stored == 0 ? PORTAL_SENT : PORTAL_RETRY, detail);
+    return batch->report(batch, index, result, detail);
 }
 
 static int maildir_deliver(void *data, portal_batch *batch)

@@ -21,6 +21,8 @@ enum fault_kind {
     FAULT_OPEN,
     FAULT_DELETE,
     FAULT_SHARED,       /* the shared memory of a WAL */
+    FAULT_SYSTEM,       /* a system call of the extension's own, with fault_error */
+    FAULT_SHORT,        /* write() takes half */
     FAULT_KINDS
 };
 
@@ -40,6 +42,11 @@ bool fault_strikes(enum fault_kind kind);
 
 /* Before SQLite or libsodium do anything: makes their memory and randomness ours. */
 int fault_prepare(void);
+
+/* system.c: the system calls that the extension makes itself. */
+extern int fault_error;             /* what errno gets */
+extern bool fault_spared_draft;     /* unlink() was made to fail: something may be left over */
+extern bool folder_synced;          /* fsync() of a folder */
 
 /* memory_vfs.c: files in memory, the default VFS; its clock stands still. */
 
@@ -92,9 +99,70 @@ extern const struct fault_case fault_cases[];
 /* What everybody's database holds: SQL to run, NULL at the end. */
 extern const char *const scene[];
 
-/* sweep.c */
+/* stage.c: a database to try a call on. */
 
 enum fault_journal { JOURNAL_ROLLBACK, JOURNAL_WAL };
+
+#define STAGE_KEY "practice.key"        /* PORTAL_KEY_FILE: a file on the disk */
+
+enum { ANSWER_SIZE = 2048 };
+
+/* What a call did. */
+struct outcome {
+    int code;
+    char message[256];
+    char answer[ANSWER_SIZE];   /* all rows; as much as there is room for */
+    sqlite3_uint64 hash;        /* of all of it */
+};
+
+/* Makes the database of a case, unless it is there.  False when that fails; then it is noted. */
+bool stage_set(const struct fault_case *fault_case, enum fault_journal journal);
+
+/* Everything is as stage_set() left it. */
+void stage_restore(void);
+void stage_clear(void);
+
+/* A connection with the extension. */
+sqlite3 *stage_open(void);
+
+/* Runs one statement to its end, @names bound. */
+void stage_run(sqlite3 *db, const char *sql, struct outcome *outcome);
+
+/* True when it says nothing but this. */
+bool stage_tells(sqlite3 *db, const char *sql, const char *expected);
+
+/* The state of the files as they are, read by somebody else. */
+bool stage_look(struct state *state);
+
+/* The first thing that went wrong is kept. */
+void problem_forget(void);
+void problem_note(const char *format, ...);
+const char *problem_first(void);        /* NULL for none */
+
+/* plan.c: which faults are tried. */
+
+/* What is to fail, from when on. */
+struct plan {
+    enum fault_kind kind;
+    bool lasts;
+    long n;
+    int error;              /* of a system call */
+};
+
+/* Calls `fail` with all faults, or with some; it says whether there was anything to fail. */
+void each_plan(bool all, long (*operations)(enum fault_kind kind, void *data),
+               bool (*fail)(const struct plan *plan, void *data), void *data);
+
+void plan_arm(const struct plan *plan);
+
+/* What is wrong with how a call failed, or NULL: the error says what did. */
+const char *plan_problem(const struct plan *plan, const struct outcome *outcome);
+
+/* Keeps a problem, in words. */
+void plan_note(const struct plan *plan, const char *problem, const struct outcome *outcome,
+               const char *changed);
+
+/* sweep.c */
 
 struct fault_call {
     const struct fault_case *fault_case;
@@ -106,7 +174,11 @@ struct fault_call {
 /* Puts one call through every fault, all of them or some.  NULL, or the first thing that went wrong. */
 const char *sweep(const struct fault_call *call, bool all);
 
-/* Frees what is kept from call to call. */
-void sweep_end(void);
+/* deliveries.c */
+
+extern const struct fault_case delivery_cases[];
+
+/* The same for a call that hands messages over to the Maildir. */
+const char *sweep_delivery(const struct fault_case *row, enum fault_journal journal, bool all);
 
 #endif

@@ -6,7 +6,7 @@
 
 const char *const fault_names[FAULT_KINDS] = {
     "allocation", "read", "write", "write on a full disk", "sync", "truncation", "opening of a file",
-    "deletion of a file", "mapping of shared memory",
+    "deletion of a file", "mapping of shared memory", "system call", "short write",
 };
 
 static struct {

@@ -16,7 +16,9 @@
 
 enum { SQL_SIZE = 1024 };
 
-static const char the_table[] = "all";
+static const char the_table[] = "table";
+static const char the_deliveries[] = "deliveries";
+static const char *const journals[] = {"rollback journal", "WAL"};
 
 /* How a call is written down.  %n: its name, %a: its arguments, %m: more of them, %c: columns. */
 struct form {
@@ -129,7 +131,6 @@ static void sql_write(const struct fault_case *row, const char *form, char *out,
 
 static void test_form(const struct fault_case *row, const struct form *form, bool all)
 {
-    static const char *const journals[] = {"rollback journal", "WAL"};
     char sql[SQL_SIZE];
     char sentence[SQL_SIZE + 200];
 
@@ -151,6 +152,18 @@ static bool form_fits(const struct fault_case *row, const struct form *form)
     if (function == NULL) return true;
     return (function->flags & form->needs) == form->needs && (function->flags & form->excludes) == 0 &&
            (strstr(form->sql, "%m") == NULL || row->more != NULL);
+}
+
+static void test_deliveries(bool all)
+{
+    for (const struct fault_case *row = delivery_cases; row->name != NULL; row++) {
+        for (int journal = JOURNAL_ROLLBACK; journal <= JOURNAL_WAL; journal++) {
+            char sentence[SQL_SIZE];
+            (void)snprintf(sentence, sizeof sentence, "what %s(%s) sends arrives whole and once, or its row "
+                           "says so, whatever fails (%s)", row->name, row->arguments, journals[journal]);
+            TEST(sentence) CHECK_TEXT(sweep_delivery(row, (enum fault_journal)journal, all), NULL);
+        }
+    }
 }
 
 /* A function or table that nobody thought of here is a gap. */
@@ -176,6 +189,7 @@ static void test_all_are_here(void)
 static void test_call(const char *name, bool all)
 {
     if (strcmp(name, the_table) == 0) test_all_are_here();
+    if (strcmp(name, the_deliveries) == 0) test_deliveries(all);
     for (const struct fault_case *row = fault_cases; row->name != NULL; row++) {
         if (strcmp(row->name, name) != 0) continue;
         for (const struct form *form = forms_of(row); form != NULL && form->sentence != NULL; form++) {
@@ -184,10 +198,11 @@ static void test_call(const char *name, bool all)
     }
 }
 
-/* Calls `one` for every name once; the first is the table of the calls itself. */
+/* Calls `one` for every name once; before them the table itself, and deliveries. */
 static void each_name(void (*one)(const char *name, bool all), bool all)
 {
     one(the_table, all);
+    one(the_deliveries, all);
     for (const struct fault_case *row = fault_cases; row->name != NULL; row++) {
         if (row == fault_cases || strcmp(row->name, row[-1].name) != 0) one(row->name, all);
     }
@@ -211,6 +226,6 @@ int main(int argc, char **argv)
     if (fault_prepare() != SQLITE_OK || setenv("PORTAL_KEY_FILE", "practice.key", 1) != 0) return 2;
     for (int i = first; i < argc; i++) test_call(argv[i], all);
     if (argc == first) each_name(test_call, all);
-    sweep_end();
+    stage_clear();
     return unit_result();
 }
