@@ -92,6 +92,13 @@ static struct randombytes_implementation constant = {
     .implementation_name = constant_name, .random = constant_number, .buf = constant_bytes,
 };
 
+void __wrap_sqlite3_randomness(int size, void *out);
+
+void __wrap_sqlite3_randomness(int size, void *out)
+{
+    memset(out, 0xA5, (size_t)size);
+}
+
 int fault_prepare(void)
 {
     int code = memory_prepare();
