@@ -72,7 +72,7 @@ static int memory_prepare(void)
     return code == SQLITE_OK ? sqlite3_config(SQLITE_CONFIG_LOOKASIDE, 0, 0) : code;
 }
 
-/* What is random is always the same: two runs of a call leave the same rows.  See also run(). */
+/* What is random is always the same: two runs of a call leave the same rows. */
 static const char *constant_name(void)
 {
     return "constant";
