@@ -97,15 +97,17 @@ static int try_begin(struct portal *portal, const struct throttle *throttle, con
 }
 
 /* Gives the try back when it was right; a wrong one takes the same time. */
-static int try_end(struct portal *portal, const struct throttle *throttle, bool right)
-{
-    struct scope scope;
-    int code = scope_begin(portal, &scope);
+struct try_end {
+    const struct throttle *throttle;
+    bool right;
+};
 
-    if (code != SQLITE_OK) return code;
-    code = account_same_time(portal);
-    if (code == SQLITE_OK && right) code = throttle_right(portal, throttle);
-    return scope_end(portal, &scope, code);
+static int try_end(struct portal *portal, void *data)
+{
+    const struct try_end *end = data;
+    int code = account_same_time(portal);
+
+    return code == SQLITE_OK && end->right ? throttle_right(portal, end->throttle) : code;
 }
 
 int account_authenticate(struct portal *portal, const char *key, const char *password,
@@ -114,13 +116,15 @@ int account_authenticate(struct portal *portal, const char *key, const char *pas
     struct throttle throttle = {0, 0};
     bool known = false;
     bool early = false;
+    struct try_end end = {&throttle, false};
     int code = throttle_of(portal, key, &throttle);
 
     *right = false;
     if (code == SQLITE_OK) code = try_begin(portal, &throttle, key, account, &known, &early);
     if (code != SQLITE_OK) return code;
     *right = password_verify(password, known ? account->password : NULL) && known && !early;
-    return try_end(portal, &throttle, *right);
+    end.right = *right;
+    return scope_insist(portal, try_end, &end);
 }
 
 int account_signed_in(struct portal *portal, const struct account *account, const char *password)

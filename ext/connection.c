@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { PATIENCE = 10000, PAUSE = 20 };   /* milliseconds */
+
 static const char read_state[] =
     "SELECT schema_version, settings_stamp FROM main.portal_state";
 static const char read_key_check[] =
@@ -445,4 +447,19 @@ int scope_run(struct portal *portal, int (*step)(struct portal *portal, void *da
     int code = scope_begin(portal, &scope);
 
     return code == SQLITE_OK ? scope_end(portal, &scope, step(portal, data)) : code;
+}
+
+int scope_insist(struct portal *portal, int (*step)(struct portal *portal, void *data), void *data)
+{
+    int fresh_count = portal->fresh_count;
+    int waited = 0;
+    int code = scope_run(portal, step, data);
+
+    /* Who still reads would wait for himself. */
+    while ((code & 0xff) == SQLITE_BUSY && waited < PATIENCE && connection_unlocked(portal)) {
+        portal->fresh_count = fresh_count;
+        waited += sqlite3_sleep(PAUSE);
+        code = scope_run(portal, step, data);
+    }
+    return code;
 }

@@ -145,6 +145,13 @@ int scope_run(struct portal *portal, int (*step)(struct portal *portal, void *da
 */
 int connection_take(struct portal *portal, const char *name);
 
+/*
+** scope_run() for what must not be left undone because another connection writes: waits for that up to
+** 10 seconds, whatever the busy timeout is.  The step may be run several times, from the start:
+** what it wrote before was rolled back.
+*/
+int scope_insist(struct portal *portal, int (*step)(struct portal *portal, void *data), void *data);
+
 /* True when the connection holds no lock at all, so that the network may be used. */
 bool connection_unlocked(const struct portal *portal);
 

@@ -7,8 +7,6 @@
 
 #include <string.h>
 
-enum { REPORT_PATIENCE = 10000, REPORT_PAUSE = 20 };   /* milliseconds */
-
 static const char read_status[] = "SELECT status FROM main.portal_message WHERE message_id = ?1";
 
 /* The messages of one claim as they are handed over, those of a medium side by side. */
@@ -53,26 +51,31 @@ static int report(struct portal *portal, const char *claim, sqlite3_int64 messag
     return code == SQLITE_OK ? fate_count(portal, message_id, count) : code;
 }
 
-static int report_once(const struct delivery *delivery, sqlite3_int64 message_id, const char *status,
-                       const char *detail)
-{
-    struct delivery_count count = *delivery->count;
-    struct scope scope;
-    int code = scope_begin(delivery->portal, &scope);
+/* A report of a channel, and what becomes of the counts with it. */
+struct outcome {
+    const struct delivery *delivery;
+    sqlite3_int64 message_id;
+    const char *status;
+    const char *detail;
+    struct delivery_count count;
+};
 
-    if (code != SQLITE_OK) return code;
-    code = report(delivery->portal, delivery->claim, message_id, status, detail, &count);
-    code = scope_end(delivery->portal, &scope, code);
-    if (code == SQLITE_OK) *delivery->count = count;
-    return code;
+static int report_step(struct portal *portal, void *data)
+{
+    struct outcome *outcome = data;
+    const struct delivery *delivery = outcome->delivery;
+
+    outcome->count = *delivery->count;
+    return report(portal, delivery->claim, outcome->message_id, outcome->status, outcome->detail,
+                  &outcome->count);
 }
 
 static int delivery_report(portal_batch *batch, int index, portal_result result, const char *detail)
 {
     static const char *const status[] = {"sent", "retry", "undeliverable", "uncertain"};
     const struct delivery *delivery = (struct delivery *)batch;
+    struct outcome outcome;
     char text[OUTBOX_DETAIL_SIZE];
-    int waited = 0;
     int code;
 
     if (index < 0 || index >= batch->count || (int)result < 0 || result > PORTAL_UNCERTAIN) {
@@ -81,13 +84,14 @@ static int delivery_report(portal_batch *batch, int index, portal_result result,
     /* A server's words go into a row that people read. */
     (void)sqlite3_snprintf(OUTBOX_DETAIL_SIZE, text, "%s", detail == NULL ? "" : detail);
     normalize_show(text);
-    /* What was handed over and is not recorded would be sent twice: another writer is waited for. */
-    for (;;) {
-        code = report_once(delivery, batch->messages[index].message_id, status[result],
-                           text[0] == '\0' ? NULL : text);
-        if ((code & 0xff) != SQLITE_BUSY || waited >= REPORT_PATIENCE) return code;
-        waited += sqlite3_sleep(REPORT_PAUSE);
-    }
+    outcome.delivery = delivery;
+    outcome.message_id = batch->messages[index].message_id;
+    outcome.status = status[result];
+    outcome.detail = text[0] == '\0' ? NULL : text;
+    /* What was handed over and is not recorded would be sent twice. */
+    code = scope_insist(delivery->portal, report_step, &outcome);
+    if (code == SQLITE_OK) *delivery->count = outcome.count;
+    return code;
 }
 
 /* One that can not be rendered is tried later, and does not hold up the others of its claim. */

@@ -85,10 +85,10 @@ static int pin_prove(struct portal *portal, const char *pin, struct proof_attemp
     code = connection_key(portal, &keyring);
     if (code != SQLITE_OK) return code;
     if (!attempt->allowed || !pin_fits(keyring, attempt, pin)) {
-        return attempt->counted ? scope_run(portal, proof_wrong, attempt) : SQLITE_OK;
+        return attempt->counted ? scope_insist(portal, proof_wrong, attempt) : SQLITE_OK;
     }
     *reason = NULL;
-    return scope_run(portal, proof_right, attempt);
+    return scope_insist(portal, proof_right, attempt);
 }
 
 /* What can be said against the entry, but for its password. */

@@ -193,6 +193,7 @@ static int pin_step(struct portal *portal, void *data)
     int changes = 0;
     int code = proof_right(portal, attempt);
 
+    memset(step->answer, 0, sizeof *step->answer);
     if (code == SQLITE_OK) {
         code = cooldown(portal, attempt->registration.registration_id, &step->answer->seconds);
     }
@@ -229,9 +230,9 @@ int proof_request(struct portal *portal, const char *token, const char *last_nam
     if (code == SQLITE_OK) code = scope_run(portal, proof_begin, &attempt);
     if (code != SQLITE_OK || !attempt.open || !attempt.allowed) return code;
     if (!proof_fits(&attempt.patient, last_name, date_of_birth)) {
-        return scope_run(portal, proof_wrong, &attempt);
+        return scope_insist(portal, proof_wrong, &attempt);
     }
-    return scope_run(portal, pin_step, &step);
+    return scope_insist(portal, pin_step, &step);
 }
 
 int proof_claim(struct portal *portal, const struct outbox_message *message, const char **dead)

@@ -144,7 +144,8 @@ def mailers_dying(t, seed, journal, messages):
 
 def leases_apart(t, path, messages):
     """Claims that no message was in two hands at once, and that each was sent by one; gives how many lapsed."""
-    lines = [line.split() for file in path.parent.glob(f'{path.name}-told-*') for line in file.read_text().splitlines()]
+    lines = [line.split() for file in path.parent.glob(f'{path.name}-told-*')
+             for line in file.read_text().splitlines()]
     claims = collections.defaultdict(list)
     for at, what, message, name in lines:
         if what == 'claimed':

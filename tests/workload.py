@@ -53,8 +53,9 @@ class Worker:
 
     def __init__(self, t, path, number, seed, timeout, synchronous):
         self.t, self.path, self.number = t, path, number
-        self.db = t.connect(path, timeout=timeout)
+        self.db = t.connect(path, timeout=HANGS_AFTER)
         self.db.execute(f'PRAGMA synchronous = {synchronous}')
+        self.db.execute(f'PRAGMA busy_timeout = {1000 * timeout}')
         self.random = random.Random(f'{seed} {number}')
         self.told = os.open(story(path, number), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         self.sessions = []

@@ -5,6 +5,7 @@ import pathlib
 import re
 import sqlite3
 import subprocess
+import threading
 import time
 
 import flows
@@ -130,6 +131,80 @@ def test_a_refusal_for_another_writer_says_so_and_changes_nothing(t):
         writer.execute('ROLLBACK')
         t.equal(t.all(db, 'SELECT count(*) FROM portal_audit'), before)
         t.one(other, 'SELECT revoke_access(?)', patient)
+
+
+SPENT = """
+    SELECT 'guess', sum(guesses) FROM portal_registration HAVING sum(guesses) > 0
+    UNION ALL SELECT 'try of the PIN', tries FROM portal_pin WHERE tries > 0
+    UNION ALL SELECT 'wrong password', failures FROM portal_throttle WHERE account <> 0 AND failures > 0"""
+
+
+def meeting(t, db, at, sql, *params):
+    """Makes a call whose at-th write meets another writer, and again if that refuses it.
+
+    Gives the answer, and how many writes the call has begun.
+    """
+    writer = t.connect(t.file(db), check_same_thread=False)
+    caller = t.connect(t.file(db), timeout=0)
+    writes = []
+
+    def statement_begins(text):
+        if 'SAVEPOINT portal' in text:
+            writes.append(text)
+            if len(writes) == at:
+                writer.execute('BEGIN IMMEDIATE')
+                leaves.start()
+
+    leaves = threading.Timer(0.05, writer.execute, ['ROLLBACK'])
+    caller.set_trace_callback(statement_begins)
+    try:
+        return flows.ask(t, caller, sql, *params)['result'], len(writes)
+    except sqlite3.OperationalError as error:
+        t.contains(str(error), 'try again')
+        t.equal(t.all(db, SPENT), [], f'write {at} of {sql}')
+        leaves.join()
+        return flows.ask(t, caller, sql, *params)['result'], len(writes)
+
+
+def test_a_right_answer_that_is_refused_as_busy_has_spent_nothing(t):
+    db = t.database(journal='wal')
+    for at in range(1, 8):
+        patient = t.patient(db, first_name=f'Guest{at}')
+        token = flows.send(t, db, patient)
+        result, proving = meeting(t, db, at, 'SELECT request_pin(?, ?, ?)', token, *flows.chart(t, db, patient))
+        t.equal(result, 'pin_sent')
+        t.one(db, 'SELECT deliver()')
+        pin = t.pin(flows.newest(t, db, 'PIN'))
+        result, registering = meeting(t, db, at, 'SELECT register_patient(?, ?, ?, ?)', token, pin, f'guest{at}',
+                                      flows.PASSWORD)
+        t.equal(result, 'registered')
+        result, signing_in = meeting(t, db, at, 'SELECT portal_login(?, ?)', f'guest{at}', flows.PASSWORD)
+        t.equal(result, 'ok')
+        t.equal(t.all(db, SPENT), [])
+    t.true(max(proving, registering, signing_in) < at, 'some writes have not met another writer')
+
+
+def test_an_answer_tells_of_the_try_that_was_committed(t):
+    db = t.database(journal='delete')
+    patient = t.patient(db)
+    token = flows.send(t, db, patient)
+    chart = flows.chart(t, db, patient)
+    caller = t.connect(t.file(db), timeout=0)
+    begun = []
+
+    def statement_begins(text):
+        begun.append(text.removeprefix('-- '))
+        if text.endswith('RELEASE portal') and begun.count('RELEASE portal') == 2:
+            # A reader keeps the PIN from being committed; then the link is revoked before the next try.
+            db.execute('BEGIN')
+            db.execute('SELECT * FROM patient').fetchall()
+        if text.endswith('SAVEPOINT portal') and begun.count('SAVEPOINT portal') == 3:
+            db.execute('ROLLBACK')
+            t.one(db, 'SELECT revoke_access(?)', patient)
+
+    caller.set_trace_callback(statement_begins)
+    t.equal(flows.ask(t, caller, 'SELECT request_pin(?, ?, ?)', token, *chart), {'result': 'refused'})
+    t.equal(t.one(db, 'SELECT count(*) FROM portal_pin'), 0)
 
 
 def test_a_commit_that_meets_a_reader_is_not_told_in_the_words_of_a_skipped_row(t):
