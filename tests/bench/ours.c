@@ -60,7 +60,7 @@ static sqlite3_int64 hand_over(sqlite3 *db, sqlite3_int64 count, const char *sql
 
 static sqlite3_int64 expire(sqlite3 *db, sqlite3_int64 count, const char *sql)
 {
-    (void)bench_due(db);
+    bench_due(db);
     bench_start();
     return bench_value(db, count, sql);
 }

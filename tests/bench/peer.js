@@ -235,6 +235,7 @@ function handOver(db) {
 function expire(db) {
   db.exec(`UPDATE portal_registration SET status = 'live', ended_at = NULL,
     expires_at = unixepoch() - 60 WHERE registration_id <= 10000`);
+  db.pragma('wal_checkpoint(truncate)');
   const sending = new Sending(db);
   const all = db.transaction(() => {
     const done = db.prepare(`UPDATE portal_registration SET status = 'expired', ended_at = expires_at

@@ -230,6 +230,7 @@ def hand_over(db, count):
 def expire(db, count):
     db.execute('''UPDATE portal_registration SET status = 'live', ended_at = NULL,
                   expires_at = unixepoch() - 60 WHERE registration_id <= 10000''')
+    db.execute('PRAGMA wal_checkpoint(truncate)')
     start()
     db.execute('BEGIN IMMEDIATE')
     done = db.execute('''UPDATE portal_registration SET status = 'expired', ended_at = expires_at
