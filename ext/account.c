@@ -6,6 +6,7 @@
 #include "session.h"
 #include "throttle.h"
 
+#include <errno.h>
 #include <sodium.h>
 #include <string.h>
 
@@ -123,6 +124,8 @@ int account_authenticate(struct portal *portal, const char *key, const char *pas
     if (code == SQLITE_OK) code = try_begin(portal, &throttle, key, account, &known, &early);
     if (code != SQLITE_OK) return code;
     *right = password_verify(password, known ? account->password : NULL) && known && !early;
+    /* The try stays counted: who is out of memory may have guessed. */
+    if (!*right && errno == ENOMEM) return fault(portal, SQLITE_NOMEM);
     end.right = *right;
     return scope_insist(portal, try_end, &end);
 }

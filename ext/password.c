@@ -4,6 +4,7 @@
 */
 #include "password.h"
 
+#include <errno.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -153,6 +154,7 @@ bool password_verify(const char *password, const char *hash)
     char normalized[NORMALIZE_SIZE];
     /* What can not be normalised fits no hash, and the work is done all the same. */
     bool is_text = normalize_password(password, normalized, sizeof normalized) == 0;
+    errno = 0;
     bool fits = crypto_pwhash_str_verify(hash ? hash : dummy_hash, normalized, strlen(normalized))
                 == 0;
     sodium_memzero(normalized, sizeof normalized);

@@ -39,7 +39,8 @@ int password_hash(const char *password, char out[PASSWORD_HASH_SIZE]);
 
 /*
 ** True when the password fits the hash.  With hash NULL it does the same work against a fixed hash
-** and returns false, so that an unknown user name takes as long as a wrong password.
+** and returns false, so that an unknown user name takes as long as a wrong password.  False with
+** errno ENOMEM when there was no memory to find out.
 */
 bool password_verify(const char *password, const char *hash);
 

@@ -114,7 +114,7 @@ build/asan/fault/test_fault: $(FAULT_SOURCES) $(ASAN_STATIC_OBJECTS) $(TEST_HEAD
 	$(Q)$(CC) -Iext $(CPPFLAGS) -DSQLITE_CORE $(TEST_CFLAGS) $(SANITIZE) $(FAULT_WRAPS) -o $@ \
 		$(FAULT_SOURCES) $(ASAN_STATIC_OBJECTS) -lsqlite3 $(LDLIBS)
 
-# Every fault of every call, where the tests take some; some minutes.
+# Every fault of every call, where the tests take some.
 fault: build/fault/test_fault
 	cd build/fault && ./test_fault --all
 

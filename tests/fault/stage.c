@@ -23,11 +23,10 @@ void problem_note(const char *format, ...)
 {
     va_list arguments;
 
-    if (first_problem[0] != '\0' && getenv("V") == NULL) return;
+    if (first_problem[0] != '\0') return;
     va_start(arguments, format);
     (void)vsnprintf(first_problem, sizeof first_problem, format, arguments);
     va_end(arguments);
-    if (getenv("V")) fprintf(stderr, "  %s\n", first_problem);
 }
 
 void problem_forget(void)
@@ -243,4 +242,3 @@ bool stage_look(struct state *state)
 
     return sqlite3_close(db) == SQLITE_OK && read;
 }
-
