@@ -90,10 +90,11 @@ static void file_take(const char *path, const char *file, void *data)
 static void file_count(const char *path, const char *file, void *data)
 {
     struct folder *folder = data;
-    long message_id = 0;
+    const char *dot = strchr(file, '.');
+    long message_id = dot == NULL ? 0 : strtol(dot + 1, NULL, 10);
 
     folder->files++;
-    if (sscanf(file, "%*d.%ld.", &message_id) != 1 || message_id < 0 || message_id >= MESSAGES_MAX) return;
+    if (message_id <= 0 || message_id >= MESSAGES_MAX) return;
     folder->copies[message_id]++;
     folder->hash[message_id] = file_hash(path);
 }

@@ -64,7 +64,13 @@ bool state_read(sqlite3 *db, struct state *state)
 
 bool state_same(const struct state *a, const struct state *b)
 {
-    return memcmp(a, b, sizeof *a) == 0;
+    bool same = a->count == b->count;
+
+    for (int i = 0; i < a->count && same; i++) {
+        same = a->table[i].hash == b->table[i].hash &&
+               strcmp(a->table[i].name, b->table[i].name) == 0;
+    }
+    return same;
 }
 
 void state_difference(const struct state *a, const struct state *b, char *out, size_t size)
