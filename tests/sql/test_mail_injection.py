@@ -4,6 +4,7 @@ import re
 import sqlite3
 
 import flows
+import harness
 import mails
 
 # What each of them tries is plain from it; all are appended to, put before, and put in place of a fit value.
@@ -120,6 +121,7 @@ def test_a_setting_adds_nothing_to_any_mail(t):
     t.true(taken['practice_name'] > 60 and taken['portal_url'] > 2 and taken['mail_from'] > 5, str(taken))
 
 
+@harness.release_only
 def test_a_chart_adds_nothing_to_any_mail(t):
     outbox = Outbox(t)
     for hostile in HOSTILE:
@@ -133,6 +135,7 @@ def test_a_chart_adds_nothing_to_any_mail(t):
     t.true(outbox.seen > outbox.rounds, f'only {outbox.seen} mails')
 
 
+@harness.release_only
 def test_what_people_type_adds_nothing_to_any_mail(t):
     outbox = Outbox(t)
     db = outbox.db
