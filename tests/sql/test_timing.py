@@ -36,7 +36,7 @@ def statements(web, sql, *params):
 
 
 def cpu_times(rounds, ways):
-    """Medians of the processor's time of each way in turn, which other processes do not add to."""
+    """The processor's time of each way in turn: the lower quartile, to which busy neighbours add least."""
     took = {what: [] for what in ways}
     for number in range(rounds):
         for what in random.Random(number).sample(sorted(ways), len(ways)):
@@ -45,11 +45,16 @@ def cpu_times(rounds, ways):
             start = time.thread_time_ns()
             call()
             took[what].append(time.thread_time_ns() - start)
-    return {what: statistics.median(times) for what, times in took.items()}
+    return {what: statistics.quantiles(times)[0] for what, times in took.items()}
 
 
-def spread(medians):
-    return max(medians.values()) / min(medians.values())
+def takes_as_long(t, rounds, ways, bound):
+    """Claims it of all ways. Noise is not the same three times in a row; a difference is."""
+    for _ in range(3):
+        times = cpu_times(rounds, ways)
+        if max(times.values()) / min(times.values()) < bound:
+            return times
+    raise AssertionError(f'three times more than {bound} apart: {times}')
 
 
 # Signing in
@@ -109,10 +114,9 @@ def login_ways(t, db, web):
 def test_every_refused_login_hashes_one_password(t):
     # Argon2id takes far longer than all the rest: a refusal without it, or with two, would stand out.
     db, patient, web = practice(t)
-    medians = cpu_times(9, login_ways(t, db, web))
-    t.true(spread(medians) < 1.25, str(medians))
+    times = takes_as_long(t, 9, login_ways(t, db, web), 1.25)
     # Delayed and revoked, which can not be had nine times without a wait.
-    usual, took = statistics.median(medians.values()), {}
+    usual, took = statistics.median(times.values()), {}
     for what, username, password in refusals(t, db, patient, web):
         start = time.thread_time_ns()
         t.one(web, LOGIN, username, password)
@@ -125,8 +129,8 @@ def test_the_measure_finds_a_hash_that_costs_less(t):
     # Half the memory of what a new password gets; made with libsodium.
     db, patient, web = practice(t)
     db.execute("UPDATE portal_account SET password = replace(password, 'm=19456', 'm=9728')")
-    medians = cpu_times(9, login_ways(t, db, web))
-    t.true(medians['unknown'] / medians['wrong'] > 1.4, str(medians))
+    times = cpu_times(9, login_ways(t, db, web))
+    t.true(times['unknown'] / times['wrong'] > 1.4, str(times))
 
 
 # Forgotten passwords
@@ -169,9 +173,8 @@ def test_forgot_password_takes_as_long_for_an_unknown_name(t):
         connection.execute('PRAGMA synchronous = off')
     ask = lambda name: lambda: t.one(web, 'SELECT forgot_password(?)', name)
     again = lambda: db.execute('DELETE FROM portal_reset')
-    medians = cpu_times(150, {what: (again, ask(name)) for what, name in
-                              (('known', 'ada'), ('unknown', 'nobody'), ('revoked', 'grace'))})
-    t.true(spread(medians) < 1.2, str(medians))
+    takes_as_long(t, 150, {what: (again, ask(name)) for what, name in
+                           (('known', 'ada'), ('unknown', 'nobody'), ('revoked', 'grace'))}, 1.2)
 
 
 # Proofs, PINs and tokens
@@ -215,8 +218,7 @@ def test_how_wrong_a_guess_is_changes_no_time(t):
         db.execute('UPDATE portal_pin SET tries = 0')
 
     for ways in kinds:
-        medians = cpu_times(100, {what: (again, lambda call=call: t.one(db, *call)) for what, call in ways.items()})
-        t.true(spread(medians) < 1.2, str(medians))
+        takes_as_long(t, 100, {what: (again, lambda call=call: t.one(db, *call)) for what, call in ways.items()}, 1.2)
 
 
 @harness.release_only
@@ -227,8 +229,8 @@ def test_a_forged_token_costs_a_hash_and_no_password_is_hashed_for_it(t):
         ('token_valid', '?'), ('portal_session', '?'), ('portal_logout', '?'), ('reset_password', "?, 'long password'"),
         ('request_pin', "?, 'Lovelace', '1985-12-10'"), ('register_patient', "?, '123456', 'ada', 'long password'"),
         ('submit_demographics', "?, 1, '{}'"))}
-    medians = cpu_times(20, {
+    times = cpu_times(20, {
         'a login': (lambda: None, lambda: t.one(web, LOGIN, 'ada', PASSWORD)),
         **{name: (lambda: None, lambda sql=sql: t.one(web, sql, forged)) for name, sql in calls.items()}})
     for name in calls:
-        t.true(medians[name] < medians['a login'] / 20, f'{name}: {medians}')
+        t.true(times[name] < times['a login'] / 20, f'{name}: {times}')
