@@ -2,7 +2,7 @@
 
 BENCH_SOURCES := $(addprefix tests/bench/, bench.c floor.c ours.c seed.c)
 
-DRIVER := build/bench/node/node_modules/better-sqlite3
+DRIVER := build/bench/node/node_modules/better-sqlite3/build/Release/better_sqlite3.node
 DRIVER_VERSION := 12.11.1
 
 .PHONY: bench bench-big bench-prepare bench-build budgets
