@@ -16,7 +16,7 @@ FUZZ_SANITIZE := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-r
 MINUTES ?= 5
 
 .PHONY: fuzz fuzz-packages fuzz-replays
-.SECONDARY: $(FUZZ_OBJECTS) $(FUZZ_TARGETS:%=build/fuzz/tests/fuzz/fuzz_%.o) \
+.SECONDARY: $(FUZZ_TARGETS:%=build/fuzz/%) $(FUZZ_OBJECTS) $(FUZZ_TARGETS:%=build/fuzz/tests/fuzz/fuzz_%.o) \
 	$(patsubst %.c,build/asan/static/%.o,$(wildcard tests/fuzz/*.c))
 
 fuzz: fuzz-packages $(FUZZ_TARGETS:%=fuzz-%)

@@ -4,6 +4,8 @@
 */
 #include "value.h"
 
+#include "../../ext/normalize.h"
+
 #include <stdarg.h>
 
 const char fuzz_claim[] = "calls with values of every type leave a whole database and a chain that verifies";
@@ -217,6 +219,36 @@ static void one_statement(struct run *run)
     }
 }
 
+/* A column that holds text holds it so that any program can read it. */
+static void check_text(sqlite3_stmt *statement, int column)
+{
+    const char *text;
+    size_t length;
+
+    if (sqlite3_column_type(statement, column) != SQLITE_TEXT) return;
+    text = (const char *)sqlite3_column_text(statement, column);
+    length = (size_t)sqlite3_column_bytes(statement, column);
+    REQUIRE_TELL(strlen(text) == length && normalize_is_utf8(text, length), "%s: %s", sqlite3_sql(statement), text);
+}
+
+static void is_readable(sqlite3 *db)
+{
+    static const char *const tables[] = {
+        "SELECT * FROM portal_setting", "SELECT * FROM portal_message", "SELECT * FROM portal_registration",
+        "SELECT * FROM portal_account", "SELECT * FROM portal_access", "SELECT * FROM portal_revocation",
+        "SELECT * FROM portal_request", "SELECT * FROM portal_audit",
+    };
+
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+        sqlite3_stmt *statement = NULL;
+        REQUIRE(sqlite3_prepare_v2(db, tables[i], -1, &statement, NULL) == SQLITE_OK);
+        while (sqlite3_step(statement) == SQLITE_ROW) {
+            for (int k = 0; k < sqlite3_column_count(statement); k++) check_text(statement, k);
+        }
+        REQUIRE(sqlite3_finalize(statement) == SQLITE_OK);
+    }
+}
+
 /* What the calls left must be whole, to a connection that knows nothing of them. */
 static void is_whole(sqlite3 *db)
 {
@@ -233,6 +265,7 @@ static void is_whole(sqlite3 *db)
     answer = practice_ask(another, "SELECT portal_audit_verify()");
     REQUIRE_TELL(*answer == '\0', "%s", answer);
     free(answer);
+    is_readable(another);
     practice_close(another);
     sqlite3_free(image);
 }

@@ -9,7 +9,7 @@ const char fuzz_claim[] = "no text proves itself a token but the one that the ke
 
 static const uint8_t key[TOKEN_KEY_SIZE] = "a key that no input can know....";
 
-/* One differing character, wherever it is, is a forgery. */
+/* One differing character is a forgery. */
 static void forge(const char genuine[TOKEN_SIZE], size_t at, uint8_t with)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -17,7 +17,7 @@ static void forge(const char genuine[TOKEN_SIZE], size_t at, uint8_t with)
     struct token token;
 
     memcpy(forged, genuine, TOKEN_SIZE);
-    forged[at % TOKEN_LENGTH] = digits[with % 64];
+    forged[at] = digits[with % 64];
     if (strcmp(forged, genuine) == 0) return;
     REQUIRE(!token_parse(forged, TOKEN_LENGTH, &token) || !token_genuine(key, TOKEN_LINK, &token, forged));
 }
@@ -47,7 +47,7 @@ static void read_back(const char *text, struct token *said, uint8_t change)
     if (text != NULL) {
         REQUIRE(token_genuine(key, TOKEN_LINK, said, text) == (memcmp(text, genuine, TOKEN_LENGTH) == 0));
     }
-    forge(genuine, said->id, change);
+    for (size_t i = 0; i < TOKEN_LENGTH; i++) forge(genuine, i, change);
     pin(said);
 }
 
