@@ -173,7 +173,7 @@ int access_remove(struct portal *portal, const struct patient_id *patient, const
         return code;
     }
     if (removed) {
-        return refuse(portal, "'%s' is no representative of patient %s; portal_access lists who is",
+        return refuse(portal, "'%.80s' is no representative of patient %s; portal_access lists who is",
                       username, id);
     }
     if (own) {

@@ -186,7 +186,7 @@ static int known_key(struct portal *portal, const char *username, char *key, siz
     sodium_memzero(&account, sizeof account);
     if (code == SQLITE_ROW) return SQLITE_OK;
     if (code != SQLITE_DONE) return code;
-    return refuse(portal, "there is no account '%s'; SELECT username FROM portal_account lists them",
+    return refuse(portal, "there is no account '%.80s'; SELECT username FROM portal_account lists them",
                   username);
 }
 

@@ -354,7 +354,7 @@ static int report_read(struct portal *portal, const char *claim, sqlite3_int64 m
     } else if (code != SQLITE_DONE) {
         return code;
     }
-    if (!own) return refuse(portal, "message %lld is not of the claim %s", message_id, claim);
+    if (!own) return refuse(portal, "message %lld is not of the claim %.40s", message_id, claim);
     return SQLITE_OK;
 }
 
@@ -369,7 +369,7 @@ int outbox_report(struct portal *portal, const char *claim, sqlite3_int64 messag
 
     if (report == NULL) {
         return refuse(portal,
-                      "'%s' is no report; use sent, retry, undeliverable, uncertain, delivered, "
+                      "'%.40s' is no report; use sent, retry, undeliverable, uncertain, delivered, "
                       "bounced or opted_out",
                       status);
     }

@@ -216,7 +216,7 @@ int setting_store(struct portal *portal, const char *key, const char *value)
     int code;
 
     if (index < 0) {
-        return refuse(portal, "there is no setting '%s'; SELECT key FROM portal_settings lists them",
+        return refuse(portal, "there is no setting '%.40s'; SELECT key FROM portal_settings lists them",
                       key);
     }
     problem = value == NULL ? NULL : value_problem(index, value);

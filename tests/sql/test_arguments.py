@@ -11,6 +11,7 @@ ODD = {
     'a blob': "x'00ff'",
     'an empty blob': "x''",
     'a megabyte': "printf('%.*c', 1000000, 'x')",
+    'the longest text': "printf('%.*c', 4096, 'x')",
     'a megabyte of digits': "printf('%.*c', 1000000, '7')",
     'an embedded NUL': "CAST(x'610062' AS TEXT)",
     'a NUL alone': "CAST(x'00' AS TEXT)",
