@@ -309,7 +309,7 @@ static sqlite3_int64 uptime(void)
 {
     struct timespec now = {0, 0};
 
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
     return now.tv_sec;
 }
 
@@ -424,6 +424,7 @@ int scope_begin(struct portal *portal, struct scope *scope)
     int code = scope_begin_reading(portal, scope);
 
     if (code != SQLITE_OK || scope->within) return code;
+    if (sqlite3_txn_state(portal->db, "main") == SQLITE_TXN_WRITE) return SQLITE_OK;
     code = statement_run(portal, take_write_lock, "");
     return code == SQLITE_OK ? SQLITE_OK : scope_end(portal, scope, code);
 }

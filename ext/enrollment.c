@@ -58,7 +58,8 @@ static int pin_begin(struct portal *portal, void *data)
 static bool pin_fits(const struct keyring *keyring, const struct proof_attempt *attempt,
                      const char *pin)
 {
-    struct token token = {keyring_newest_generation(keyring), (uint32_t)attempt->pin_id, {0}};
+    struct token token = {.generation = keyring_newest_generation(keyring),
+                          .id = (uint32_t)attempt->pin_id};
     char expected[TOKEN_PIN_SIZE];
     bool fits;
 

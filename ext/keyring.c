@@ -235,10 +235,14 @@ bool keyring_proves(const struct keyring *keyring, enum token_purpose purpose, c
                     size_t length, struct token *token)
 {
     const uint8_t *key;
+    bool genuine;
 
     if (!token_parse(text, length, token)) return false;
     key = keyring_find(keyring, token->generation);
-    return key != NULL && token_genuine(key, purpose, token, text);
+    genuine = key != NULL && token_genuine(key, purpose, token);
+    /* What is left of it can not be turned back into the token. */
+    sodium_memzero(token->mac, sizeof token->mac);
+    return genuine;
 }
 
 void keyring_clear(struct keyring *keyring)

@@ -27,6 +27,14 @@ static char *value_add(struct values *values, const char *name)
     return values->value[values->count++].text;
 }
 
+/* One of them is the link or the PIN. */
+static void values_clear(struct values *values)
+{
+    for (int i = 0; i < values->count; i++) {
+        sodium_memzero(values->value[i].text, strlen(values->value[i].text));
+    }
+}
+
 static const char *value_find(const struct values *values, const char *name, size_t length)
 {
     for (int i = 0; i < values->count; i++) {
@@ -58,7 +66,7 @@ static int secret_add(struct portal *portal, const struct outbox_message *row,
                       const struct kind *kind, struct values *values)
 {
     const struct keyring *keyring = NULL;
-    struct token token = {0, (uint32_t)row->message_id, {0}};
+    struct token token = {.id = (uint32_t)row->message_id};
     char text[TOKEN_SIZE];
     int code = connection_key(portal, &keyring);
 
@@ -273,7 +281,7 @@ int message_render(struct portal *portal, const struct outbox_message *row, stru
     }
     if (code == SQLITE_OK) outgoing_fill(portal, row, message);
     if (code != SQLITE_OK) message_clear(message);
-    sodium_memzero(&values, sizeof values);
+    values_clear(&values);
     return code;
 }
 

@@ -33,7 +33,8 @@ static const char claim_message[] =
     "       duplicate = duplicate OR status = 'claimed'"
     " WHERE message_id = ?1";
 static const char read_claimed[] =
-    "SELECT message_id, kind, channel, patient_id, recipient, created_at, attempts, status, claim"
+    "SELECT message_id, kind, channel, patient_id, recipient, created_at, attempts, status, claim,"
+    "       sent_at IS NOT NULL, duplicate"
     "  FROM main.portal_message WHERE message_id = ?1";
 static const char report_done[] =
     "UPDATE main.portal_message"
@@ -43,10 +44,6 @@ static const char report_again[] =
     "UPDATE main.portal_message"
     "   SET status = 'queued', due_at = ?2, detail = ?3, duplicate = duplicate OR ?4"
     " WHERE message_id = ?1";
-static const char read_duplicate[] =
-    "SELECT duplicate FROM main.portal_message WHERE message_id = ?1";
-static const char read_sent_at[] =
-    "SELECT sent_at FROM main.portal_message WHERE message_id = ?1";
 static const char count_waiting[] =
     "SELECT count(*) FROM main.portal_message WHERE due_at IS NOT NULL";
 
@@ -87,6 +84,8 @@ void outbox_read(sqlite3_stmt *statement, struct outbox_message *message)
     statement_text(statement, 4, message->recipient, sizeof message->recipient);
     message->created_at = sqlite3_column_int64(statement, 5);
     message->attempts = sqlite3_column_int(statement, 6);
+    message->sent = false;
+    message->duplicate = false;
 }
 
 /* All are read before any is changed: the index that is walked is the one that changes. */
@@ -246,14 +245,10 @@ static sqlite3_int64 retry_delay(int attempts)
 static int hand_over_record(struct portal *portal, const struct outbox_message *message,
                             const char *status, const char *detail)
 {
-    sqlite3_int64 before = 0;
-    int code = statement_integer(portal, &before, read_sent_at, "i", message->message_id);
-
-    if (code == SQLITE_OK) {
-        code = statement_run(portal, report_done, "issi", message->message_id, status, detail,
+    int code = statement_run(portal, report_done, "issi", message->message_id, status, detail,
                              connection_now(portal));
-    }
-    return code == SQLITE_OK && before == 0 ? fate_tell(portal, message, FATE_SENT) : code;
+
+    return code == SQLITE_OK && !message->sent ? fate_tell(portal, message, FATE_SENT) : code;
 }
 
 static int report_sent(struct portal *portal, const struct outbox_message *message,
@@ -283,11 +278,9 @@ static int report_failed(struct portal *portal, const struct outbox_message *mes
 static int report_uncertain(struct portal *portal, const struct outbox_message *message,
                             const char *detail)
 {
-    sqlite3_int64 before = 0;
-    int code = statement_integer(portal, &before, read_duplicate, "i", message->message_id);
+    int code;
 
-    if (code != SQLITE_OK) return code;
-    if (before != 0) return report_sent(portal, message, detail);
+    if (message->duplicate) return report_sent(portal, message, detail);
     code = statement_run(portal, report_again, "iisi", message->message_id,
                          connection_now(portal) + SECOND_TRY_AFTER, detail, (sqlite3_int64)1);
     if (code == SQLITE_OK) {
@@ -350,6 +343,8 @@ static int report_read(struct portal *portal, const char *claim, sqlite3_int64 m
         outbox_read(statement, message);
         statement_text(statement, 7, status, 32);
         own = statement_is(statement, 8, claim);
+        message->sent = sqlite3_column_int(statement, 9) != 0;
+        message->duplicate = sqlite3_column_int(statement, 10) != 0;
         statement_done(portal, statement);
     } else if (code != SQLITE_DONE) {
         return code;

@@ -19,6 +19,9 @@ struct outbox_message {
     char recipient[CONTACT_SIZE];
     sqlite3_int64 created_at;
     int attempts;
+    /* As they were before a report; else false. */
+    bool sent;
+    bool duplicate;
 };
 
 /* What became of a message, as the kind it is of is told. */

@@ -43,7 +43,7 @@ static const char end_registration[] =
     " WHERE registration_id = ?1 AND status IN ('queued', 'live', 'expired')";
 static const char fix_expiry[] =
     "UPDATE main.portal_registration SET expires_at = ?2"
-    " WHERE registration_id = ?1 AND status = 'live'";
+    " WHERE registration_id = ?1 AND status = 'live' AND expires_at IS NOT ?2";
 static const char read_link[] =
     "SELECT nonce, status, expires_at FROM main.portal_registration WHERE registration_id = ?1";
 static const char read_registration[] =

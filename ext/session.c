@@ -32,7 +32,7 @@ static const char read_account[] =
 int session_begin(struct portal *portal, sqlite3_int64 account_id, char token[TOKEN_SIZE])
 {
     const struct keyring *keyring = NULL;
-    struct token made = {0, 0, {0}};
+    struct token made = {.id = 0};
     int code = connection_key(portal, &keyring);
 
     if (code != SQLITE_OK) return code;

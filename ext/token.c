@@ -6,8 +6,7 @@
 
 enum {
     BODY_SIZE = 1 + 4 + TOKEN_NONCE_SIZE,
-    MAC_SIZE = 16,
-    RAW_SIZE = BODY_SIZE + MAC_SIZE,
+    RAW_SIZE = BODY_SIZE + TOKEN_MAC_SIZE,
     PIN_RANGE = 1000000
 };
 
@@ -52,24 +51,26 @@ static void encode(const uint8_t raw[RAW_SIZE], char out[TOKEN_LENGTH])
     }
 }
 
-static int digit(char c)
-{
-    if (c >= 'A' && c <= 'Z') return c - 'A';
-    if (c >= 'a' && c <= 'z') return c - 'a' + 26;
-    if (c >= '0' && c <= '9') return c - '0' + 52;
-    if (c == '-') return 62;
-    if (c == '_') return 63;
-    return -1;
-}
+/* One more than the value of a character of the alphabet, 0 for any other. */
+static const uint8_t digits[256] = {
+    ['A'] = 1,  ['B'] = 2,  ['C'] = 3,  ['D'] = 4,  ['E'] = 5,  ['F'] = 6,  ['G'] = 7,  ['H'] = 8,
+    ['I'] = 9,  ['J'] = 10, ['K'] = 11, ['L'] = 12, ['M'] = 13, ['N'] = 14, ['O'] = 15, ['P'] = 16,
+    ['Q'] = 17, ['R'] = 18, ['S'] = 19, ['T'] = 20, ['U'] = 21, ['V'] = 22, ['W'] = 23, ['X'] = 24,
+    ['Y'] = 25, ['Z'] = 26, ['a'] = 27, ['b'] = 28, ['c'] = 29, ['d'] = 30, ['e'] = 31, ['f'] = 32,
+    ['g'] = 33, ['h'] = 34, ['i'] = 35, ['j'] = 36, ['k'] = 37, ['l'] = 38, ['m'] = 39, ['n'] = 40,
+    ['o'] = 41, ['p'] = 42, ['q'] = 43, ['r'] = 44, ['s'] = 45, ['t'] = 46, ['u'] = 47, ['v'] = 48,
+    ['w'] = 49, ['x'] = 50, ['y'] = 51, ['z'] = 52, ['0'] = 53, ['1'] = 54, ['2'] = 55, ['3'] = 56,
+    ['4'] = 57, ['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62, ['-'] = 63, ['_'] = 64,
+};
 
 static bool decode(const char *text, uint8_t raw[RAW_SIZE])
 {
     for (size_t i = 0; i < RAW_SIZE / 3; i++) {
         uint32_t group = 0;
         for (size_t k = 0; k < 4; k++) {
-            int value = digit(text[4 * i + k]);
-            if (value < 0) return false;
-            group = group << 6 | (uint32_t)value;
+            uint32_t digit = digits[(uint8_t)text[4 * i + k]];
+            if (digit == 0) return false;
+            group = group << 6 | (digit - 1);
         }
         raw[3 * i] = (uint8_t)(group >> 16);
         raw[3 * i + 1] = (uint8_t)(group >> 8);
@@ -84,7 +85,7 @@ void token_derive(const uint8_t key[TOKEN_KEY_SIZE], enum token_purpose purpose,
     uint8_t raw[RAW_SIZE];
 
     body_write(token, raw);
-    keyed_hash(key, purpose, raw, BODY_SIZE, raw + BODY_SIZE, MAC_SIZE);
+    keyed_hash(key, purpose, raw, BODY_SIZE, raw + BODY_SIZE, TOKEN_MAC_SIZE);
     encode(raw, out);
     out[TOKEN_LENGTH] = '\0';
     sodium_memzero(raw, sizeof raw);
@@ -98,19 +99,22 @@ bool token_parse(const char *text, size_t length, struct token *token)
     token->generation = raw[0];
     token->id = (uint32_t)raw[1] << 24 | (uint32_t)raw[2] << 16 | (uint32_t)raw[3] << 8 | raw[4];
     memcpy(token->nonce, raw + 5, TOKEN_NONCE_SIZE);
+    memcpy(token->mac, raw + BODY_SIZE, TOKEN_MAC_SIZE);
     sodium_memzero(raw, sizeof raw);
     return true;
 }
 
 bool token_genuine(const uint8_t key[TOKEN_KEY_SIZE], enum token_purpose purpose,
-                   const struct token *token, const char text[TOKEN_LENGTH])
+                   const struct token *token)
 {
-    char expected[TOKEN_SIZE];
+    uint8_t body[BODY_SIZE];
+    uint8_t mac[TOKEN_MAC_SIZE];
     bool same;
 
-    token_derive(key, purpose, token, expected);
-    same = sodium_memcmp(expected, text, TOKEN_LENGTH) == 0;
-    sodium_memzero(expected, sizeof expected);
+    body_write(token, body);
+    keyed_hash(key, purpose, body, BODY_SIZE, mac, TOKEN_MAC_SIZE);
+    same = sodium_memcmp(mac, token->mac, TOKEN_MAC_SIZE) == 0;
+    sodium_memzero(mac, sizeof mac);
     return same;
 }
 

@@ -21,6 +21,7 @@ enum {
     TOKEN_SIZE = TOKEN_LENGTH + 1,
     TOKEN_PIN_LENGTH = 6,
     TOKEN_PIN_SIZE = TOKEN_PIN_LENGTH + 1,
+    TOKEN_MAC_SIZE = 16,
     TOKEN_HASH_SIZE = 32
 };
 
@@ -46,6 +47,7 @@ struct token {
     uint8_t generation;
     uint32_t id;
     uint8_t nonce[TOKEN_NONCE_SIZE];
+    uint8_t mac[TOKEN_MAC_SIZE];    /* of a parsed one: what is to prove the rest */
 };
 
 /* Writes the token of a row.  `id` must fit into 32 bits. */
@@ -53,14 +55,14 @@ void token_derive(const uint8_t key[TOKEN_KEY_SIZE], enum token_purpose purpose,
                   const struct token *token, char out[TOKEN_SIZE]);
 
 /*
-** Reads the generation, id and nonce that a text claims.  False when it is not of a token's form.
+** Reads what a text claims.  False when it is not of a token's form.
 ** Nothing is proved until token_genuine() agrees.
 */
 bool token_parse(const char *text, size_t length, struct token *token);
 
-/* True when the text was derived from this key for this purpose; compares in constant time. */
+/* True when a parsed token was derived from this key for this purpose; compares in constant time. */
 bool token_genuine(const uint8_t key[TOKEN_KEY_SIZE], enum token_purpose purpose,
-                   const struct token *token, const char text[TOKEN_LENGTH]);
+                   const struct token *token);
 
 /* Writes the six digits of a row, each of the million equally likely. */
 void token_pin(const uint8_t key[TOKEN_KEY_SIZE], const struct token *token,

@@ -73,7 +73,7 @@ static void tokens_write(sqlite3 *db, const struct keyring *keyring)
     sqlite3_stmt *read = bench_prepare(db, "SELECT registration_id, nonce FROM portal_registration"
                                            " ORDER BY registration_id * 2654435761 & 4294967295");
     sqlite3_stmt *write = bench_prepare(db, "INSERT INTO bench_link VALUES (?1, ?2)");
-    struct token token = {keyring_newest_generation(keyring), 0, {0}};
+    struct token token = {.generation = keyring_newest_generation(keyring)};
     char text[TOKEN_SIZE];
 
     while (sqlite3_step(read) == SQLITE_ROW) {
