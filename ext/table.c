@@ -115,7 +115,10 @@ static int table_error(sqlite3_vtab *base, const struct portal *portal, int code
     return code == REFUSED ? SQLITE_ERROR : code;
 }
 
-/* The plan has bit k for key k.  A required key that can not be used here makes another plan win. */
+/* No column is asked for.  The rowid may be: it is no column to SQLite. */
+enum { PLAN_BARE = 4 };
+
+/* The plan has bit k for key k, and PLAN_BARE.  A required key that can not be used here makes another plan win. */
 static int table_best_index(sqlite3_vtab *base, sqlite3_index_info *info)
 {
     struct readable *readable = (struct readable *)base;
@@ -140,7 +143,7 @@ static int table_best_index(sqlite3_vtab *base, sqlite3_index_info *info)
                      table->name);
         return table_error(base, readable->portal, SQLITE_ERROR);
     }
-    info->idxNum = 0;
+    info->idxNum = info->colUsed == 0 ? PLAN_BARE : 0;
     info->estimatedCost = 1e6;
     info->estimatedRows = 1000000;
     for (int k = 0; k < 2; k++) {
@@ -238,6 +241,7 @@ static int table_filter(sqlite3_vtab_cursor *base, int plan, const char *text, i
         if ((plan & (1 << k)) != 0) key[k] = argv[used++];
     }
     cursor_clear(cursor);
+    cursor->bare = (plan & PLAN_BARE) != 0;
     cursor->now = connection_now(portal);
     code = call_permit(portal, table->name, table->allowed);
     if (code == SQLITE_OK && !table->bare) code = connection_enter(portal);

@@ -35,6 +35,7 @@ struct cursor {
     struct portal *portal;
     const struct table *table;
     sqlite3_stmt *statement;      /* a scan of a statement, on its row */
+    bool bare;                    /* no column is asked for: count(*), say */
     sqlite3_int64 rowid;
     sqlite3_int64 now;
     char **cells;                 /* made rows: count * width texts, NULL for NULL */

@@ -33,6 +33,8 @@ enum { REQUEST_PATIENT = 1, REQUEST_CURRENT = 4, REQUEST_SUBMITTED_AT = 8, REQUE
 enum { FROM_BASE = 9, FROM_IDENTITY = 10 };
 
 static const char one_request[] = " AND r.request_id = ?1";
+static const char bare_requests[] =
+    "SELECT request_id FROM main.portal_request WHERE status = 'pending'";
 
 static int requests_open(struct cursor *cursor, sqlite3_value *key[2])
 {
@@ -47,7 +49,7 @@ static int requests_open(struct cursor *cursor, sqlite3_value *key[2])
 
     if (sql == NULL) return fault(portal, SQLITE_NOMEM);
     switch (plan) {
-    case 0: return table_scan(cursor, statement_row(portal, out, sql, ""));
+    case 0: return table_scan(cursor, statement_row(portal, out, cursor->bare ? bare_requests : sql, ""));
     case 1: return table_scan(cursor, statement_row(portal, out, sql, "v", key[0]));
     case 2: return table_scan(cursor, statement_row(portal, out, sql, "v", key[1]));
     default: return table_scan(cursor, statement_row(portal, out, sql, "vv", key[0], key[1]));
@@ -166,14 +168,19 @@ static int requests_update(struct portal *portal, int argc, sqlite3_value **argv
 
 /* portal_status */
 
+static const char bare_status[] = "SELECT 1 FROM main.patient";
+
 static int status_open(struct cursor *cursor, sqlite3_value *key[2])
 {
     struct portal *portal = cursor->portal;
     const char *sql = table_sql(portal, "status.sql", key[0] == NULL ? "" : " WHERE p.patient_id = ?2");
 
     if (sql == NULL) return fault(portal, SQLITE_NOMEM);
-    if (key[0] == NULL) return table_scan(cursor, statement_row(portal, &cursor->statement, sql, "i", cursor->now));
-    return table_scan(cursor, statement_row(portal, &cursor->statement, sql, "iv", cursor->now, key[0]));
+    if (key[0] != NULL) {
+        return table_scan(cursor, statement_row(portal, &cursor->statement, sql, "iv", cursor->now, key[0]));
+    }
+    if (cursor->bare) return table_scan(cursor, statement_row(portal, &cursor->statement, bare_status, ""));
+    return table_scan(cursor, statement_row(portal, &cursor->statement, sql, "i", cursor->now));
 }
 
 static int status_column(struct cursor *cursor, sqlite3_context *context, int column)

@@ -356,6 +356,10 @@ def test_patient_id_and_request_id_are_keys_and_not_scanned(t):
     t.equal(t.all(db, 'SELECT field FROM pending_requests WHERE request_id = 3 AND patient_id = ?', patients[1]), [])
     t.equal(t.all(db, 'SELECT request_id FROM pending_requests WHERE request_id IN (2, 5, 99, NULL)'), [(2,), (5,)])
     t.equal(t.all(db, 'SELECT request_id FROM pending_requests WHERE rowid = 4'), [(4,)])
+    t.equal(t.all(db, 'SELECT rowid FROM pending_requests ORDER BY 1'), [(id,) for id in range(1, 7)])
+    db.execute("SELECT decline_request(4)").fetchall()
+    t.equal(t.all(db, 'SELECT rowid FROM pending_requests WHERE rowid > 2 ORDER BY 1'), [(3,), (5,), (6,)])
+    t.equal(t.one(db, 'SELECT count(*) FROM pending_requests'), 5)
 
 
 def test_the_lookup_by_key_reads_no_more_rows_than_it_gives(t):

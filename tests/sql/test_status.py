@@ -359,6 +359,9 @@ def test_it_can_be_joined_filtered_and_grouped(t):
     t.equal(t.all(db, 'SELECT * FROM portal_status WHERE patient_id = NULL'), [])
     t.equal(t.all(db, "SELECT * FROM portal_status WHERE patient_id = 'x' OR patient_id = 1.5"), [])
     t.equal(t.one(db, 'SELECT count(*) FROM portal_status AS a, portal_status AS b WHERE a.patient_id = b.patient_id'), 3)
+    t.equal(t.one(db, 'SELECT count(*) FROM portal_status'), 3)
+    t.equal(t.one(db, 'SELECT count(*) FROM portal_status WHERE patient_id = ?', eve), 1)
+    t.equal(t.one(db, 'SELECT count(*) FROM portal_status AS a, portal_status AS b'), 9)
 
 
 def test_staff_and_the_portal_see_what_they_may(t):
