@@ -55,14 +55,44 @@ int calendar_age(const char *birth, const char *day)
     return birthday_to_come ? years - 1 : years;
 }
 
+static char *two_digits(char *at, int number)
+{
+    *at++ = (char)('0' + number / 10);
+    *at++ = (char)('0' + number % 10);
+    return at;
+}
+
+/* How many fields follow the year. */
+enum { TO_DAY = 2, TO_MINUTE = 4, TO_SECOND = 5 };
+
+/* By hand, for a listing has several times a row, and strftime() takes ten times as long. */
+static size_t write_fields(const struct tm *fields, int count, char out[CALENDAR_TIME_SIZE])
+{
+    static const char separators[] = "-- ::";
+    const int numbers[] = {fields->tm_mon + 1, fields->tm_mday, fields->tm_hour, fields->tm_min,
+                           fields->tm_sec};
+    long long year = fields->tm_year + 1900LL;
+    char *at = out;
+    if (year >= 1000 && year <= 9999) {
+        at = two_digits(two_digits(at, (int)year / 100), (int)year % 100);
+    } else {
+        at += snprintf(at, CALENDAR_TIME_SIZE / 2, "%lld", year);
+    }
+    for (int i = 0; i < count; i++) {
+        *at++ = separators[i];
+        at = two_digits(at, numbers[i]);
+    }
+    *at = '\0';
+    return (size_t)(at - out);
+}
+
 /* The empty string stands for a time too far away for the C library to have a year for it. */
-static void format_utc(int64_t when, const char *format, char out[CALENDAR_TIME_SIZE])
+static void write_utc(int64_t when, int count, char out[CALENDAR_TIME_SIZE])
 {
     struct tm fields;
     time_t seconds = (time_t)when;
-    if (!gmtime_r(&seconds, &fields) || strftime(out, CALENDAR_TIME_SIZE, format, &fields) == 0) {
-        out[0] = '\0';
-    }
+    out[0] = '\0';
+    if (gmtime_r(&seconds, &fields)) (void)write_fields(&fields, count, out);
 }
 
 /* POSIX lets localtime_r() skip reading TZ, so it is read here. */
@@ -75,12 +105,12 @@ static bool local_fields(int64_t when, struct tm *fields)
 
 void calendar_date(int64_t when, char out[CALENDAR_TIME_SIZE])
 {
-    format_utc(when, "%Y-%m-%d", out);
+    write_utc(when, TO_DAY, out);
 }
 
 void calendar_utc(int64_t when, char out[CALENDAR_TIME_SIZE])
 {
-    format_utc(when, "%Y-%m-%d %H:%M:%S", out);
+    write_utc(when, TO_SECOND, out);
 }
 
 void calendar_local(int64_t when, char out[CALENDAR_TIME_SIZE])
@@ -88,9 +118,15 @@ void calendar_local(int64_t when, char out[CALENDAR_TIME_SIZE])
     struct tm fields;
     out[0] = '\0';
     if (!local_fields(when, &fields)) return;
-    if (strftime(out, CALENDAR_TIME_SIZE, "%Y-%m-%d %H:%M %Z", &fields) != 0) return;
+    char *zone = out + write_fields(&fields, TO_MINUTE, out);
+    size_t room = CALENDAR_TIME_SIZE - 1 - (size_t)(zone - out);
+    *zone++ = ' ';
     /* Only TZ itself can name a zone so long that it does not fit; its offset says the same. */
-    if (strftime(out, CALENDAR_TIME_SIZE, "%Y-%m-%d %H:%M %z", &fields) == 0) out[0] = '\0';
+    if (strlen(fields.tm_zone) < room) {
+        memcpy(zone, fields.tm_zone, strlen(fields.tm_zone) + 1);
+    } else if (strftime(zone, room, "%z", &fields) == 0) {
+        out[0] = '\0';
+    }
 }
 
 void calendar_rfc5322(int64_t when, char out[CALENDAR_TIME_SIZE])

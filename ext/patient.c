@@ -8,7 +8,7 @@
 enum { NAME_MAX_POINTS = 100 };
 
 static const char read_patient[] =
-    "SELECT patient_id, first_name, last_name, date_of_birth, email, cell_phone,"
+    "SELECT patient_id, first_name, date_of_birth, last_name, email, cell_phone,"
     "       deceased_on, email_consent, text_consent, active"
     "  FROM main.patient WHERE patient_id = ?1";
 static const char born_on[] =
@@ -117,22 +117,32 @@ static bool flag_column(sqlite3_stmt *statement, int column)
            sqlite3_column_int(statement, column) != 0;
 }
 
+void patient_person_from_row(sqlite3_stmt *row, int column, struct patient *patient)
+{
+    statement_text(row, column, patient->first_name, sizeof patient->first_name);
+    statement_text(row, column + 1, patient->date_of_birth, sizeof patient->date_of_birth);
+}
+
+void patient_from_row(sqlite3_stmt *row, int column, struct patient *patient)
+{
+    patient_id_from_column(row, column, &patient->id);
+    patient_person_from_row(row, column + 1, patient);
+    statement_text(row, column + 3, patient->last_name, sizeof patient->last_name);
+    statement_text(row, column + 4, patient->email, sizeof patient->email);
+    statement_text(row, column + 5, patient->cell_phone, sizeof patient->cell_phone);
+    statement_text(row, column + 6, patient->deceased_on, sizeof patient->deceased_on);
+    patient->email_consent = flag_column(row, column + 7);
+    patient->text_consent = flag_column(row, column + 8);
+    patient->active = flag_column(row, column + 9);
+}
+
 int patient_find(struct portal *portal, const struct patient_id *id, struct patient *patient)
 {
     sqlite3_stmt *statement = NULL;
     int code = statement_row(portal, &statement, read_patient, "p", id);
 
     if (code != SQLITE_ROW) return code;
-    patient_id_from_column(statement, 0, &patient->id);
-    statement_text(statement, 1, patient->first_name, sizeof patient->first_name);
-    statement_text(statement, 2, patient->last_name, sizeof patient->last_name);
-    statement_text(statement, 3, patient->date_of_birth, sizeof patient->date_of_birth);
-    statement_text(statement, 4, patient->email, sizeof patient->email);
-    statement_text(statement, 5, patient->cell_phone, sizeof patient->cell_phone);
-    statement_text(statement, 6, patient->deceased_on, sizeof patient->deceased_on);
-    patient->email_consent = flag_column(statement, 7);
-    patient->text_consent = flag_column(statement, 8);
-    patient->active = flag_column(statement, 9);
+    patient_from_row(statement, 0, patient);
     statement_done(portal, statement);
     return SQLITE_ROW;
 }

@@ -48,6 +48,15 @@ int patient_id_from_value(struct portal *portal, sqlite3_value *value, struct pa
 /* The same from a column of our own tables. */
 void patient_id_from_column(sqlite3_stmt *statement, int column, struct patient_id *id);
 
+/*
+** Takes a chart from a row of a query: patient_id, first_name, date_of_birth, last_name, email,
+** cell_phone, deceased_on, email_consent, text_consent, active, from `column` on.
+*/
+void patient_from_row(sqlite3_stmt *row, int column, struct patient *patient);
+
+/* Who it is about alone, as much as patient_identity() needs: first_name, date_of_birth. */
+void patient_person_from_row(sqlite3_stmt *row, int column, struct patient *patient);
+
 /* Reads a chart.  SQLITE_ROW, SQLITE_DONE when there is none, or an error code. */
 int patient_find(struct portal *portal, const struct patient_id *id, struct patient *patient);
 

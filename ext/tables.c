@@ -19,6 +19,19 @@ static void time_result(sqlite3_context *context, sqlite3_stmt *row, int column)
     sqlite3_result_text(context, text, -1, SQLITE_TRANSIENT);
 }
 
+/* As sqlite3_result_value(), which takes new memory for every text, where this takes that of the last row. */
+static void column_result(sqlite3_context *context, sqlite3_stmt *row, int column)
+{
+    sqlite3_value *value = sqlite3_column_value(row, column);
+
+    if (sqlite3_value_type(value) == SQLITE_TEXT) {
+        const char *text = (const char *)sqlite3_value_text(value);
+        sqlite3_result_text(context, text, sqlite3_value_bytes(value), SQLITE_TRANSIENT);
+    } else {
+        sqlite3_result_value(context, value);
+    }
+}
+
 /* A text that may be NULL; ours to give away. */
 static void text_result(sqlite3_context *context, char *text)
 {
@@ -28,9 +41,9 @@ static void text_result(sqlite3_context *context, char *text)
 /* pending_requests */
 
 /* Columns of the table, and where pending.sql has what they are made of. */
-enum { REQUEST_PATIENT = 1, REQUEST_CURRENT = 4, REQUEST_SUBMITTED_AT = 8, REQUEST_CONFLICT = 9,
+enum { REQUEST_CURRENT = 4, REQUEST_SUBMITTED_AT = 8, REQUEST_CONFLICT = 9,
        REQUEST_DECISION = 10 };
-enum { FROM_BASE = 9, FROM_IDENTITY = 10 };
+enum { FROM_BASE = 9, FROM_IDENTITY = 10, FROM_PERSON = 11 };
 
 static const char one_request[] = " AND r.request_id = ?1";
 static const char bare_requests[] =
@@ -74,21 +87,17 @@ static bool same_column(sqlite3_stmt *row, int a, int b)
 static int requests_conflict(struct portal *portal, sqlite3_stmt *row, bool *conflict)
 {
     const struct keyring *keyring = NULL;
-    struct patient_id id;
     struct patient patient;
     int code;
 
     *conflict = !same_column(row, REQUEST_CURRENT, FROM_BASE);
     if (*conflict || sqlite3_column_type(row, FROM_IDENTITY) == SQLITE_NULL) return SQLITE_OK;
-    patient_id_from_column(row, REQUEST_PATIENT, &id);
     code = connection_key(portal, &keyring);
-    if (code == SQLITE_OK) code = patient_find(portal, &id, &patient);
-    if (code == SQLITE_ROW) {
-        *conflict = patient_identity(keyring, &patient) != sqlite3_column_int64(row, FROM_IDENTITY);
-    } else if (code == SQLITE_DONE) {
-        *conflict = true;
-    }
-    return code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code;
+    if (code != SQLITE_OK) return code;
+    /* Who is off the file is nobody, whom no access was given. */
+    patient_person_from_row(row, FROM_PERSON, &patient);
+    *conflict = patient_identity(keyring, &patient) != sqlite3_column_int64(row, FROM_IDENTITY);
+    return SQLITE_OK;
 }
 
 static int requests_column(struct cursor *cursor, sqlite3_context *context, int column)
@@ -103,7 +112,7 @@ static int requests_column(struct cursor *cursor, sqlite3_context *context, int 
         code = requests_conflict(cursor->portal, row, &conflict);
         sqlite3_result_int(context, conflict);
     } else if (column < REQUEST_CONFLICT) {
-        sqlite3_result_value(context, sqlite3_column_value(row, column));
+        column_result(context, row, column);
     }
     return code;
 }
@@ -215,7 +224,7 @@ static int status_column(struct cursor *cursor, sqlite3_context *context, int co
     } else if (columns[column].is_time) {
         time_result(context, row, (int)columns[column].from);
     } else {
-        sqlite3_result_value(context, sqlite3_column_value(row, (int)columns[column].from));
+        column_result(context, row, (int)columns[column].from);
     }
     return code;
 }

@@ -25,7 +25,9 @@ SELECT r.request_id,
        r.submitted_as,
        r.submitted_at,
        r.base_value,
-       x.identity
+       x.identity,
+       p.first_name,
+       p.date_of_birth
   FROM main.portal_request AS r
   LEFT JOIN main.patient AS p ON p.patient_id = r.patient_id
   LEFT JOIN main.portal_account AS u ON u.account_id = r.account_id
