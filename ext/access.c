@@ -214,8 +214,7 @@ int access_works(struct portal *portal, sqlite3_int64 account_id, const struct p
     statement_done(portal, statement);
     if (!active) return SQLITE_OK;
     code = patient_find(portal, patient, &chart);
-    *works = code == SQLITE_ROW && patient_closed(&chart) == NULL &&
-             patient_identity(keyring, &chart) == identity;
+    *works = code == SQLITE_ROW && patient_is(keyring, &chart, identity);
     return code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code;
 }
 

@@ -113,8 +113,9 @@ void patient_id_from_column(sqlite3_stmt *statement, int column, struct patient_
 /* Consent and the active flag hold unless the chart says 0. */
 static bool flag_column(sqlite3_stmt *statement, int column)
 {
-    return sqlite3_column_type(statement, column) == SQLITE_NULL ||
-           sqlite3_column_int(statement, column) != 0;
+    sqlite3_value *value = sqlite3_column_value(statement, column);
+
+    return sqlite3_value_type(value) == SQLITE_NULL || sqlite3_value_int(value) != 0;
 }
 
 void patient_person_from_row(sqlite3_stmt *row, int column, struct patient *patient)
@@ -167,7 +168,8 @@ const char *patient_closed(const struct patient *patient)
 int patient_contact(struct portal *portal, const struct patient *patient, enum medium medium,
                     char out[CONTACT_SIZE], char **problem)
 {
-    char id[PATIENT_ID_TEXT_SIZE];
+    char text[PATIENT_ID_TEXT_SIZE];
+    const struct patient_id *id = &patient->id;
     bool email = medium == MEDIUM_EMAIL;
     const char *on_file = email ? patient->email : patient->cell_phone;
     const char *noun = email ? "email address" : "cell phone number";
@@ -175,21 +177,21 @@ int patient_contact(struct portal *portal, const struct patient *patient, enum m
 
     *problem = NULL;
     out[0] = '\0';
-    (void)patient_id_text(&patient->id, id);
     if (on_file[0] == '\0') {
         *problem =
-            sqlite3_mprintf("patient %s has no %s on file; add one, then send again", id, noun);
+            sqlite3_mprintf("patient %s has no %s on file; add one, then send again",
+                            patient_id_text(id, text), noun);
         return *problem == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
     }
     wrong = email ? contact_normalize_email(on_file, out)
                   : contact_normalize_phone(on_file, setting_text(portal, SETTING_country_code), out);
     if (wrong != NULL) {
-        *problem = sqlite3_mprintf("the %s of patient %s %s; correct %s, then send again", noun, id,
-                                   wrong, email ? "email" : "cell_phone");
+        *problem = sqlite3_mprintf("the %s of patient %s %s; correct %s, then send again", noun,
+                                   patient_id_text(id, text), wrong, email ? "email" : "cell_phone");
     } else if (email ? !patient->email_consent : !patient->text_consent) {
         *problem = sqlite3_mprintf(
-            "patient %s has declined %s (%s is 0); ask them, then send again", id,
-            email ? "email" : "text messages", email ? "email_consent" : "text_consent");
+            "patient %s has declined %s (%s is 0); ask them, then send again",
+            patient_id_text(id, text), email ? "email" : "text messages", email ? "email_consent" : "text_consent");
     } else {
         return SQLITE_OK;
     }
@@ -211,6 +213,38 @@ sqlite3_int64 patient_identity(const struct keyring *keyring, const struct patie
     (void)normalize_name(patient->first_name, text + length + 1, NORMALIZE_SIZE);
     length += 1 + strlen(text + length + 1);
     return token_hash_integer(keyring_oldest(keyring), TOKEN_IDENTITY, text, length);
+}
+
+bool patient_is(const struct keyring *keyring, const struct patient *patient, sqlite3_int64 identity)
+{
+    return patient_closed(patient) == NULL && patient_identity(keyring, patient) == identity;
+}
+
+int patient_changed(struct portal *portal, const struct patient *patient, enum medium medium,
+                    sqlite3_int64 destination, sqlite3_int64 identity, const char **changed)
+{
+    const struct keyring *keyring = NULL;
+    char contact[CONTACT_SIZE];
+    char *problem = NULL;
+    int code = connection_key(portal, &keyring);
+
+    *changed = NULL;
+    if (code == SQLITE_OK) code = patient_contact(portal, patient, medium, contact, &problem);
+    if (code != SQLITE_OK) return code;
+    if (patient_closed(patient) != NULL) {
+        *changed = "the patient is deceased or not active";
+    } else if (patient_identity(keyring, patient) != identity) {
+        *changed = "the first name or date of birth on the chart has changed";
+    } else if (problem != NULL) {
+        *changed = medium == MEDIUM_EMAIL
+                       ? "the email address on the chart is gone, malformed or declined"
+                       : "the cell phone on the chart is gone, malformed or declined";
+    } else if (patient_destination(keyring, contact) != destination) {
+        *changed = medium == MEDIUM_EMAIL ? "the email address on the chart has changed"
+                                          : "the cell phone on the chart has changed";
+    }
+    sqlite3_free(problem);
+    return SQLITE_OK;
 }
 
 /* Shared by Quick Add and the portal: what a name may be. */

@@ -49,9 +49,10 @@ int patient_id_from_value(struct portal *portal, sqlite3_value *value, struct pa
 void patient_id_from_column(sqlite3_stmt *statement, int column, struct patient_id *id);
 
 /*
-** Takes a chart from a row of a query: patient_id, first_name, date_of_birth, last_name, email,
+** Takes a chart from the columns of a query: patient_id, first_name, date_of_birth, last_name, email,
 ** cell_phone, deceased_on, email_consent, text_consent, active, from `column` on.
 */
+enum { PATIENT_COLUMNS = 10 };
 void patient_from_row(sqlite3_stmt *row, int column, struct patient *patient);
 
 /* Who it is about alone, as much as patient_identity() needs: first_name, date_of_birth. */
@@ -66,6 +67,9 @@ int patient_read(struct portal *portal, const struct patient_id *id, struct pati
 /* Why the portal is closed to this patient (deceased, inactive), as a phrase after "patient 42 "; or NULL. */
 const char *patient_closed(const struct patient *patient);
 
+/* The portal is open to this patient, who is the person of an identity. */
+bool patient_is(const struct keyring *keyring, const struct patient *patient, sqlite3_int64 identity);
+
 /*
 ** The normalised contact for a medium.  NULL, or why there is none, sqlite3_malloc'd sentence that
 ** names the field and the remedy, in *problem; consent counts.  SQLITE_OK, or SQLITE_NOMEM.
@@ -78,6 +82,13 @@ sqlite3_int64 patient_destination(const struct keyring *keyring, const char *con
 
 /* Keyed hash of who a chart is about: date of birth and first name (twins share all the rest). */
 sqlite3_int64 patient_identity(const struct keyring *keyring, const struct patient *patient);
+
+/*
+** Why a chart is not the one that a link was made for, so that it will not work: *changed is a static
+** phrase, or NULL.
+*/
+int patient_changed(struct portal *portal, const struct patient *patient, enum medium medium,
+                    sqlite3_int64 destination, sqlite3_int64 identity, const char **changed);
 
 /* What Quick Add is given. */
 struct patient_entry {

@@ -238,6 +238,7 @@ int proof_request(struct portal *portal, const char *token, const char *last_nam
 int proof_claim(struct portal *portal, const struct outbox_message *message, const char **dead)
 {
     const struct keyring *keyring = NULL;
+    struct patient patient;
     sqlite3_int64 now = connection_now(portal);
     sqlite3_int64 identity = 0;     /* which no hash is */
     int code = statement_integer(portal, &identity, pin_alive, "ii", message->message_id, now);
@@ -247,7 +248,8 @@ int proof_claim(struct portal *portal, const struct outbox_message *message, con
     code = connection_key(portal, &keyring);
     if (code == SQLITE_OK) {
         code = registration_chart(portal, &message->patient, message->medium,
-                                  patient_destination(keyring, message->recipient), identity, dead);
+                                  patient_destination(keyring, message->recipient), identity, &patient,
+                                  dead);
     }
     if (code != SQLITE_OK) return code;
     if (*dead != NULL) return statement_run(portal, fail_pin, "i", message->message_id);

@@ -9,7 +9,7 @@
 enum { DAY = 86400, HOUR = 3600 };
 
 static const char newest_registration[] =
-    "SELECT registration_id FROM main.portal_registration"
+    "SELECT registration_id, created_at FROM main.portal_registration"
     " WHERE patient_id = ?1 ORDER BY registration_id DESC LIMIT 1";
 /* By the same channel: another contact there is a changed one, which needs no cooldown. */
 static const char newest_by_channel[] =
@@ -172,7 +172,19 @@ static int cooldown_read(struct portal *portal, const struct registration_draft 
 
 int registration_previous(struct portal *portal, struct registration_draft *draft)
 {
-    return statement_integer(portal, &draft->previous, newest_registration, "p", &draft->patient.id);
+    sqlite3_stmt *statement = NULL;
+    int code = statement_row(portal, &statement, newest_registration, "p", &draft->patient.id);
+
+    draft->previous = code == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
+    draft->previous_at = code == SQLITE_ROW ? sqlite3_column_int64(statement, 1) : 0;
+    statement_done(portal, statement);
+    return code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
+/* Else no registration of the patient was made since, by any channel: none has to be looked up. */
+static bool sent_since(const struct registration_draft *draft, sqlite3_int64 time)
+{
+    return draft->previous != 0 && draft->previous_at > time;
 }
 
 static int cooldown_check(struct portal *portal, const struct registration_draft *draft,
@@ -183,7 +195,7 @@ static int cooldown_check(struct portal *portal, const struct registration_draft
     bool revoked = false;
     int code;
 
-    if (draft->previous == 0) return SQLITE_OK;
+    if (!sent_since(draft, now - setting_number(portal, SETTING_resend_seconds))) return SQLITE_OK;
     code = cooldown_read(portal, draft, now, &wait);
     if (code != SQLITE_OK || wait <= 0) return code;
     /* A revoke counts whatever became of the link before it. */
@@ -202,7 +214,7 @@ int registration_limits(struct portal *portal, const struct registration_draft *
     sqlite3_int64 sent_at = 0;
     int code = SQLITE_OK;
 
-    if (draft->previous != 0) {
+    if (sent_since(draft, yesterday)) {
         code = statement_integer(portal, &sent_at, sent_to_patient, "pi", &draft->patient.id, most - 1);
     }
     if (code == SQLITE_OK && sent_at <= yesterday) {
@@ -216,17 +228,15 @@ int registration_limits(struct portal *portal, const struct registration_draft *
                   draft->medium == MEDIUM_EMAIL ? "email address" : "cell phone", most);
 }
 
-int registration_check(struct portal *portal, const struct patient_id *id, enum medium medium,
-                       int required, struct registration_draft *draft)
+int registration_check_draft(struct portal *portal, enum medium medium, int required,
+                             struct registration_draft *draft)
 {
     const struct keyring *keyring = NULL;
-    sqlite3_int64 now = connection_now(portal);
     char text[PATIENT_ID_TEXT_SIZE];
     const char *closed;
     int code = connection_key(portal, &keyring);
 
     draft->medium = medium;
-    if (code == SQLITE_OK) code = patient_read(portal, id, &draft->patient);
     if (code != SQLITE_OK) return code;
     closed = patient_closed(&draft->patient);
     if (closed != NULL) {
@@ -242,10 +252,17 @@ int registration_check(struct portal *portal, const struct patient_id *id, enum 
     code = contacts_check(portal, draft, required);
     if (code != SQLITE_OK) return code;
     draft->destination = patient_destination(keyring, draft->contact);
-    draft->identity = patient_identity(keyring, &draft->patient);
-    code = registration_previous(portal, draft);
-    if (code == SQLITE_OK) code = cooldown_check(portal, draft, now);
+    code = cooldown_check(portal, draft, connection_now(portal));
     return code == SQLITE_OK ? registration_limits(portal, draft) : code;
+}
+
+int registration_check(struct portal *portal, const struct patient_id *id, enum medium medium,
+                       int required, struct registration_draft *draft)
+{
+    int code = patient_read(portal, id, &draft->patient);
+
+    if (code == SQLITE_OK) code = registration_previous(portal, draft);
+    return code == SQLITE_OK ? registration_check_draft(portal, medium, required, draft) : code;
 }
 
 static int older_end(struct portal *portal, sqlite3_int64 registration_id, sqlite3_int64 now)
@@ -262,9 +279,13 @@ int registration_queue(struct portal *portal, const struct registration_draft *d
 {
     const struct patient_id *id = &draft->patient.id;
     sqlite3_int64 now = connection_now(portal);
+    const struct keyring *keyring = NULL;
     uint8_t nonce[TOKEN_NONCE_SIZE];
-    int code = outbox_queue(portal, "registration", draft->medium, id, draft->contact, message_id);
+    int code = connection_key(portal, &keyring);
 
+    if (code == SQLITE_OK) {
+        code = outbox_queue(portal, "registration", draft->medium, id, draft->contact, message_id);
+    }
     if (code == SQLITE_OK && *message_id > UINT32_MAX) {
         return refuse(portal, "the outbox is full: 4294967295 messages; run portal_purge");
     }
@@ -272,7 +293,7 @@ int registration_queue(struct portal *portal, const struct registration_draft *d
     sqlite3_randomness(sizeof nonce, nonce);
     if (code == SQLITE_OK) {
         code = statement_run(portal, insert_registration, "ipiibis", *message_id, id,
-                             draft->destination, draft->identity, nonce, TOKEN_NONCE_SIZE, now,
+                             draft->destination, patient_identity(keyring, &draft->patient), nonce, TOKEN_NONCE_SIZE, now,
                              portal->actor);
     }
     if (code == SQLITE_OK && draft->previous != 0) code = older_end(portal, draft->previous, now);
@@ -284,47 +305,17 @@ int registration_queue(struct portal *portal, const struct registration_draft *d
     return code;
 }
 
-/* Why the chart is not the one that a link was made for, or NULL. */
-static int chart_compare(struct portal *portal, const struct patient_id *id, enum medium medium,
-                         sqlite3_int64 destination, sqlite3_int64 identity, struct patient *patient,
-                         const char **changed)
-{
-    const struct keyring *keyring = NULL;
-    char contact[CONTACT_SIZE];
-    char *problem = NULL;
-    int code = connection_key(portal, &keyring);
-
-    *changed = NULL;
-    if (code == SQLITE_OK) code = patient_find(portal, id, patient);
-    if (code == SQLITE_DONE) {
-        *changed = "the patient is not on file any more";
-        return SQLITE_OK;
-    }
-    if (code != SQLITE_ROW) return code;
-    code = patient_contact(portal, patient, medium, contact, &problem);
-    if (code != SQLITE_OK) return code;
-    if (patient_closed(patient) != NULL) {
-        *changed = "the patient is deceased or not active";
-    } else if (patient_identity(keyring, patient) != identity) {
-        *changed = "the first name or date of birth on the chart has changed";
-    } else if (problem != NULL) {
-        *changed = medium == MEDIUM_EMAIL
-                       ? "the email address on the chart is gone, malformed or declined"
-                       : "the cell phone on the chart is gone, malformed or declined";
-    } else if (patient_destination(keyring, contact) != destination) {
-        *changed = medium == MEDIUM_EMAIL ? "the email address on the chart has changed"
-                                          : "the cell phone on the chart has changed";
-    }
-    sqlite3_free(problem);
-    return SQLITE_OK;
-}
-
 int registration_chart(struct portal *portal, const struct patient_id *id, enum medium medium,
-                       sqlite3_int64 destination, sqlite3_int64 identity, const char **changed)
+                       sqlite3_int64 destination, sqlite3_int64 identity, struct patient *patient,
+                       const char **changed)
 {
-    struct patient patient;
+    int code = patient_find(portal, id, patient);
 
-    return chart_compare(portal, id, medium, destination, identity, &patient, changed);
+    if (code == SQLITE_ROW) {
+        return patient_changed(portal, patient, medium, destination, identity, changed);
+    }
+    *changed = "the patient is not on file any more";
+    return code == SQLITE_DONE ? SQLITE_OK : code;
 }
 
 static int end(struct portal *portal, sqlite3_int64 id, const struct patient_id *patient,
@@ -358,7 +349,7 @@ int registration_claim(struct portal *portal, const struct outbox_message *messa
     statement_done(portal, statement);
     *dead = "the link is not good any more";
     if (strcmp(status, "queued") != 0 && strcmp(status, "live") != 0) return SQLITE_OK;
-    code = chart_compare(portal, &id, message->medium, destination, identity, &patient, dead);
+    code = registration_chart(portal, &id, message->medium, destination, identity, &patient, dead);
     if (code != SQLITE_OK) return code;
     if (*dead != NULL) return end(portal, message->message_id, &id, "changed", *dead);
     /* From here on somebody may have the link: provisional, until the hand-over is reported. */
@@ -438,7 +429,7 @@ int registration_open(struct portal *portal, const char *token, struct registrat
     registration->pins = sqlite3_column_int(statement, 5);
     registration->medium = medium_from_name((const char *)sqlite3_column_text(statement, 6));
     statement_done(portal, statement);
-    code = chart_compare(portal, &registration->patient, registration->medium,
+    code = registration_chart(portal, &registration->patient, registration->medium,
                          registration->destination, registration->identity, patient, &changed);
     if (code != SQLITE_OK) return code;
     if (changed == NULL) return SQLITE_ROW;

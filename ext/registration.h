@@ -14,8 +14,8 @@ struct registration_draft {
     enum medium medium;
     char contact[CONTACT_SIZE];
     sqlite3_int64 destination;
-    sqlite3_int64 identity;
     sqlite3_int64 previous;        /* newest registration of the patient, or 0 */
+    sqlite3_int64 previous_at;     /* when it was made */
 };
 
 /* What must be on file: PORTAL_EMAIL, PORTAL_TEXT for the cell phone; by application and channel. */
@@ -28,6 +28,10 @@ int registration_requires(const struct portal *portal, enum medium medium);
 */
 int registration_check(struct portal *portal, const struct patient_id *id, enum medium medium,
                        int required, struct registration_draft *draft);
+
+/* The same for a draft that has its patient and what went before. */
+int registration_check_draft(struct portal *portal, enum medium medium, int required,
+                             struct registration_draft *draft);
 
 /* Looks up the newest registration of the draft's patient.  Reads only. */
 int registration_previous(struct portal *portal, struct registration_draft *draft);
@@ -42,12 +46,10 @@ int registration_limits(struct portal *portal, const struct registration_draft *
 int registration_queue(struct portal *portal, const struct registration_draft *draft,
                        sqlite3_int64 *message_id);
 
-/*
-** Why the chart is not the one that a link was made for, so that it will not work: *changed is a
-** static phrase, or NULL.  Reads only.
-*/
+/* patient_changed() of the chart of today, which *patient gets. */
 int registration_chart(struct portal *portal, const struct patient_id *id, enum medium medium,
-                       sqlite3_int64 destination, sqlite3_int64 identity, const char **changed);
+                       sqlite3_int64 destination, sqlite3_int64 identity, struct patient *patient,
+                       const char **changed);
 
 /* For the outbox. */
 int registration_claim(struct portal *portal, const struct outbox_message *message,

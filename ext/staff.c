@@ -140,9 +140,7 @@ static int add_and_send(struct call *call, const struct patient_entry *given)
     if (code == SQLITE_OK) code = patient_read(portal, &call->patient, &draft.patient);
     /* The id may have been somebody's before, with links that are to die. */
     if (code == SQLITE_OK) code = registration_previous(portal, &draft);
-    if (code != SQLITE_OK) return code;
-    draft.identity = patient_identity(keyring, &draft.patient);
-    return registration_queue(portal, &draft, &message_id);
+    return code == SQLITE_OK ? registration_queue(portal, &draft, &message_id) : code;
 }
 
 static int add_act(struct call *call)

@@ -237,8 +237,10 @@ void statement_clear(struct statement_cache *cache)
 
 void statement_text(sqlite3_stmt *statement, int column, char *out, size_t size)
 {
-    const char *text = (const char *)sqlite3_column_text(statement, column);
-    size_t length = (size_t)sqlite3_column_bytes(statement, column);
+    /* Each sqlite3_column_...() locks the connection anew, which is ours already. */
+    sqlite3_value *value = sqlite3_column_value(statement, column);
+    const char *text = (const char *)sqlite3_value_text(value);
+    size_t length = (size_t)sqlite3_value_bytes(value);
 
     if (text == NULL) {
         text = "";

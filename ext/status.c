@@ -1,6 +1,5 @@
 #include "status.h"
 
-#include "access.h"
 #include "calendar.h"
 #include "channel.h"
 #include "table.h"
@@ -9,7 +8,7 @@
 #include <string.h>
 
 static const char people[] =
-    "SELECT a.account_id, u.username, u.username_key FROM main.portal_access AS a"
+    "SELECT a.identity, u.username, u.username_key FROM main.portal_access AS a"
     "  JOIN main.portal_account AS u USING (account_id)"
     " WHERE a.patient_id = ?1 AND a.status = 'active' ORDER BY a.access_id";
 
@@ -23,13 +22,10 @@ static void time_of(sqlite3_stmt *row, enum status_column column, char out[CALEN
     calendar_local(sqlite3_column_int64(row, (int)column), out);
 }
 
-/* "by email to a•••@example.com" */
-static void way(sqlite3_stmt *row, char *out, size_t size)
+/* To whom: "a•••@example.com". */
+static void recipient_of(sqlite3_stmt *row, char masked[CONTACT_SIZE])
 {
-    char masked[CONTACT_SIZE];
-
-    contact_mask(statement_string(row, STATUS_RECIPIENT), masked, sizeof masked);
-    (void)sqlite3_snprintf((int)size, out, "by %s to %s", statement_string(row, STATUS_CHANNEL), masked);
+    contact_mask(statement_string(row, STATUS_RECIPIENT), masked, CONTACT_SIZE);
 }
 
 static char *say_none(struct portal *portal, sqlite3_stmt *row)
@@ -42,40 +38,40 @@ static char *say_none(struct portal *portal, sqlite3_stmt *row)
 static char *say_queued(struct portal *portal, sqlite3_stmt *row)
 {
     char created[CALENDAR_TIME_SIZE];
-    char by[CONTACT_SIZE + 40];
-    const char *why = is_null(row, STATUS_DETAIL) ? "" : statement_string(row, STATUS_DETAIL);
-    enum medium medium = medium_from_name(statement_string(row, STATUS_CHANNEL));
+    char recipient[CONTACT_SIZE];
+    const char *why = statement_string(row, STATUS_DETAIL);
+    const char *medium = statement_string(row, STATUS_CHANNEL);
     struct channel *channel = NULL;
-    int code = channel_for(portal, (int)medium, &channel);
+    int code = channel_for(portal, (int)medium_from_name(medium), &channel);
 
     if (code == REFUSED) {
         why = portal->error;
     } else if (code != SQLITE_OK) {
         return NULL;
     }
-    way(row, by, sizeof by);
+    recipient_of(row, recipient);
     time_of(row, STATUS_CREATED_AT, created);
-    return sqlite3_mprintf("Portal registration queued %s on %s, not handed over yet%s%s.", by,
-                           created, *why == '\0' ? "" : ": ", why);
+    return sqlite3_mprintf("Portal registration queued by %s to %s on %s, not handed over yet%s%s.",
+                           medium, recipient, created, *why == '\0' ? "" : ": ", why);
 }
 
 static char *say_sent(struct portal *portal, sqlite3_stmt *row)
 {
     char sent[CALENDAR_TIME_SIZE];
     char expires[CALENDAR_TIME_SIZE];
-    char by[CONTACT_SIZE + 40];
+    char recipient[CONTACT_SIZE];
     bool detail = !is_null(row, STATUS_DETAIL);
     sqlite3_int64 hours = (sqlite3_column_int64(row, STATUS_EXPIRES_AT) -
                            sqlite3_column_int64(row, STATUS_SENT_AT)) / 3600;
 
     (void)portal;
-    way(row, by, sizeof by);
+    recipient_of(row, recipient);
     time_of(row, STATUS_SENT_AT, sent);
     time_of(row, STATUS_EXPIRES_AT, expires);
     return sqlite3_mprintf(
-        "Portal registration sent %s on %s%s%s%s. The link is valid for %lld hour%s, "
+        "Portal registration sent by %s to %s on %s%s%s%s. The link is valid for %lld hour%s, "
         "until %s.",
-        by, sent, detail ? " (" : "", statement_string(row, STATUS_DETAIL), detail ? ")" : "", hours,
+        statement_string(row, STATUS_CHANNEL), recipient, sent, detail ? " (" : "", statement_string(row, STATUS_DETAIL), detail ? ")" : "", hours,
         hours == 1 ? "" : "s", expires);
 }
 
@@ -83,15 +79,15 @@ static char *say_expired(struct portal *portal, sqlite3_stmt *row)
 {
     char sent[CALENDAR_TIME_SIZE];
     char expires[CALENDAR_TIME_SIZE];
-    char by[CONTACT_SIZE + 40];
+    char recipient[CONTACT_SIZE];
 
     (void)portal;
-    way(row, by, sizeof by);
+    recipient_of(row, recipient);
     time_of(row, is_null(row, STATUS_SENT_AT) ? STATUS_CREATED_AT : STATUS_SENT_AT, sent);
     time_of(row, STATUS_EXPIRES_AT, expires);
     return sqlite3_mprintf(
-        "Portal registration sent %s on %s expired on %s without a registration.", by, sent,
-        expires);
+        "Portal registration sent by %s to %s on %s expired on %s without a registration.",
+        statement_string(row, STATUS_CHANNEL), recipient, sent, expires);
 }
 
 /* Why a registration failed, in words that stand after a colon. */
@@ -111,12 +107,13 @@ static const char *failure(sqlite3_stmt *row)
 static char *say_failed(struct portal *portal, sqlite3_stmt *row)
 {
     char ended[CALENDAR_TIME_SIZE];
-    char by[CONTACT_SIZE + 40];
+    char recipient[CONTACT_SIZE];
 
     (void)portal;
-    way(row, by, sizeof by);
+    recipient_of(row, recipient);
     time_of(row, is_null(row, STATUS_ENDED_AT) ? STATUS_CREATED_AT : STATUS_ENDED_AT, ended);
-    return sqlite3_mprintf("Portal registration %s failed on %s: %s.", by, ended, failure(row));
+    return sqlite3_mprintf("Portal registration by %s to %s failed on %s: %s.",
+                           statement_string(row, STATUS_CHANNEL), recipient, ended, failure(row));
 }
 
 static char *say_registered(struct portal *portal, sqlite3_stmt *row)
@@ -142,69 +139,70 @@ static char *say_revoked(struct portal *portal, sqlite3_stmt *row)
 }
 
 /* SQLITE_OK when a registration can be sent now by one channel, REFUSED with why not, or an error. */
-static int sendable(struct portal *portal, const struct patient_id *id)
+static int sendable(struct portal *portal, struct registration_draft *draft)
 {
-    struct registration_draft draft;
     int required = registration_requires(portal, MEDIUM_TEXT);
-    int code = registration_check(portal, id, MEDIUM_TEXT, required, &draft);
+    int code = registration_check_draft(portal, MEDIUM_TEXT, required, draft);
 
     if (code != REFUSED) return code;
-    return registration_check(portal, id, MEDIUM_EMAIL, registration_requires(portal, MEDIUM_EMAIL),
-                              &draft);
+    required = registration_requires(portal, MEDIUM_EMAIL);
+    return registration_check_draft(portal, MEDIUM_EMAIL, required, draft);
 }
 
 /* What to do when something can be sent, or why it can not. */
-static int step_send(struct portal *portal, sqlite3_stmt *row, const char *do_this, char **text)
+static int step_send(struct portal *portal, struct registration_draft *draft, const char *do_this,
+                     char **text)
 {
-    struct patient_id id;
-    int code;
+    int code = sendable(portal, draft);
 
-    *text = NULL;
-    patient_id_from_column(row, STATUS_PATIENT_ID, &id);
-    code = sendable(portal, &id);
     if (code != SQLITE_OK && code != REFUSED) return code;
     *text = sqlite3_mprintf("%s", code == REFUSED ? portal->error : do_this);
     return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
 }
 
 /* A link that the chart has left behind: why it will not work, and what then; else *text is NULL. */
-static int step_chart(struct portal *portal, sqlite3_stmt *row, char **text)
+static int step_chart(struct portal *portal, sqlite3_stmt *row, struct registration_draft *draft,
+                      char **text)
 {
-    struct patient_id id;
     const char *changed = NULL;
-    int code;
+    int code = patient_changed(portal, &draft->patient,
+                               medium_from_name(statement_string(row, STATUS_CHANNEL)),
+                               sqlite3_column_int64(row, STATUS_DESTINATION),
+                               sqlite3_column_int64(row, STATUS_IDENTITY), &changed);
 
-    *text = NULL;
-    patient_id_from_column(row, STATUS_PATIENT_ID, &id);
-    code = registration_chart(portal, &id, medium_from_name(statement_string(row, STATUS_CHANNEL)),
-                              sqlite3_column_int64(row, STATUS_DESTINATION),
-                              sqlite3_column_int64(row, STATUS_IDENTITY), &changed);
     if (code != SQLITE_OK || changed == NULL) return code;
-    code = sendable(portal, &id);
+    code = sendable(portal, draft);
     if (code != SQLITE_OK && code != REFUSED) return code;
     *text = sqlite3_mprintf("the link will not work: %s; %s", changed,
                             code == REFUSED ? portal->error : "send the registration again");
     return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
 }
 
-static int step_none(struct portal *portal, sqlite3_stmt *row, char **text)
+static int step_none(struct portal *portal, sqlite3_stmt *row, struct registration_draft *draft,
+                     char **text)
 {
-    return step_send(portal, row, "send a registration", text);
+    (void)row;
+    return step_send(portal, draft, "send a registration", text);
 }
 
-static int step_again(struct portal *portal, sqlite3_stmt *row, char **text)
+static int step_again(struct portal *portal, sqlite3_stmt *row, struct registration_draft *draft,
+                      char **text)
 {
-    return step_send(portal, row, "send the registration again", text);
+    (void)row;
+    return step_send(portal, draft, "send the registration again", text);
 }
 
-static int step_grant(struct portal *portal, sqlite3_stmt *row, char **text)
+static int step_grant(struct portal *portal, sqlite3_stmt *row, struct registration_draft *draft,
+                      char **text)
 {
-    return step_send(portal, row, "send a registration to grant access again", text);
+    (void)row;
+    return step_send(portal, draft, "send a registration to grant access again", text);
 }
 
-static int step_deliver(struct portal *portal, sqlite3_stmt *row, char **text)
+static int step_deliver(struct portal *portal, sqlite3_stmt *row, struct registration_draft *draft,
+                        char **text)
 {
-    int code = step_chart(portal, row, text);
+    int code = step_chart(portal, row, draft, text);
 
     if (code != SQLITE_OK || *text != NULL) return code;
     *text =
@@ -212,10 +210,11 @@ static int step_deliver(struct portal *portal, sqlite3_stmt *row, char **text)
     return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
 }
 
-static int step_wait(struct portal *portal, sqlite3_stmt *row, char **text)
+static int step_wait(struct portal *portal, sqlite3_stmt *row, struct registration_draft *draft,
+                     char **text)
 {
     int guesses = sqlite3_column_int(row, STATUS_GUESSES);
-    int code = step_chart(portal, row, text);
+    int code = step_chart(portal, row, draft, text);
 
     if (code != SQLITE_OK || *text != NULL) return code;
     if (sqlite3_column_int(row, STATUS_PINS) >= REGISTRATION_PINS) {
@@ -235,21 +234,18 @@ static int step_wait(struct portal *portal, sqlite3_stmt *row, char **text)
 }
 
 /* One person's trouble: an access that does not work, or a delay. */
-static int person_step(struct portal *portal, const struct patient_id *id, sqlite3_stmt *person,
+static int person_step(struct portal *portal, const struct patient *patient, sqlite3_stmt *person,
                        char **text)
 {
+    const struct keyring *keyring = NULL;
     char until[CALENDAR_TIME_SIZE];
     sqlite3_int64 end = 0;
-    bool works = false;
-    struct patient patient;
-    int code = access_works(portal, sqlite3_column_int64(person, 0), id, &works, NULL);
+    int code = connection_key(portal, &keyring);
 
-    if (code == SQLITE_OK && !works) {
-        code = patient_read(portal, id, &patient);
-        if (code != SQLITE_OK) return code;
+    if (code == SQLITE_OK && !patient_is(keyring, patient, sqlite3_column_int64(person, 0))) {
         *text =
-            patient_closed(&patient) != NULL
-                ? sqlite3_mprintf("access does not work: the patient %s", patient_closed(&patient))
+            patient_closed(patient) != NULL
+                ? sqlite3_mprintf("access does not work: the patient %s", patient_closed(patient))
                 : sqlite3_mprintf(
                       "access of '%s' does not work: first name or date of birth on the chart "
                       "have changed; correct the chart, or send a registration to link the "
@@ -269,16 +265,15 @@ static int person_step(struct portal *portal, const struct patient_id *id, sqlit
     return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
 }
 
-static int step_registered(struct portal *portal, sqlite3_stmt *row, char **text)
+static int step_registered(struct portal *portal, sqlite3_stmt *row, struct registration_draft *draft,
+                           char **text)
 {
-    struct patient_id id;
     sqlite3_stmt *person = NULL;
-    int code;
+    int code = statement_row(portal, &person, people, "p", &draft->patient.id);
 
-    patient_id_from_column(row, STATUS_PATIENT_ID, &id);
-    code = statement_row(portal, &person, people, "p", &id);
+    (void)row;
     while (code == SQLITE_ROW && *text == NULL) {
-        code = person_step(portal, &id, person, text);
+        code = person_step(portal, &draft->patient, person, text);
         if (code == SQLITE_OK) code = statement_next(portal, person);
     }
     statement_done(portal, person);
@@ -289,7 +284,8 @@ static int step_registered(struct portal *portal, sqlite3_stmt *row, char **text
 static const struct {
     const char *status;
     char *(*message)(struct portal *portal, sqlite3_stmt *row);
-    int (*next_step)(struct portal *portal, sqlite3_stmt *row, char **text);
+    int (*next_step)(struct portal *portal, sqlite3_stmt *row, struct registration_draft *draft,
+                     char **text);
 } states[] = {
     {"not sent", say_none, step_none},
     {"queued", say_queued, step_deliver},
@@ -315,7 +311,6 @@ static size_t state_find(const char *status)
 static int is_newcomer(struct portal *portal, sqlite3_stmt *row, bool *newcomer)
 {
     const struct keyring *keyring = NULL;
-    struct patient_id id;
     struct patient patient;
     int code;
 
@@ -323,10 +318,9 @@ static int is_newcomer(struct portal *portal, sqlite3_stmt *row, bool *newcomer)
     if (is_null(row, STATUS_IDENTITY) || sqlite3_column_int(row, STATUS_SAME_PERSON) != 0) {
         return SQLITE_OK;
     }
-    patient_id_from_column(row, STATUS_PATIENT_ID, &id);
     code = connection_key(portal, &keyring);
-    if (code == SQLITE_OK) code = patient_read(portal, &id, &patient);
     if (code != SQLITE_OK) return code;
+    patient_person_from_row(row, STATUS_PERSON, &patient);
     *newcomer = patient_identity(keyring, &patient) == sqlite3_column_int64(row, STATUS_IDENTITY);
     return SQLITE_OK;
 }
@@ -345,24 +339,21 @@ int status_name(struct portal *portal, sqlite3_stmt *row, const char **status)
     return code;
 }
 
-int status_message(struct portal *portal, sqlite3_stmt *row, char **text)
+int status_message(struct portal *portal, sqlite3_stmt *row, const char *status, char **text)
 {
-    const char *status = NULL;
-    int code = status_name(portal, row, &status);
-
-    *text = NULL;
-    if (code != SQLITE_OK) return code;
     *text = states[state_find(status)].message(portal, row);
     return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
 }
 
-int status_next_step(struct portal *portal, sqlite3_stmt *row, char **text)
+int status_next_step(struct portal *portal, sqlite3_stmt *row, const char *status, char **text)
 {
-    const char *status = NULL;
-    int code = status_name(portal, row, &status);
+    struct registration_draft draft;
 
+    patient_from_row(row, STATUS_PATIENT_ID, &draft.patient);
+    draft.previous = sqlite3_column_int64(row, STATUS_REGISTRATION_ID);
+    draft.previous_at = sqlite3_column_int64(row, STATUS_CREATED_AT);
     *text = NULL;
-    return code == SQLITE_OK ? states[state_find(status)].next_step(portal, row, text) : code;
+    return states[state_find(status)].next_step(portal, row, &draft, text);
 }
 
 int status_of_sending(struct portal *portal, const struct patient_id *patient, char **text)

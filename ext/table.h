@@ -42,6 +42,7 @@ struct cursor {
     int width;
     int count;
     int at;
+    const char *status;           /* of a row of portal_status, once it was asked for */
     void *own;                    /* the table's, freed by its arrive() */
 };
 

@@ -13,9 +13,10 @@
 static void time_result(sqlite3_context *context, sqlite3_stmt *row, int column)
 {
     char text[CALENDAR_TIME_SIZE];
+    sqlite3_value *value = sqlite3_column_value(row, column);
 
-    if (sqlite3_column_type(row, column) == SQLITE_NULL) return;
-    calendar_utc(sqlite3_column_int64(row, column), text);
+    if (sqlite3_value_type(value) == SQLITE_NULL) return;
+    calendar_utc(sqlite3_value_int64(value), text);
     sqlite3_result_text(context, text, -1, SQLITE_TRANSIENT);
 }
 
@@ -192,6 +193,13 @@ static int status_open(struct cursor *cursor, sqlite3_value *key[2])
     return table_scan(cursor, statement_row(portal, &cursor->statement, sql, "i", cursor->now));
 }
 
+static int status_arrive(struct cursor *cursor, bool row)
+{
+    (void)row;
+    cursor->status = NULL;
+    return SQLITE_OK;
+}
+
 static int status_column(struct cursor *cursor, sqlite3_context *context, int column)
 {
     static const struct { enum status_column from; bool is_time; } columns[] = {
@@ -203,22 +211,22 @@ static int status_column(struct cursor *cursor, sqlite3_context *context, int co
     };
     enum { STATUS = 2, MESSAGE = 3, NEXT_STEP = 4, REGISTERED_AT = 9, LAST_LOGIN_AT = 10 };
     sqlite3_stmt *row = cursor->statement;
-    const char *status = NULL;
     char *text = NULL;
     int code = SQLITE_OK;
+    bool by_status = (column >= STATUS && column <= NEXT_STEP) || column == REGISTERED_AT || column == LAST_LOGIN_AT;
 
+    if (by_status && cursor->status == NULL) code = status_name(cursor->portal, row, &cursor->status);
+    if (code != SQLITE_OK) return code;
     if (column == STATUS) {
-        code = status_name(cursor->portal, row, &status);
-        if (code == SQLITE_OK) sqlite3_result_text(context, status, -1, SQLITE_TRANSIENT);
+        sqlite3_result_text(context, cursor->status, -1, SQLITE_TRANSIENT);
     } else if (column == MESSAGE) {
-        code = status_message(cursor->portal, row, &text);
+        code = status_message(cursor->portal, row, cursor->status, &text);
         text_result(context, text);
     } else if (column == NEXT_STEP) {
-        code = status_next_step(cursor->portal, row, &text);
+        code = status_next_step(cursor->portal, row, cursor->status, &text);
         text_result(context, text);
     } else if (column == REGISTERED_AT || column == LAST_LOGIN_AT) {
-        code = status_name(cursor->portal, row, &status);
-        if (code == SQLITE_OK && strcmp(status, "registered") == 0) {
+        if (strcmp(cursor->status, "registered") == 0) {
             time_result(context, row, (int)columns[column].from);
         }
     } else if (columns[column].is_time) {
@@ -381,7 +389,7 @@ static const struct table tables[] = {
      .description = "What staff see, a row for each patient. message is the sentence for the "
                     "screen, next_step says why this person can not get in and what to do about it.",
      .allowed = STAFF, .key = {0, -1},
-     .open = status_open, .column = status_column},
+     .open = status_open, .column = status_column, .arrive = status_arrive},
     {.name = "portal_settings",
      .columns = "key TEXT, value TEXT, default_value TEXT, description TEXT",
      .description = "All settings; portal_setting(key, value) changes one.",

@@ -2,6 +2,15 @@
 -- "WHERE p.patient_id = ?2" when one patient is asked for.
 -- The plus keeps the affinity of the chart's key away, with which no index of ours could be used.
 SELECT p.patient_id,
+       p.first_name,
+       p.date_of_birth,
+       p.last_name,
+       p.email,
+       p.cell_phone,
+       p.deceased_on,
+       p.email_consent,
+       p.text_consent,
+       p.active,
        nullif(trim(coalesce(p.first_name, '') || ' ' || coalesce(p.last_name, '')), '') AS patient_name,
        -- What became of the newest registration; status.c puts access and a revoke before it.
        CASE
@@ -27,6 +36,7 @@ SELECT p.patient_id,
        m.recipient,
        m.detail,
        m.status AS message_status,
+       r.registration_id,
        r.status AS registration_status,
        r.created_at,
        r.ended_at,
