@@ -5,6 +5,7 @@
 #include "calendar.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -95,11 +96,22 @@ static void write_utc(int64_t when, int count, char out[CALENDAR_TIME_SIZE])
     if (gmtime_r(&seconds, &fields)) (void)write_fields(&fields, count, out);
 }
 
-/* POSIX lets localtime_r() skip reading TZ, so it is read here. */
+/*
+** POSIX lets localtime_r() skip reading TZ, so it is read here; but without TZ tzset() asks for the
+** system's file of the zone each time, which took longer than all the rest of a listing.
+*/
+static void zone_read(void)
+{
+    static _Thread_local bool is_systems = false;
+    bool is_set = getenv("TZ") != NULL;
+    if (is_set || !is_systems) tzset();
+    is_systems = !is_set;
+}
+
 static bool local_fields(int64_t when, struct tm *fields)
 {
     time_t seconds = (time_t)when;
-    tzset();
+    zone_read();
     return localtime_r(&seconds, fields) != NULL;
 }
 
