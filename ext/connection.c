@@ -76,10 +76,8 @@ sqlite3_int64 connection_now(struct portal *portal)
 
     if (vfs == NULL &&
         sqlite3_file_control(portal->db, "main", SQLITE_FCNTL_VFS_POINTER, &vfs) != SQLITE_OK) {
-        vfs = NULL;
+        return 0;
     }
-    if (vfs == NULL) vfs = sqlite3_vfs_find(NULL);
-    if (vfs == NULL) return 0;
     portal->vfs = vfs;
     if (vfs->iVersion >= 2 && vfs->xCurrentTimeInt64 != NULL) {
         if (vfs->xCurrentTimeInt64(vfs, &milliseconds) != SQLITE_OK) return 0;

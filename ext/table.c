@@ -299,10 +299,8 @@ static int table_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int
     if (sqlite3_vtab_nochange(context)) return SQLITE_OK;
     if (cursor->statement == NULL) {
         cell_result(cursor, context, column);
-    } else if (cursor->table->column != NULL) {
+    } else {
         code = cursor->table->column(cursor, context, column);
-    } else if (column < sqlite3_column_count(cursor->statement)) {
-        sqlite3_result_value(context, sqlite3_column_value(cursor->statement, column));
     }
     return code == SQLITE_OK ? SQLITE_OK : table_error(base->pVtab, cursor->portal, code);
 }
@@ -367,11 +365,9 @@ static int table_update(sqlite3_vtab *base, int argc, sqlite3_value **argv, sqli
     } else if (!inserts && !deletes && table->update != NULL) {
         code = row_update(portal, table, argc, argv);
     } else {
-        (void)refuse(portal,
-                     readable->function != NULL ? "%s takes INSERT alone"
-                     : table->update != NULL    ? "%s takes UPDATE alone"
-                                                : "%s can only be read",
-                     readable->function != NULL ? readable->function->name : table->name);
+        /* An insert form has no rows, so that nothing else is ever asked of it. */
+        (void)refuse(portal, table->update != NULL ? "%s takes UPDATE alone" : "%s can only be read",
+                     table->name);
         code = SQLITE_ERROR;
     }
     /* A row that OR IGNORE skips leaves no message: a later failure would be told in its words. */

@@ -22,7 +22,7 @@ struct table {
 
     /* Starts a scan; `key` has NULL for a key that is not given. */
     int (*open)(struct cursor *cursor, sqlite3_value *key[2]);
-    /* A column of a statement's row, when it is more than the statement's own; else NULL. */
+    /* A column of a statement's row; NULL for made rows. */
     int (*column)(struct cursor *cursor, sqlite3_context *context, int column);
     /* Called when a row was stepped to and when the scan ends (with `row` false); may be NULL. */
     int (*arrive)(struct cursor *cursor, bool row);

@@ -1,4 +1,5 @@
 """The audit: what was done stays as it was written, and whatever else shows."""
+import os
 import sqlite3
 
 import flows
@@ -148,6 +149,27 @@ def test_a_cut_tail_shows_also_with_count_and_head_set_back(t):
                   'UPDATE portal_state SET audit_count = 5,'
                   ' audit_head = (SELECT hash FROM portal_audit WHERE event_id = 5)')
     t.contains(t.one(db, 'SELECT portal_audit_verify()'), 'newest event')
+
+
+def test_a_head_that_was_sealed_once_does_not_hide_the_events_after_it(t):
+    db = chain(t)
+    tamper(t, db, 'CREATE TABLE older AS SELECT audit_count, audit_head, audit_seal FROM portal_state')
+    db.execute("SELECT portal_setting('link_hours', 48)")
+    tamper(t, db, 'UPDATE portal_state SET (audit_count, audit_head, audit_seal) = (SELECT * FROM older)')
+    broken(t, db, EVENTS + 1)
+
+
+def test_a_head_that_was_sealed_in_a_copy_of_the_database_shows(t):
+    db = chain(t)
+    copy = t.connect(t.path('copy.db'))
+    db.backup(copy)
+    for one, hours in ((db, 48), (copy, 96)):
+        os.environ['PORTAL_KEY_FILE'] = f'{t.file(db)}.portal-key'
+        one.execute("SELECT portal_setting('link_hours', ?)", [hours])
+    tamper(t, db, f"ATTACH '{t.file(copy)}' AS copy;"
+                  'UPDATE portal_state SET (audit_count, audit_head, audit_seal) ='
+                  ' (SELECT audit_count, audit_head, audit_seal FROM copy.portal_state)')
+    broken(t, db, EVENTS + 1)
 
 
 def test_an_emptied_audit_shows(t):

@@ -317,6 +317,12 @@ def test_a_plugin_name_can_not_leave_the_folder(t):
         t.refuses(db, "SELECT portal_setting('email_channel', ?)", name, says='email_channel')
 
 
+def test_a_library_whose_name_no_setting_can_hold_is_no_channel(t):
+    folder = installed(t, 'spool')
+    (folder / 'spool.so').rename(folder / 'Spool.so')
+    t.equal(t.all(t.database(), 'SELECT name FROM portal_channels'), [('maildir',)])
+
+
 def test_a_channel_is_given_only_what_it_carries(t):
     db = practice(t, 'mailonly', patients=1)
     db.execute("SELECT portal_setting('text_channel', 'mailonly')")

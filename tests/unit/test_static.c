@@ -4,7 +4,10 @@
 */
 #include "unit.h"
 
-#include <sqlite3.h>
+#include "portal.h"
+
+#include <errno.h>
+#include <pwd.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -339,12 +342,137 @@ static void test_closing(void)
     }
 }
 
+static int report_delivery(void *data, portal_batch *batch)
+{
+    (void)data;
+    (void)batch;
+    return SQLITE_OK;
+}
+
+static void count_up(void *data)
+{
+    ++*(int *)data;
+}
+
+static void holds(portal_api *api, const char *key, const char *expected)
+{
+    char *secret = api->secret(api, key);
+    CHECK_TEXT(secret == NULL ? "none" : secret, expected);
+    sqlite3_free(secret);
+}
+
+static void test_plugin_api(void)
+{
+    TEST("a plugin reads the secrets that are stored, and none that are gone, damaged or of another key") {
+        sqlite3 *db = practice("secret.db");
+        portal_api *api = portal_api_from_db(db);
+        DO(db, "SELECT portal_secret('gateway', 'hush')");
+        holds(api, "gateway", "hush");
+        holds(api, "pigeon", "none");
+        DO(db, "CREATE TEMP TABLE good AS SELECT sealed FROM portal_secret");
+        DO(db, "UPDATE portal_secret SET sealed = substr(sealed, 1, length(sealed) - 1) || x'00'");
+        holds(api, "gateway", "none");
+        DO(db, "UPDATE portal_secret SET sealed = x'63' || substr((SELECT sealed FROM good), 2)");
+        holds(api, "gateway", "none");
+        DO(db, "UPDATE portal_secret SET sealed = x'01'");
+        holds(api, "gateway", "none");
+        DO(db, "UPDATE portal_secret SET sealed = (SELECT sealed FROM good), key = 'pigeon'");
+        holds(api, "pigeon", "none");
+        DO(db, "SELECT portal_secret('gateway', 'hush again')");
+        holds(api, "gateway", "hush again");
+        DO(db, "SELECT portal_secret('gateway', NULL)");
+        holds(api, "gateway", "none");
+        closes(db);
+    }
+    TEST("a plugin registers no channel without a version, name or deliver(), nor one of a name that is taken") {
+        static const portal_channel channels[] = {
+            {0, "post", PORTAL_EMAIL, NULL, report_delivery, NULL},
+            {PORTAL_API_VERSION, NULL, PORTAL_EMAIL, NULL, report_delivery, NULL},
+            {PORTAL_API_VERSION, "", PORTAL_EMAIL, NULL, report_delivery, NULL},
+            {PORTAL_API_VERSION, "post", PORTAL_EMAIL, NULL, NULL, NULL},
+            {PORTAL_API_VERSION, "post", 0, NULL, report_delivery, NULL},
+            {PORTAL_API_VERSION, "taken", PORTAL_EMAIL, NULL, report_delivery, NULL},
+        };
+        static const portal_channel taken = {PORTAL_API_VERSION, "taken", PORTAL_TEXT, NULL, report_delivery, NULL};
+        sqlite3 *db = practice("channel.db");
+        portal_api *api = portal_api_from_db(db);
+        int destroyed = 0;
+        CHECK(api->register_channel(api, &taken, &destroyed, count_up) == SQLITE_OK);
+        CHECK(api->register_channel(api, NULL, &destroyed, NULL) == SQLITE_MISUSE);
+        for (int i = 0; i < (int)(sizeof channels / sizeof channels[0]); i++) {
+            CHECK(api->register_channel(api, &channels[i], &destroyed, count_up) == SQLITE_MISUSE);
+            CHECK(destroyed == i + 1);
+        }
+        CHECK(api->setting(api, "pigeon") == NULL);
+        closes(db);
+        CHECK(destroyed == 7);
+    }
+    TEST("a connection without the extension has no API for plugins") {
+        sqlite3 *db = NULL;
+        sqlite3_reset_auto_extension();
+        CHECK(sqlite3_open(":memory:", &db) == SQLITE_OK);
+        CHECK(portal_api_from_db(db) == NULL);
+        closes(db);
+        CHECK(sqlite3_auto_extension((void (*)(void))sqlite3_portal_init) == SQLITE_OK);
+    }
+}
+
+/* In the place of the C library's: what getpwuid_r() finds, when it is not asked for what it would. */
+static bool users_unknown;
+static int users_error;
+
+int getpwuid_r(uid_t id, struct passwd *entry, char *buffer, size_t size, struct passwd **found)
+{
+    (void)size;
+    memset(entry, 0, sizeof *entry);
+    (void)snprintf(buffer, 20, "user%u", (unsigned)id);
+    entry->pw_name = buffer;
+    *found = users_unknown ? NULL : entry;
+    return users_error;
+}
+
+static void test_surroundings(void)
+{
+    TEST("a user without a name is audited by number, also when the names can not be read") {
+        static const struct { bool unknown; int error; const char *actor; } rows[] = {
+            {false, 0, "ehr:user%u"}, {true, 0, "ehr:uid %u"}, {false, EIO, "ehr:uid %u"},
+        };
+        for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+            char actor[100], expected[100];
+            users_unknown = rows[i].unknown;
+            users_error = rows[i].error;
+            sqlite3 *db = practice("user.db");
+            ASK(db, actor, "SELECT application || ':' || actor FROM portal_audit");
+            (void)snprintf(expected, sizeof expected, rows[i].actor, (unsigned)geteuid());
+            CHECK_TEXT(actor, expected);
+            closes(db);
+        }
+    }
+    TEST("a VFS whose clock tells days alone gives the time in seconds") {
+        sqlite3_vfs old = *sqlite3_vfs_find(NULL);
+        sqlite3 *db = NULL;
+        char difference[100];
+        old.iVersion = 1;
+        old.zName = "old";
+        CHECK(sqlite3_vfs_register(&old, 0) == SQLITE_OK);
+        removed("old.db");
+        CHECK(sqlite3_open_v2("old.db", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, "old") == SQLITE_OK);
+        DO(db, "SELECT portal_init()");
+        ASK(db, difference, "SELECT abs(at - strftime('%%s', 'now')) < 60 FROM portal_audit");
+        CHECK_TEXT(difference, "1");
+        closes(db);
+        CHECK(sqlite3_vfs_unregister(&old) == SQLITE_OK);
+    }
+}
+
 int main(void)
 {
     int code = sqlite3_auto_extension((void (*)(void))sqlite3_portal_init);
     if (code != SQLITE_OK) return 2;
     test_workflow();
     test_closing();
+    test_plugin_api();
+    test_surroundings();
     sqlite3_reset_auto_extension();
     return unit_result();
 }
