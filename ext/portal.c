@@ -27,25 +27,28 @@ static void api_give(sqlite3_context *context, int argc, sqlite3_value **argv)
     if (out != NULL) *out = &portal->api;
 }
 
+/* The API last: it tells that all is there, and what failed halfway can be loaded again. */
 static int register_all(struct portal *portal)
 {
-    int code;
+    int code = table_register(portal);
 
-    portal->references++;
-    code = sqlite3_create_function_v2(portal->db, "portal_api", 1, SQLITE_UTF8 | SQLITE_DIRECTONLY,
-                                      portal, api_give, NULL, NULL, connection_release);
-    if (code == SQLITE_OK) code = table_register(portal);
     if (code == SQLITE_OK) code = call_register(portal);
-    return code;
+    if (code != SQLITE_OK) return code;
+    portal->references++;
+    return sqlite3_create_function_v2(portal->db, "portal_api", 1, SQLITE_UTF8 | SQLITE_DIRECTONLY,
+                                      portal, api_give, NULL, NULL, connection_release);
 }
 
-static bool is_loaded(sqlite3 *db)
+/* SQLITE_OK and whether it is, or SQLITE_NOMEM. */
+static int find_loaded(sqlite3 *db, bool *loaded)
 {
-    bool loaded = portal_api_from_db(db) != NULL;
+    int code = SQLITE_OK;
 
+    *loaded = portal_api_from_db(db) != NULL;
+    if (!*loaded && sqlite3_errcode(db) == SQLITE_NOMEM) code = SQLITE_NOMEM;
     /* Where there is no such function, the connection must not go on with that error. */
     (void)sqlite3_exec(db, "SELECT 1", NULL, NULL, NULL);
-    return loaded;
+    return code;
 }
 
 EXPORTED int sqlite3_portal_init(sqlite3 *db, char **error, const sqlite3_api_routines *routines);
@@ -53,6 +56,7 @@ EXPORTED int sqlite3_portal_init(sqlite3 *db, char **error, const sqlite3_api_ro
 int sqlite3_portal_init(sqlite3 *db, char **error, const sqlite3_api_routines *routines)
 {
     struct portal *portal;
+    bool loaded;
     int code;
 
     SQLITE_EXTENSION_INIT2(routines);
@@ -66,7 +70,8 @@ int sqlite3_portal_init(sqlite3 *db, char **error, const sqlite3_api_routines *r
         return SQLITE_ERROR;
     }
     /* Loading again must not give back rights that portal_as() took. */
-    if (is_loaded(db)) return SQLITE_OK;
+    code = find_loaded(db, &loaded);
+    if (code != SQLITE_OK || loaded) return code;
     portal = connection_open(db);
     if (portal == NULL) return SQLITE_NOMEM;
     code = register_all(portal);

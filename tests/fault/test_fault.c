@@ -12,11 +12,13 @@
 #include "call.h"
 #include "table.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 enum { SQL_SIZE = 1024 };
 
 static const char the_table[] = "table";
+static const char the_loading[] = "loading";
 static const char the_deliveries[] = "deliveries";
 static const char *const journals[] = {"rollback journal", "WAL"};
 
@@ -186,8 +188,56 @@ static void test_all_are_here(void)
     }
 }
 
+int sqlite3_portal_init(sqlite3 *db, char **error, const struct sqlite3_api_routines *routines);
+
+/* The n-th allocation of loading fails.  False when there are not so many. */
+static bool load_fails(sqlite3 *db, long n)
+{
+    char *error = NULL;
+    int code;
+    bool failed;
+
+    fault_arm(FAULT_ALLOCATION, n, false);
+    code = sqlite3_portal_init(db, &error, NULL);
+    failed = fault_disarm() >= n;
+    CHECK(code == SQLITE_OK || (failed && code == SQLITE_NOMEM));
+    sqlite3_free(error);
+    return failed;
+}
+
+static void test_loading(void)
+{
+    TEST("loading fails for want of memory or leaves every call in its place, and frees what it had") {
+        sqlite3 *db = NULL;
+        bool failed = true;
+        CHECK(sqlite3_open(":memory:", &db) == SQLITE_OK);
+        CHECK(sqlite3_close(db) == SQLITE_OK);
+        sqlite3_int64 before = sqlite3_memory_used();
+        for (long n = 1; failed; n++) {
+            CHECK(sqlite3_open(":memory:", &db) == SQLITE_OK);
+            failed = load_fails(db, n);
+            CHECK(load_fails(db, LONG_MAX) == false);
+            CHECK(sqlite3_exec(db, "SELECT * FROM portal_help", NULL, NULL, NULL) == SQLITE_OK);
+            CHECK(sqlite3_close(db) == SQLITE_OK);
+            CHECK(sqlite3_memory_used() == before);
+        }
+    }
+    TEST("loading again gives back no right that portal_as() took, whatever memory there is") {
+        sqlite3 *db = NULL;
+        struct outcome outcome;
+        CHECK(sqlite3_open(":memory:", &db) == SQLITE_OK);
+        CHECK(!load_fails(db, LONG_MAX));
+        stage_run(db, "SELECT portal_as('scheduling')", &outcome);
+        for (long n = 1; load_fails(db, n); n++) continue;
+        stage_run(db, "SELECT portal_as('ehr')", &outcome);
+        CHECK_FOR(outcome.answer, outcome.code != SQLITE_OK);
+        CHECK(sqlite3_close(db) == SQLITE_OK);
+    }
+}
+
 static void test_call(const char *name, bool all)
 {
+    if (strcmp(name, the_loading) == 0) test_loading();
     if (strcmp(name, the_table) == 0) test_all_are_here();
     if (strcmp(name, the_deliveries) == 0) test_deliveries(all);
     for (const struct fault_case *row = fault_cases; row->name != NULL; row++) {
@@ -198,10 +248,11 @@ static void test_call(const char *name, bool all)
     }
 }
 
-/* Calls `one` for every name once; before them the table itself, and deliveries. */
+/* Calls `one` for every name once; before them the table itself, loading and deliveries. */
 static void each_name(void (*one)(const char *name, bool all), bool all)
 {
     one(the_table, all);
+    one(the_loading, all);
     one(the_deliveries, all);
     for (const struct fault_case *row = fault_cases; row->name != NULL; row++) {
         if (row == fault_cases || strcmp(row->name, row[-1].name) != 0) one(row->name, all);
