@@ -130,7 +130,7 @@ def machine():
     kib = re.search(r'MemTotal:\s*(\d+)', pathlib.Path('/proc/meminfo').read_text())
     postgres = re.search(r'[\d.]+', said('psql', '--version'))
     return (f'{cpu.group(1) if cpu else platform.machine()}, {len(os.sched_getaffinity(0))} cores, '
-            f'{int(kib.group(1)) // 1048576} GiB, Linux {platform.release()}; SQLite {sqlite3.sqlite_version}, '
+            f'{int(kib.group(1)) // 1048576} GiB, {platform.system()}; SQLite {sqlite3.sqlite_version}, '
             f'Python {platform.python_version()}, Node {said("node", "--version").lstrip("v")}, '
             f'PostgreSQL {postgres.group()}')
 
