@@ -115,12 +115,15 @@ def test_every_refused_login_hashes_one_password(t):
     # Argon2id takes far longer than all the rest: a refusal without it, or with two, would stand out.
     db, patient, web = practice(t)
     times = takes_as_long(t, 9, login_ways(t, db, web), 1.25)
-    # Delayed and revoked, which can not be had nine times without a wait.
+    # Delayed and revoked, which can not be had nine times without a wait: in a practice of their own each time.
     usual, took = statistics.median(times.values()), {}
-    for what, username, password in refusals(t, db, patient, web):
-        start = time.thread_time_ns()
-        t.one(web, LOGIN, username, password)
-        took[what] = time.thread_time_ns() - start
+    for _ in range(5):
+        db, patient, web = practice(t)
+        for what, username, password in refusals(t, db, patient, web):
+            start = time.thread_time_ns()
+            t.one(web, LOGIN, username, password)
+            took.setdefault(what, []).append(time.thread_time_ns() - start)
+    took = {what: min(nanoseconds) for what, nanoseconds in took.items()}
     t.true(all(usual / 1.6 < nanoseconds < usual * 1.6 for nanoseconds in took.values()), f'{usual}: {took}')
 
 
