@@ -7,16 +7,19 @@
 */
 #include "../portal.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 int maildir_register(portal_api *api);
 
-enum { PATH_MOST = 4096 };
+enum { PATH_MOST = 4096, STALE_AFTER = 36 * 3600, SWEPT_MOST = 1000 };
 
 static const char *const folders[] = {"", "/tmp", "/new", "/cur"};
 
@@ -78,6 +81,49 @@ static void file_name(const portal_outgoing *message, char *out, size_t size)
         if (length + 1 < size && strchr("<>/:", *at) == NULL) out[length++] = *at;
     }
     out[length < size ? length : size - 1] = '\0';
+}
+
+/* The name of a draft of ours: file_name() and the writer's process. */
+static bool is_draft(const char *name)
+{
+    static const char *const parts[] = {"0123456789", "0123456789", "0123456789abcdef", "0123456789"};
+    enum { PARTS = sizeof parts / sizeof parts[0] };
+
+    for (int i = 0; i < PARTS; i++) {
+        size_t length = strspn(name, parts[i]);
+        if (length == 0 || name[length] != (i + 1 < PARTS ? '.' : '\0')) return false;
+        name += length + 1;
+    }
+    return true;
+}
+
+static void draft_expire(int folder, const char *name, time_t before)
+{
+    struct stat status;
+
+    if (is_draft(name) && fstatat(folder, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISREG(status.st_mode) && status.st_mtime < before) {
+        (void)unlinkat(folder, name, 0);
+    }
+}
+
+/*
+** Removes what senders left that were killed, because a draft holds a link: the rule of the Maildir is
+** that a file in tmp/ which nobody touched for 36 hours may go.  A folder that can not be read now is
+** looked at with the next batch.
+*/
+static void drafts_sweep(const char *root)
+{
+    char path[PATH_MOST];
+    int length = snprintf(path, sizeof path, "%s/tmp", root);
+    DIR *folder = length < 0 || length >= PATH_MOST ? NULL : opendir(path);
+    const struct dirent *entry;
+
+    if (folder == NULL) return;
+    for (int i = 0; i < SWEPT_MOST && (entry = readdir(folder)) != NULL; i++) {
+        draft_expire(dirfd(folder), entry->d_name, time(NULL) - STALE_AFTER);
+    }
+    (void)closedir(folder);
 }
 
 /* What became of it; with errno when it was not stored for sure. */
@@ -146,6 +192,7 @@ static int maildir_deliver(void *data, portal_batch *batch)
     char *root = api->setting(api, "maildir");
     int code = root == NULL ? SQLITE_NOMEM : SQLITE_OK;
 
+    if (root != NULL) drafts_sweep(root);
     for (int i = 0; i < batch->count && code == SQLITE_OK; i++) {
         code = message_deliver(api, root, batch, i);
     }

@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import subprocess
+import time
 
 import flows
 import harness
@@ -206,6 +207,14 @@ def test_a_name_of_several_encoded_words_comes_back_in_one_piece(t):
 
 # The folder and its files
 
+def traced(t, db, *options):
+    """Sends a registration to patient 1 in a shell under strace; what it saw."""
+    trace = t.path('trace')
+    subprocess.run(['strace', '-f', '-o', str(trace), *options, 'sqlite3', '-cmd', f'.load {t.extension}',
+                    str(t.file(db)), "SELECT send_registration(1, 'email')"], capture_output=True)
+    return trace.read_text()
+
+
 def test_files_are_private_uniquely_named_and_nothing_is_left_in_tmp(t):
     os.umask(0)
     db = practice(t)
@@ -221,6 +230,43 @@ def test_files_are_private_uniquely_named_and_nothing_is_left_in_tmp(t):
     t.equal((len(files), len(list((root / 'tmp').iterdir()))), (30, 0))
     t.equal(len({mail['Message-ID'] for mail in t.mails(root)}), 30)
     t.true(all(re.fullmatch(r'[\w.]+', path.name) for path in files), 'a name that a Maildir may not have')
+
+
+def test_a_draft_of_a_killed_sender_goes_after_36_hours_and_nothing_else_does(t):
+    db = practice(t)
+    drafts = pathlib.Path(f'{t.file(db)}-outbox', 'tmp')
+    drafts.mkdir(parents=True)
+    ours = '1795357200.1.0123456789abcdef.4711'
+    others = ('1795357200.M1P2.host', f'{ours}.x', f'x{ours}', '1795357200.1.0123456789ABCDEF.1', 'notes', '1.2.3', '.hidden')
+    now = time.time()
+    for name, age in ((ours, 36.1), (f'{ours}1', 35.9), *((other, 999) for other in others)):
+        (drafts / name).write_text('https://praxis.example/r/...')
+        os.utime(drafts / name, (now - age * 3600,) * 2)
+    (drafts / '1.2.3.4').mkdir()
+    (drafts / '1.2.3.5').symlink_to('notes')
+    os.utime(drafts / '1.2.3.4', (0, 0))
+    os.utime(drafts / '1.2.3.5', (0, 0), follow_symlinks=False)
+    t.patient(db)
+    t.contains(t.one(db, "SELECT send_registration(1, 'email')"), 'sent')
+    t.equal({path.name for path in drafts.iterdir()}, {f'{ours}1', *others, '1.2.3.4', '1.2.3.5'})
+
+
+@harness.release_only
+def test_the_draft_of_a_sender_that_was_killed_is_sent_again_and_goes_when_it_is_old(t):
+    db = practice(t)
+    t.patient(db)
+    renames = 'rename,renameat,renameat2'
+    traced(t, db, '-e', f'trace={renames}', '-e', f'inject={renames}:error=EIO:signal=KILL')
+    draft, = pathlib.Path(f'{t.file(db)}-outbox', 'tmp').iterdir()
+    t.contains(draft.read_text(), '/r/')
+    t.clock(int(time.time()) + 3600)
+    t.equal(flows.ask(t, db, 'SELECT deliver()')['sent'], 1)
+    t.equal(t.mails(db)[0].file.name, draft.name.rpartition('.')[0] + '.portal')
+    t.true(draft.exists(), 'its writer may be at work yet')
+    os.utime(draft, (time.time() - 37 * 3600,) * 2)
+    t.patient(db)
+    t.contains(t.one(db, "SELECT send_registration(2, 'email')"), 'sent')
+    t.equal((draft.exists(), len(t.mails(db))), (False, 2))
 
 
 def test_two_practices_may_share_one_maildir(t):
@@ -321,12 +367,7 @@ def test_a_message_tried_again_replaces_itself(t):
 def test_a_message_is_synced_before_it_is_reported(t):
     db = practice(t)
     t.patient(db)
-    trace = t.path('trace')
-    command = ['strace', '-f', '-y', '-o', str(trace), '-e', 'trace=openat,fsync,fdatasync,rename,renameat,renameat2',
-               'sqlite3', '-cmd', f'.load {harness.ROOT}/build/portal.so', str(t.file(db)),
-               "SELECT send_registration(1, 'email')"]
-    subprocess.run(command, check=True, capture_output=True,
-                   env={name: value for name, value in os.environ.items() if name != 'LD_PRELOAD'})
-    calls = [line for line in trace.read_text().splitlines() if '-outbox' in line and 'openat' not in line]
+    trace = traced(t, db, '-y', '-e', 'trace=fsync,rename,renameat,renameat2')
+    calls = [line for line in trace.splitlines() if '-outbox' in line]
     t.equal([re.search(r'(fsync|rename)\w*\(.*?-outbox/?(tmp|new|)', line).groups() for line in calls][-3:],
             [('fsync', 'tmp'), ('rename', 'tmp'), ('fsync', 'new')])
