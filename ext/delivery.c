@@ -137,6 +137,7 @@ static void sending_clear(struct sending *sending)
 static int sending_claim(struct portal *portal, struct sending *sending, sqlite3_int64 limit,
                          int media, sqlite3_int64 only, int *seen, struct delivery_count *count)
 {
+    struct delivery_count before = *count;
     struct scope scope;
     int code = scope_begin(portal, &scope);
 
@@ -147,7 +148,9 @@ static int sending_claim(struct portal *portal, struct sending *sending, sqlite3
     if (code == SQLITE_OK) code = render_medium(portal, sending, MEDIUM_EMAIL, count);
     sending->emails = sending->rendered_count;
     if (code == SQLITE_OK) code = render_medium(portal, sending, MEDIUM_TEXT, count);
-    return scope_end(portal, &scope, code);
+    code = scope_end(portal, &scope, code);
+    if (code != SQLITE_OK) *count = before;
+    return code;
 }
 
 static int medium_hand_over(struct portal *portal, const struct sending *sending, enum medium medium,
@@ -220,11 +223,13 @@ static int deliver(struct portal *portal, sqlite3_int64 limit, sqlite3_int64 onl
 int delivery_run(struct portal *portal, sqlite3_int64 limit, struct delivery_count *count)
 {
     int code;
+    int counted;
 
     memset(count, 0, sizeof *count);
     code = deliver(portal, limit, 0, count);
-    if (code == SQLITE_OK) code = outbox_waiting(portal, &count->waiting);
-    return code;
+    counted = outbox_waiting(portal, &count->waiting);
+    if (counted != SQLITE_OK) count->waiting = WAITING_UNKNOWN;
+    return code != SQLITE_OK ? code : counted;
 }
 
 void delivery_hand_over(struct portal *portal)

@@ -6,6 +6,8 @@
 
 #include "connection.h"
 
+enum { WAITING_UNKNOWN = -1 };
+
 struct delivery_count {
     int sent;
     int failed;
@@ -13,7 +15,10 @@ struct delivery_count {
     sqlite3_int64 waiting;
 };
 
-/* Hands over up to `limit` due messages; no lock may be held. */
+/*
+** Hands over up to `limit` due messages; no lock may be held.  *count holds what was done also when
+** it ends with an error.
+*/
 int delivery_run(struct portal *portal, sqlite3_int64 limit, struct delivery_count *count);
 
 /*

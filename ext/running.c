@@ -3,6 +3,7 @@
 #include "call.h"
 #include "channel.h"
 #include "delivery.h"
+#include "json.h"
 #include "maintenance.h"
 #include "normalize.h"
 #include "outbox.h"
@@ -130,18 +131,39 @@ static int expire_act(struct call *call)
     return code == SQLITE_OK ? answer_integer(call, count) : code;
 }
 
+/* What was handed over stands: an error would have the caller believe that nothing was. */
+static int deliver_answer(struct call *call, const struct delivery_count *count, int code)
+{
+    sqlite3_str *out = sqlite3_str_new(NULL);
+
+    sqlite3_str_appendf(out, "{\"sent\":%d,\"failed\":%d,\"retrying\":%d,\"waiting\":", count->sent,
+                        count->failed, count->retrying);
+    if (count->waiting == WAITING_UNKNOWN) {
+        sqlite3_str_appendall(out, "null");
+    } else {
+        sqlite3_str_appendf(out, "%lld", count->waiting);
+    }
+    if (code != SQLITE_OK) {
+        sqlite3_str_appendall(out, ",\"stopped\":");
+        json_append(out, call->portal->error == NULL ? sqlite3_errstr(code) : call->portal->error);
+    }
+    sqlite3_str_appendchar(out, 1, '}');
+    call->text = sqlite3_str_finish(out);
+    call->answer = ANSWER_TEXT;
+    return call->text == NULL ? fault(call->portal, SQLITE_NOMEM) : SQLITE_OK;
+}
+
 static int deliver_act(struct call *call)
 {
-    struct delivery_count count;
+    struct delivery_count count = {0, 0, 0, 0};
     sqlite3_int64 limit = INT32_MAX;
     int code = SQLITE_OK;
 
     if (call->argc > 0) code = call_integer(call, 0, "limit", &limit);
     if (code == SQLITE_OK && limit < 0) code = refuse(call->portal, "limit must not be negative");
     if (code == SQLITE_OK) code = delivery_run(call->portal, limit, &count);
-    if (code != SQLITE_OK) return code;
-    return answer_text(call, "{\"sent\":%d,\"failed\":%d,\"retrying\":%d,\"waiting\":%lld}", count.sent,
-                       count.failed, count.retrying, count.waiting);
+    if (code != SQLITE_OK && count.sent + count.failed + count.retrying == 0) return code;
+    return deliver_answer(call, &count, code);
 }
 
 static int claim_act(struct call *call)
@@ -269,7 +291,8 @@ const struct function running_functions[] = {
     {.name = "deliver", .arguments = "[limit]", .least = 0, .most = 1,
      .allowed = EHR, .flags = CALL_UNLOCKED,
      .result = "JSON: sent, failed, retrying, waiting",
-     .description = "Hands over what waits in the outbox.",
+     .description = "Hands over what waits in the outbox. What stops it after something was handed over "
+                    "is told beside the counts, as stopped; waiting is null when it can not be counted.",
      .act = deliver_act},
     {.name = "claim_messages", .arguments = "limit [, channel]", .least = 1, .most = 2,
      .allowed = EHR, .flags = CALL_WRITES,

@@ -14,8 +14,11 @@ SELECT '  of patient ' || patient_id || ' on ' || expires_at || ' UTC'
  WHERE status = 'expired' AND expires_at > datetime('now', '-1 day')
  ORDER BY registration_id;
 
--- deliver() runs by itself, because it may not use the network within another statement.
-SELECT format('Messages handed over:     %d', json_extract(deliver(), '$.sent'));
+-- deliver() runs by itself, because it may not use the network within another statement; once, because
+-- MATERIALIZED.
+WITH delivered (answer) AS MATERIALIZED (SELECT deliver())
+SELECT format('Messages handed over:     %d%s', answer ->> 'sent', coalesce(', then: ' || (answer ->> 'stopped'), ''))
+  FROM delivered;
 SELECT format('Messages still waiting:   %d', count(*)) FROM portal_message WHERE due_at IS NOT NULL;
 SELECT format('Requests to be decided:   %d', count(*)) FROM pending_requests;
 

@@ -409,6 +409,53 @@ def test_processes_without_a_busy_timeout_deliver_each_message_once(t):
     t.equal(t.all(db, 'SELECT DISTINCT status, attempts, duplicate FROM portal_message'), [('sent', 1, 0)])
 
 
+def in_the_way(t, db, lock, when):
+    """Takes a lock from another connection before the first statement that begins after `when`."""
+    other = t.connect(t.file(db), extension=False, timeout=0)
+    db.execute('PRAGMA busy_timeout = 0')
+
+    def before_each(statement):
+        if not other.in_transaction and other.execute(f'SELECT {when}').fetchone()[0]:
+            other.execute(lock)
+
+    db.set_trace_callback(before_each)
+    return other
+
+
+def test_deliver_stopped_by_another_writer_tells_what_it_had_handed_over(t):
+    sent = "(SELECT count(*) FROM portal_message WHERE status = 'sent')"
+    for journal, lock, messages, count, waiting in (('wal', 'BEGIN IMMEDIATE', 101, 100, 1),
+                                                    ('delete', 'BEGIN EXCLUSIVE', 2, 2, None)):
+        db, _ = practice(t, messages)
+        db.execute(f'PRAGMA journal_mode = {journal}')
+        queue(t, db)
+        other = in_the_way(t, db, lock, f'{sent} = {count}')
+        answer = deliver(t, db)
+        t.contains(answer.pop('stopped'), 'try again')
+        t.equal(answer, {**counts(sent=count), 'waiting': waiting})
+        t.refuses(db, 'SELECT deliver()', says='try again')
+        db.set_trace_callback(None)
+        other.execute('ROLLBACK')
+        t.equal(deliver(t, db), counts(sent=messages - count))
+        t.equal(t.all(db, 'SELECT DISTINCT status, attempts, duplicate FROM portal_message'), [('sent', 1, 0)])
+        t.equal(len({mail['To'] for mail in t.mails(db)}), messages)
+
+
+def test_a_claim_that_was_undone_counts_for_nothing(t):
+    # What can not be rendered is recorded within the claim, which a reader keeps from its commit.
+    db, _ = practice(t)
+    queue(t, db)
+    db.execute("UPDATE portal_registration SET nonce = x'00'")
+    other = in_the_way(t, db, 'BEGIN', 1)
+    other.execute('BEGIN')
+    other.execute('SELECT count(*) FROM portal_message').fetchone()
+    t.refuses(db, 'SELECT deliver()', says='try again')
+    other.execute('ROLLBACK')
+    t.equal(message(t, db, 'status, attempts'), ('queued', 0))
+    db.set_trace_callback(None)
+    t.equal(deliver(t, db), counts(retrying=1, waiting=1))
+
+
 def test_no_lock_is_held_while_a_channel_works(t):
     for journal in ('delete', 'wal'):
         db = t.database(journal=journal)
