@@ -262,7 +262,7 @@ int call_run(const struct function *function, struct call *call, bool inserting)
     code = run(function, call, inserting);
     portal->busy = false;
     portal->inserting = false;
-    sqlite3_set_last_insert_rowid(portal->db, rowid);
+    if (sqlite3_last_insert_rowid(portal->db) != rowid) sqlite3_set_last_insert_rowid(portal->db, rowid);
     return code;
 }
 

@@ -63,10 +63,14 @@ static size_t plain_span(const char *text, size_t length)
 
 static bool is_ascii(const char *text, size_t length)
 {
-    for (size_t i = 0; i < length; i++) {
-        if ((unsigned char)text[i] >= 0x80) return false;
+    uint64_t seen = 0;
+    uint64_t word;
+    for (; length >= sizeof word; text += sizeof word, length -= sizeof word) {
+        memcpy(&word, text, sizeof word);
+        seen |= word;
     }
-    return true;
+    for (; length > 0; text++, length--) seen |= (unsigned char)*text;
+    return (seen & UINT64_C(0x8080808080808080)) == 0;
 }
 
 static bool is_white(utf8proc_int32_t point)
@@ -331,9 +335,7 @@ bool normalize_is_plain(const char *text)
 
 bool normalize_is_utf8(const char *text, size_t length)
 {
-    size_t plain = plain_span(text, length);
-    text += plain;
-    length -= plain;
+    if (is_ascii(text, length)) return true;
     while (length > 0) {
         utf8proc_int32_t point;
         utf8proc_ssize_t step = next_point(text, length, &point);

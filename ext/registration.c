@@ -71,8 +71,9 @@ static const char revoke_messages[] =
     "revoked'"
     " WHERE due_at IS NOT NULL AND message_id IN"
     " (SELECT registration_id FROM main.portal_registration WHERE patient_id = ?1)";
+/* OR FAIL, for the scope undoes it all: SQLite would copy every page before it changes it, to a file. */
 static const char expire[] =
-    "UPDATE main.portal_registration SET status = 'expired', ended_at = expires_at"
+    "UPDATE OR FAIL main.portal_registration SET status = 'expired', ended_at = expires_at"
     " WHERE status = 'live' AND expires_at <= ?1";
 
 int registration_requires(const struct portal *portal, enum medium medium)

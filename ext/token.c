@@ -12,6 +12,7 @@ enum {
 
 static_assert(RAW_SIZE == 24 && TOKEN_LENGTH == 32, "24 bytes are 32 characters of base64url");
 static_assert(TOKEN_KEY_SIZE == crypto_generichash_KEYBYTES, "keys are BLAKE2b keys");
+static_assert(TOKEN_MAC_SIZE == crypto_verify_16_BYTES, "compared as one");
 static_assert(TOKEN_HASH_SIZE == crypto_generichash_BYTES, "hashes are BLAKE2b-256");
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -63,20 +64,21 @@ static const uint8_t digits[256] = {
     ['4'] = 57, ['5'] = 58, ['6'] = 59, ['7'] = 60, ['8'] = 61, ['9'] = 62, ['-'] = 63, ['_'] = 64,
 };
 
+/* A character that is no digit leaves bits above the group's 24. */
 static bool decode(const char *text, uint8_t raw[RAW_SIZE])
 {
+    uint32_t seen = 0;
+
     for (size_t i = 0; i < RAW_SIZE / 3; i++) {
-        uint32_t group = 0;
-        for (size_t k = 0; k < 4; k++) {
-            uint32_t digit = digits[(uint8_t)text[4 * i + k]];
-            if (digit == 0) return false;
-            group = group << 6 | (digit - 1);
-        }
+        const uint8_t *four = (const uint8_t *)text + 4 * i;
+        uint32_t group = (digits[four[0]] - 1U) << 18 | (digits[four[1]] - 1U) << 12 |
+                         (digits[four[2]] - 1U) << 6 | (digits[four[3]] - 1U);
+        seen |= group;
         raw[3 * i] = (uint8_t)(group >> 16);
         raw[3 * i + 1] = (uint8_t)(group >> 8);
         raw[3 * i + 2] = (uint8_t)group;
     }
-    return true;
+    return seen >> 24 == 0;
 }
 
 void token_derive(const uint8_t key[TOKEN_KEY_SIZE], enum token_purpose purpose,
@@ -113,7 +115,7 @@ bool token_genuine(const uint8_t key[TOKEN_KEY_SIZE], enum token_purpose purpose
 
     body_write(token, body);
     keyed_hash(key, purpose, body, BODY_SIZE, mac, TOKEN_MAC_SIZE);
-    same = sodium_memcmp(mac, token->mac, TOKEN_MAC_SIZE) == 0;
+    same = crypto_verify_16(mac, token->mac) == 0;
     sodium_memzero(mac, sizeof mac);
     return same;
 }
