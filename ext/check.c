@@ -55,16 +55,16 @@ static const struct check {
      "     WHERE a.account_id = s.account_id AND a.status = 'active') LIMIT 100"},
     {"a trigger that protects the audit or the settings is missing",
      "restore the database from a backup",
-     "SELECT value FROM main.json_each('[\"portal_audit_no_replace\", \"portal_audit_no_update\","
-     " \"portal_audit_no_delete\", \"portal_setting_inserted\", \"portal_setting_updated\","
-     " \"portal_setting_deleted\"]')"
-     " WHERE value NOT IN (SELECT name FROM main.sqlite_schema WHERE type = 'trigger')"},
+     "WITH needed (name) AS (VALUES ('portal_audit_no_replace'), ('portal_audit_no_update'),"
+     "   ('portal_audit_no_delete'), ('portal_setting_inserted'), ('portal_setting_updated'),"
+     "   ('portal_setting_deleted'))"
+     " SELECT name FROM needed"
+     " WHERE name NOT IN (SELECT name FROM main.sqlite_schema WHERE type = 'trigger')"},
 };
 
 static const char stored_settings[] = "SELECT key, value FROM main.portal_setting";
-static const char same_name[] =
-    "SELECT schema || '.' || name FROM main.pragma_table_list"
-    " WHERE name = ?1 AND type <> 'virtual' LIMIT 1";
+/* The statement, not pragma_table_list: a table of the practice's may have that name.  Columns: schema, name, type. */
+static const char every_table[] = "PRAGMA table_list";
 /* What stands in sqlite_schema is the text from the name on; ?1 is all that portal_init() ran. */
 static const char altered_objects[] =
     "SELECT type || ' ' || name FROM main.sqlite_schema"
@@ -96,34 +96,47 @@ static int check_one(struct cursor *cursor, const struct check *check)
     return code == SQLITE_DONE ? SQLITE_OK : code;
 }
 
-/* A table of the name takes rows that were meant as calls. */
-static int shadow_check(struct cursor *cursor, const char *name)
+static bool is_ours(const char *name)
 {
-    sqlite3_stmt *statement = NULL;
-    int code = statement_row(cursor->portal, &statement, same_name, "s", name);
+    const struct function *function;
+    const struct table *table;
 
-    if (code == SQLITE_ROW) {
-        code =
-            table_add(cursor, "a table hides one of the portal's own",
-                      (const char *)sqlite3_column_text(statement, 0), "rename or drop that table");
+    for (int i = 0; (function = call_function(i)) != NULL; i++) {
+        if ((function->flags & CALL_ACTION) != 0 && sqlite3_stricmp(function->name, name) == 0) return true;
     }
-    statement_done(cursor->portal, statement);
-    return code == SQLITE_DONE ? SQLITE_OK : code;
+    for (int i = 0; (table = table_row(i)) != NULL; i++) {
+        if (sqlite3_stricmp(table->name, name) == 0) return true;
+    }
+    return false;
+}
+
+/* A table of the name takes rows that were meant as calls. */
+static int shadow_add(struct cursor *cursor, const char *schema, const char *name)
+{
+    char *subject = sqlite3_mprintf("%s.%s", schema, name);
+    int code = subject == NULL ? fault(cursor->portal, SQLITE_NOMEM)
+                               : table_add(cursor, "a table hides one of the portal's own", subject,
+                                           "rename or drop that table");
+
+    sqlite3_free(subject);
+    return code;
 }
 
 static int shadows_check(struct cursor *cursor)
 {
-    int code = SQLITE_OK;
-    const struct function *function;
-    const struct table *table;
+    sqlite3_stmt *statement = NULL;
+    int code = statement_row(cursor->portal, &statement, every_table, "");
 
-    for (int i = 0; code == SQLITE_OK && (function = call_function(i)) != NULL; i++) {
-        if ((function->flags & CALL_ACTION) != 0) code = shadow_check(cursor, function->name);
+    while (code == SQLITE_ROW) {
+        const char *name = statement_string(statement, 1);
+        code = SQLITE_OK;
+        if (is_ours(name) && !statement_is(statement, 2, "virtual")) {
+            code = shadow_add(cursor, statement_string(statement, 0), name);
+        }
+        if (code == SQLITE_OK) code = statement_next(cursor->portal, statement);
     }
-    for (int i = 0; code == SQLITE_OK && (table = table_row(i)) != NULL; i++) {
-        code = shadow_check(cursor, table->name);
-    }
-    return code;
+    statement_done(cursor->portal, statement);
+    return code == SQLITE_DONE ? SQLITE_OK : code;
 }
 
 /* Why the chart of a patient is not the one that something was given for, or NULL. */

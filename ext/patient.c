@@ -20,14 +20,14 @@ static const char insert_patient[] =
     " VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING patient_id";
 static const char inserted_patient[] =
     "SELECT patient_id FROM main.patient WHERE rowid = ?1";
-static const char missing_columns[] =
-    "SELECT group_concat(value, ', ') FROM main.json_each(?1)"
-    " WHERE value NOT IN (SELECT name FROM main.pragma_table_info('patient', 'main'))";
-static const char needed_columns[] =
-    "[\"patient_id\", \"first_name\", \"last_name\", \"date_of_birth\", \"sex\", \"email\","
-    " \"cell_phone\", \"home_phone\", \"address_line1\", \"address_line2\", \"city\", \"state\","
-    " \"postal_code\", \"preferred_language\", \"email_consent\", \"text_consent\","
-    " \"phr_active\", \"active\", \"deceased_on\"]";
+/* The statement, not pragma_table_info: a table of the practice's may have that name. */
+static const char read_columns[] = "PRAGMA main.table_info(patient)";
+static const char *const needed_columns[] = {
+    "patient_id", "first_name", "last_name", "date_of_birth", "sex", "email", "cell_phone",
+    "home_phone", "address_line1", "address_line2", "city", "state", "postal_code",
+    "preferred_language", "email_consent", "text_consent", "phr_active", "active", "deceased_on",
+};
+enum { NEEDED = sizeof needed_columns / sizeof needed_columns[0] };
 
 const char *medium_name(enum medium medium)
 {
@@ -383,20 +383,33 @@ int patient_insert(struct portal *portal, const struct patient_entry *entry, str
     return code;
 }
 
-int patient_table_check(struct portal *portal, char **missing)
+static int columns_find(struct portal *portal, bool found[NEEDED])
 {
     sqlite3_stmt *statement = NULL;
-    const unsigned char *text;
-    int code = statement_row(portal, &statement, missing_columns, "s", needed_columns);
+    int code = statement_row(portal, &statement, read_columns, "");
 
-    *missing = NULL;
-    if (code != SQLITE_ROW) return code;
-    code = SQLITE_OK;
-    text = sqlite3_column_text(statement, 0);
-    if (text != NULL) {
-        *missing = sqlite3_mprintf("%s", text);
-        if (*missing == NULL) code = fault(portal, SQLITE_NOMEM);
+    while (code == SQLITE_ROW) {
+        const char *name = statement_string(statement, 1);
+        for (int i = 0; i < NEEDED; i++) {
+            if (sqlite3_stricmp(needed_columns[i], name) == 0) found[i] = true;
+        }
+        code = statement_next(portal, statement);
     }
     statement_done(portal, statement);
+    return code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
+int patient_table_check(struct portal *portal, char **missing)
+{
+    bool found[NEEDED] = {false};
+    sqlite3_str *names = sqlite3_str_new(portal->db);
+    int code = columns_find(portal, found);
+
+    for (int i = 0; i < NEEDED && code == SQLITE_OK; i++) {
+        if (found[i]) continue;
+        sqlite3_str_appendf(names, "%s%s", sqlite3_str_length(names) > 0 ? ", " : "", needed_columns[i]);
+    }
+    if (code == SQLITE_OK && sqlite3_str_errcode(names) != SQLITE_OK) code = fault(portal, SQLITE_NOMEM);
+    *missing = sqlite3_str_finish(names);
     return code;
 }

@@ -3,6 +3,7 @@
 #include "access.h"
 #include "audit.h"
 #include "field.h"
+#include "json.h"
 #include "normalize.h"
 #include "outbox.h"
 #include "session.h"
@@ -11,9 +12,6 @@
 
 enum { ENTRIES_MAX = 32, FIELD_SIZE = 40 };
 
-/* Fails for what is no JSON; json_valid() would say so when there is no memory, too. */
-static const char is_object[] = "SELECT json_type(?1) = 'object'";
-static const char read_entries[] = "SELECT key, type, atom FROM main.json_each(?1)";
 static const char supersede[] =
     "UPDATE main.portal_request SET status = 'superseded', decided_at = ?3"
     " WHERE patient_id = ?1 AND field = ?2 AND status = 'pending'";
@@ -65,25 +63,14 @@ static void say(char reason[REQUEST_REASON_SIZE], const char *field, const char 
     normalize_show(reason);
 }
 
-/* The text of a JSON value; *problem when it can be none of the field. */
-static const char *entry_text(sqlite3_stmt *statement, const char *field, const char **problem)
+/* The text of a value; *problem when it can be none of the field. */
+static const char *entry_text(const struct json_member *member, const char **problem)
 {
-    const char *type = (const char *)sqlite3_column_text(statement, 1);
-    const char *text = (const char *)sqlite3_column_text(statement, 2);
-
-    if (type == NULL || strcmp(type, "object") == 0 || strcmp(type, "array") == 0) {
-        *problem = "must be text, a number, true, false or null";
-        return NULL;
-    }
-    if (strcmp(type, "null") == 0) return NULL;
-    if ((strcmp(type, "true") == 0 || strcmp(type, "false") == 0) && !field_is_flag(field)) {
+    if (member->type == JSON_NESTED) *problem = "must be text, a number, true, false or null";
+    if ((member->type == JSON_TRUE || member->type == JSON_FALSE) && !field_is_flag(member->name)) {
         *problem = "is neither true nor false";
-        return NULL;
     }
-    if (text != NULL && strlen(text) != (size_t)sqlite3_column_bytes(statement, 2)) {
-        *problem = "is not valid text";
-    }
-    return text;
+    return member->text;
 }
 
 static bool field_given(const struct submission *submission, const char *field)
@@ -96,24 +83,24 @@ static bool field_given(const struct submission *submission, const char *field)
 
 /* Takes one member of the object; `reason` is filled when it is refused. */
 static int entry_take(struct portal *portal, const struct patient_id *patient,
-                      sqlite3_stmt *statement, struct submission *submission,
+                      const struct json_member *member, struct submission *submission,
                       char reason[REQUEST_REASON_SIZE])
 {
     struct entry *entry = &submission->entry[submission->count];
-    const char *field = (const char *)sqlite3_column_text(statement, 0);
+    const char *field = member->name;
     const char *problem = NULL;
     const char *text;
     int code;
 
-    if (field == NULL || strlen(field) >= FIELD_SIZE || !field_known(field)) {
-        say(reason, field == NULL ? "" : field, "can not be changed on the portal");
+    if (strlen(field) >= FIELD_SIZE || !field_known(field)) {
+        say(reason, field, "can not be changed on the portal");
         return SQLITE_OK;
     }
     if (submission->count == ENTRIES_MAX || field_given(submission, field)) {
         say(reason, field, "is given twice");
         return SQLITE_OK;
     }
-    text = entry_text(statement, field, &problem);
+    text = entry_text(member, &problem);
     memset(entry, 0, sizeof *entry);
     (void)sqlite3_snprintf(FIELD_SIZE, entry->field, "%s", field);
     submission->count++;
@@ -128,36 +115,24 @@ static int entry_take(struct portal *portal, const struct patient_id *patient,
     return field_read(portal, patient, entry->field, &entry->base);
 }
 
-/* SQLite would cut a text off at an escaped NUL. */
-static bool has_escaped_nul(const char *json)
-{
-    for (const char *at = strchr(json, '\\'); at != NULL; at = strchr(at, '\\')) {
-        if (strncmp(at + 1, "u0000", 5) == 0) return true;
-        at += at[1] == '\0' ? 1 : 2;
-    }
-    return false;
-}
-
 static int submission_read(struct portal *portal, const struct patient_id *patient, const char *json,
                            struct submission *submission, char reason[REQUEST_REASON_SIZE])
 {
-    sqlite3_stmt *statement = NULL;
-    sqlite3_int64 object = 0;
-    int code = statement_integer(portal, &object, is_object, "s", json);
+    char *copy = sqlite3_mprintf("%s", json);
+    struct json_reader reader = {copy, false};
+    struct json_member member;
+    enum json_step step = JSON_MEMBER;
+    int code = copy == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
 
-    if (code != SQLITE_OK && code != SQLITE_ERROR) return code;
-    if (object == 0 || has_escaped_nul(json)) {
-        (void)sqlite3_snprintf(REQUEST_REASON_SIZE, reason,
-                               object == 0 ? "not a JSON object" : "the JSON object holds a NUL");
-        return SQLITE_OK;
+    while (code == SQLITE_OK && reason[0] == '\0' && step == JSON_MEMBER) {
+        step = json_next(&reader, &member);
+        if (step == JSON_MEMBER) code = entry_take(portal, patient, &member, submission, reason);
     }
-    code = statement_row(portal, &statement, read_entries, "s", json);
-    while (code == SQLITE_ROW && reason[0] == '\0') {
-        code = entry_take(portal, patient, statement, submission, reason);
-        if (code == SQLITE_OK) code = statement_next(portal, statement);
+    if (step == JSON_MALFORMED) {
+        (void)sqlite3_snprintf(REQUEST_REASON_SIZE, reason, "not a JSON object");
     }
-    statement_done(portal, statement);
-    return code == SQLITE_DONE || code == SQLITE_ROW ? SQLITE_OK : code;
+    sqlite3_free(copy);
+    return code;
 }
 
 /* A value that is the chart's own withdraws what was asked before. */

@@ -243,6 +243,26 @@ def test_temp_tables_and_tables_of_an_attached_database_change_nothing(t):
         t.equal({name: t.all(db, f'SELECT * FROM {schema}.{name}') for name in before}, before)
 
 
+def test_a_practice_may_have_tables_named_as_sqlites_own_functions(t):
+    for kind in ('TABLE {} AS SELECT 1 AS value', 'VIEW {} AS SELECT 1 AS value', 'TEMP TABLE {} AS SELECT 1 AS value'):
+        db, token = staffed(t)
+        for name in ('json_each', 'json_tree', 'json', 'json_type', 'pragma_table_info', 'pragma_table_list', 'pragma_table_xinfo',
+                     'generate_series', 'needed', 'fts5', 'value', 'key'):
+            db.execute(f'CREATE {kind.format(name)}')
+        t.contains(t.one(db, 'SELECT portal_init()'), 'are there')
+        session = flows.register(t, db, 2, 'grace')
+        t.equal(flows.ask(t, db, 'SELECT submit_demographics(?, 2, ?)', session, '{"city": "Rome"}'),
+                {'result': 'submitted', 'requests': 1})
+        t.contains(t.one(db, 'SELECT accept_request(1)'), 'accepted')
+        subjects = 'SELECT subject FROM portal_check ORDER BY 1'
+        t.equal(t.all(db, subjects), [])
+        db.execute('CREATE TEMP TABLE Send_Registration (patient_id)')
+        db.execute('DROP TRIGGER portal_audit_no_update')
+        t.equal(t.all(db, subjects), [('portal_audit_no_update',), ('temp.Send_Registration',)])
+        db.execute('ALTER TABLE patient RENAME COLUMN city TO town')
+        t.equal(t.all(db, "SELECT subject FROM portal_check WHERE problem LIKE '%lacks%'"), [('city',)])
+
+
 def pin_past_temp(t, db, token):
     """As flows.pin(), which would read the chart that hides the real one."""
     t.equal(flows.ask(t, db, "SELECT request_pin(?, 'Lovelace', '1985-12-10')", token)['result'], 'pin_sent')

@@ -1,5 +1,6 @@
 """Demographics entered on the portal: what may be asked for, and what it becomes."""
 import json
+import random
 
 import flows
 from submissions import SUBMIT, chart, decided, pending, practice, refused, request, submit
@@ -162,7 +163,10 @@ def test_what_is_not_a_json_object_is_refused_as_data(t):
     for text in ('', ' ', 'null', '[]', '[{"city":"X"}]', '1', '"city"', 'true', '{', '{"city"}', '{city: 1}',
                  "{'city': 'X'}", '{"city": "X",}', '{"city": "X"} x', '{"city": "X"}{"state": "IL"}',
                  '{"city": "\x01"}', '{"city": NaN}', '\ufeff{"city":"X"}', '[' * 5000 + ']' * 5000,
-                 '{"a":' * 3000 + '1' + '}' * 3000):
+                 '{"city": "X', '{"city": "X\\', '{"city": "X"', '{"city": "\\x"}', '{"city": "\\u12"}', '{"city": "\\u00g0"}',
+                 '{"city": 01}', '{"city": 1.}', '{"city": .5}', '{"city": -}', '{"city": 1e}', '{"city": +1}', '{"city": 1x}',
+                 '{"city": tru}', '{"city": nullx}', '{"city":}', '{"city": "X" "state": "IL"}', '{,}', '{"city": "X"}}',
+                 '{city: "X"}', '{"city" "X"}', '{"city": "X", "state"}', '{"city": 0x1}', '{"city": "X" /* */}'):
         t.contains(refused(t, db, session, patient, text), 'JSON object')
     t.equal(flows.ask(t, db, SUBMIT, session, patient, None)['result'], 'refused')
     t.equal(flows.ask(t, db, SUBMIT, session, patient, '{}'), {'result': 'submitted', 'requests': 0})
@@ -174,6 +178,7 @@ BAD_DOCUMENTS = [
         'date_of_birth', 'patient_id', 'active', 'phr_active', 'deceased_on', 'rowid', 'EMAIL', 'Email', 'nonsense',
         'email ', '', "email = 'x' --", 'first_name, last_name', '*')),
     ({'e' * 5000: 'x'}, ('can not be changed',)),
+    ('{"a":' * 3000 + '1' + '}' * 3000, ('a ', 'can not be changed')),
     ('{"city": "A", "city": "B"}', ('city', 'twice')), ('{"city": "A", "c\\u0069ty": "B"}', ('city', 'twice')),
     *(({'city': value}, ('city',)) for value in ({}, [], {'x': 1}, ['Shelbyville'], [[]])),
     # An escaped NUL would be cut off; half of a surrogate pair is no character.
@@ -191,6 +196,23 @@ def test_a_bad_document_is_refused_and_named(t):
     # A backslash and letters are no escape, and a whole pair is a character.
     t.equal(submit(t, db, session, patient, city='C:\\u0000'), 1)
     t.equal(submit(t, db, session, patient, city='\U0001d4d0'), 1)
+
+
+def test_json_is_read_as_python_reads_it(t):
+    db, patient, session = practice(t)
+    numbers = ('0', '-0', '12', '-1.50', '1e3', '2E-7', '3.25e+10', '123456789012345678')
+    strings = ('', '\u00e9\u4eac', '\U0001d4d0', '"', '\\', '/', '\\"', 'a' * 200, '{"city": 1}', "it's")
+    blanks = ('', ' ', '\t', '\n', '\r\n  ')
+    choose = random.Random(3).choice
+    texts = [value if value in numbers else json.dumps(value, ensure_ascii=ascii)
+             for value in (*numbers, *strings) for ascii in (False, True)]
+    for text in (*texts, r'"\u00E9\ud835\udcd0\/"', 'null'):
+        document = ''.join(part + choose(blanks) for part in (
+            '', '{', '"state"', ':', '"IL"', ',', r'"c\u0069ty"', ':', text, ',', '"postal_code"', ':', '7', '}'))
+        db.execute('DELETE FROM portal_request')
+        t.equal(flows.ask(t, db, SUBMIT, session, patient, document)['result'], 'submitted', document)
+        wanted = json.loads(document, parse_int=str, parse_float=str)
+        t.equal(dict(pending(t, db)), {field: value or None for field, value in wanted.items()}, document)
 
 
 def test_a_huge_document_and_invalid_text_are_refused_as_data(t):
