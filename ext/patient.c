@@ -92,7 +92,7 @@ int patient_id_from_value(struct portal *portal, sqlite3_value *value, struct pa
         if (text == NULL) return fault(portal, SQLITE_NOMEM);
         return id_from_text(portal, text, (size_t)sqlite3_value_bytes(value), id);
     case SQLITE_NULL:
-        return refuse(portal, "patient_id is NULL; name a patient");
+        return refuse(portal, "patient_id is NULL");
     default:
         return refuse(portal, "patient_id must be a number or text, not a blob");
     }
@@ -291,14 +291,15 @@ static int namesake_check(struct portal *portal, const struct patient_entry *ent
         statement_text(statement, 2, other, sizeof other);
         found =
             found && normalize_name(other, normal, sizeof normal) == 0 && strcmp(normal, last) == 0;
-        if (found) {
-            patient_id_from_column(statement, 0, &id);
-        } else {
-            code = statement_next(portal, statement);
-        }
+        code = found ? patient_id_from_value(portal, sqlite3_column_value(statement, 0), &id)
+                     : statement_next(portal, statement);
     }
     statement_done(portal, statement);
-    if (found) {
+    if (found && code == REFUSED) {
+        return refuse(portal, "a patient of the same name and date of birth can not be named: %s",
+                      portal->error);
+    }
+    if (found && code == SQLITE_OK) {
         return refuse(portal,
                       "patient %s has the same name and date of birth; send to that patient, or "
                       "add a namesake with the full profile",
@@ -340,8 +341,7 @@ static int id_read(struct portal *portal, struct patient_id *id)
                              sqlite3_last_insert_rowid(portal->db));
 
     if (code == SQLITE_ROW && sqlite3_column_type(statement, 0) != SQLITE_NULL) {
-        patient_id_from_column(statement, 0, id);
-        code = SQLITE_OK;
+        code = patient_id_from_value(portal, sqlite3_column_value(statement, 0), id);
     }
     statement_done(portal, statement);
     if (code != SQLITE_ROW && code != SQLITE_DONE) return code;
@@ -355,6 +355,7 @@ static int row_insert(struct portal *portal, const struct patient_entry *entry, 
 {
     sqlite3_stmt *statement = NULL;
     bool keyed = false;
+    int taken = SQLITE_OK;
     int code = statement_row(portal, &statement, insert_patient, "sssssi", first, last,
                              entry->date_of_birth, entry->email, entry->cell_phone,
                              (sqlite3_int64)entry->activate);
@@ -364,11 +365,11 @@ static int row_insert(struct portal *portal, const struct patient_entry *entry, 
     }
     if (code != SQLITE_ROW) return patient_refused(portal, code);
     keyed = sqlite3_column_type(statement, 0) != SQLITE_NULL;
-    if (keyed) patient_id_from_column(statement, 0, id);
+    if (keyed) taken = patient_id_from_value(portal, sqlite3_column_value(statement, 0), id);
     while (code == SQLITE_ROW) code = statement_next(portal, statement);
     statement_done(portal, statement);
     if (code != SQLITE_DONE) return code;
-    return keyed ? SQLITE_OK : id_read(portal, id);
+    return keyed ? taken : id_read(portal, id);
 }
 
 int patient_insert(struct portal *portal, const struct patient_entry *entry, struct patient_id *id)

@@ -348,11 +348,18 @@ int status_message(struct portal *portal, sqlite3_stmt *row, const char *status,
 int status_next_step(struct portal *portal, sqlite3_stmt *row, const char *status, char **text)
 {
     struct registration_draft draft;
+    int code;
 
+    *text = NULL;
     patient_from_row(row, STATUS_PATIENT_ID, &draft.patient);
+    code = patient_id_from_value(portal, sqlite3_column_value(row, STATUS_PATIENT_ID), &draft.patient.id);
+    if (code == REFUSED) {
+        *text = sqlite3_mprintf("give the patient another patient_id: %s", portal->error);
+        return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
+    }
+    if (code != SQLITE_OK) return code;
     draft.previous = sqlite3_column_int64(row, STATUS_REGISTRATION_ID);
     draft.previous_at = sqlite3_column_int64(row, STATUS_CREATED_AT);
-    *text = NULL;
     return states[state_find(status)].next_step(portal, row, &draft, text);
 }
 

@@ -335,6 +335,57 @@ def test_a_name_with_a_missing_part_is_still_shown(t):
     t.equal(row(t, db, ada)['patient_name'], 'Lovelace')
 
 
+ODD_KEYS = {
+    'NULL': 'is NULL', "x'3432'": 'not a blob', "x''": 'not a blob', "printf('%.*c', 100000, 'x')": 'too long',
+    "printf('%.*c', 128, 'x')": 'too long', "''": 'empty', "'a' || char(0) || 'b'": 'not valid', "CAST(x'61ff' AS TEXT)": 'not valid',
+    '1.5': 'whole number', '9e999': 'whole number', "'a' || char(10)": 'not valid',
+}
+
+
+def any_key(t):
+    """A practice whose key takes anything, and two plain patients: 42, whom a careless reading would take for others, and 0."""
+    db = t.database()
+    schema = t.one(db, "SELECT sql FROM sqlite_schema WHERE name = 'patient'")
+    db.execute('DROP TABLE patient')
+    db.execute(schema.replace('INTEGER PRIMARY KEY AUTOINCREMENT', 'PRIMARY KEY', 1))
+    for patient_id in (42, 0):
+        flows.register(t, db, t.patient(db, patient_id=patient_id) and patient_id, f'ada{patient_id}')
+    return db
+
+
+def test_a_patient_whose_key_can_not_be_used_is_shown_with_the_reason_and_never_taken_for_another(t):
+    db = any_key(t)
+    for key, why in ODD_KEYS.items():
+        rowid = t.patient(db, first_name='Eve', last_name='Odd', patient_id=None)
+        db.execute(f'UPDATE patient SET patient_id = {key} WHERE rowid = ?', [rowid])
+        whole, = t.all(db, """SELECT status, message, next_step, registered_at FROM portal_status
+                               WHERE patient_name = 'Eve Odd'""")
+        t.equal(whole[:2] + whole[3:], ('not sent', 'No portal registration has been sent.', None), key)
+        t.contains(whole[2], 'another patient_id', why)
+        keyed = 'patient_id IS NOT NULL AND patient_id = (SELECT patient_id FROM patient WHERE rowid = ?)'
+        t.equal(t.all(db, f'SELECT next_step FROM portal_status WHERE {keyed}', rowid), [whole[2:3]] * (key != 'NULL'))
+        for call in ("send_registration(patient_id, 'email')", 'revoke_access(patient_id)'):
+            t.contains(t.refuses(db, f'SELECT {call} FROM patient WHERE rowid = ?', rowid), 'patient_id', why)
+        t.contains(t.one(db, "SELECT send_problem(patient_id, 'email') FROM patient WHERE rowid = ?", rowid), why)
+        t.contains(t.refuses(db, "SELECT quick_add('eve', 'odd', '1985-12-10')"), 'same name', why)
+        db.execute("INSERT OR IGNORE INTO send_registration SELECT patient_id, 'email' FROM patient WHERE rowid = ?", [rowid])
+        t.equal(t.one(db, 'SELECT changes()'), 0)
+        t.equal(t.all(db, 'SELECT * FROM portal_check'), [])
+        db.execute('DELETE FROM patient WHERE rowid = ?', [rowid])
+    t.equal(t.all(db, "SELECT patient_id, status FROM portal_status"), [(42, 'registered'), (0, 'registered')])
+    t.equal(t.one(db, 'SELECT count(*) FROM portal_registration'), 2)
+
+
+def test_a_patient_table_that_gives_keys_which_can_not_be_used_is_refused_by_quick_add(t):
+    db = any_key(t)
+    schema = t.one(db, "SELECT sql FROM sqlite_schema WHERE name = 'patient'")
+    db.execute('DROP TABLE patient')
+    db.execute(schema.replace('PRIMARY KEY', 'PRIMARY KEY DEFAULT (randomblob(16))', 1))
+    for call in ("SELECT quick_add('Eve', 'Odd', '1985-12-10')", "INSERT INTO quick_add VALUES ('Eve', 'Odd', '1985-12-10', NULL, NULL)"):
+        t.contains(t.refuses(db, call), 'blob')
+    t.equal(t.one(db, 'SELECT count(*) FROM patient'), 0)
+
+
 def test_the_table_can_only_be_read(t):
     db = t.database()
     t.patient(db)
