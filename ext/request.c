@@ -10,8 +10,10 @@
 
 #include <string.h>
 
-enum { ENTRIES_MAX = 32, FIELD_SIZE = 40 };
+enum { ENTRIES_MAX = 32, FIELD_SIZE = 40, DAY = 86400 };
 
+static const char count_requests[] =
+    "SELECT count(*) FROM main.portal_request WHERE account_id = ?1 AND submitted_at > ?2";
 static const char supersede[] =
     "UPDATE main.portal_request SET status = 'superseded', decided_at = ?3"
     " WHERE patient_id = ?1 AND field = ?2 AND status = 'pending'";
@@ -177,6 +179,21 @@ static int submitter_find(struct portal *portal, const char *session,
     return code;
 }
 
+/* How much more an account may ask for today, so that nobody who can sign in fills the database. */
+static int budget_read(struct portal *portal, sqlite3_int64 account_id, sqlite3_int64 *left,
+                       char reason[REQUEST_REASON_SIZE])
+{
+    sqlite3_int64 count = 0;
+    int code = statement_integer(portal, &count, count_requests, "ii", account_id,
+                                 connection_now(portal) - DAY);
+
+    *left = setting_number(portal, SETTING_requests_per_day) - count;
+    if (code == SQLITE_OK && *left <= 0) {
+        (void)sqlite3_snprintf(REQUEST_REASON_SIZE, reason, "too many changes in 24 hours; try again tomorrow");
+    }
+    return code;
+}
+
 int request_submit(struct portal *portal, const char *session, const struct patient_id *patient,
                    const char *json, int *count, bool *refused, char reason[REQUEST_REASON_SIZE])
 {
@@ -184,6 +201,7 @@ int request_submit(struct portal *portal, const char *session, const struct pati
     struct patient chart;
     char role[ACCESS_ROLE_SIZE];
     sqlite3_int64 account_id = 0;
+    sqlite3_int64 left = 0;
     int code;
 
     submission.count = 0;
@@ -194,8 +212,12 @@ int request_submit(struct portal *portal, const char *session, const struct pati
     if (code == SQLITE_OK && reason[0] == '\0') {
         code = submission_read(portal, &chart.id, json, &submission, reason);
     }
+    if (code == SQLITE_OK && reason[0] == '\0') code = budget_read(portal, account_id, &left, reason);
     for (int i = 0; i < submission.count && code == SQLITE_OK && reason[0] == '\0'; i++) {
         code = entry_store(portal, &chart.id, &submission.entry[i], account_id, role, count);
+    }
+    if (code == SQLITE_OK && reason[0] == '\0' && *count >= left) {
+        code = audit_write_about(portal, "account.requests_spent", &chart.id, "account", account_id, NULL);
     }
     submission_clear(&submission);
     *refused = reason[0] != '\0';

@@ -31,6 +31,8 @@ struct portal;
       "Seconds to wait before the same patient and contact are sent another link or PIN.") \
     X(sends_per_day, "10", NUMBER, 1, 1000, \
       "Registrations in 24 hours to one patient, and to one destination.") \
+    X(requests_per_day, "200", NUMBER, 1, 10000, \
+      "Changed fields that one person may submit in 24 hours; a submission is taken whole or not.") \
     X(email_channel, "maildir", NAME, 1, 40, \
       "Channel that carries email.") \
     X(text_channel, "maildir", NAME, 1, 40, \

@@ -185,6 +185,8 @@ CREATE TABLE main.portal_request (
 CREATE UNIQUE INDEX main.portal_request_pending ON portal_request (patient_id, field)
     WHERE status = 'pending';
 
+CREATE INDEX main.portal_request_account ON portal_request (account_id, submitted_at);
+
 CREATE TABLE main.portal_audit (
     -- Append-only.  Every event carries a keyed hash over itself and the hash before it.
     event_id    INTEGER PRIMARY KEY,      -- counts from 1 without gaps

@@ -34,7 +34,7 @@ def practice(t, journal):
             t.patient(db, first_name=f'Patient{number}')
         path = t.file(db)
         setup = Worker(t, path, 'setup', 0, 0, 'full')
-        for key, value in (('resend_seconds', 0), ('sends_per_day', 1000), ('lease_seconds', 10)):
+        for key, value in (('resend_seconds', 0), ('sends_per_day', 1000), ('requests_per_day', 10000), ('lease_seconds', 10)):
             t.one(db, 'SELECT portal_setting(?, ?)', key, value)
             setup.tell(('setting.changed', None))
     setup.db.close()

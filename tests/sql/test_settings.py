@@ -31,6 +31,7 @@ SETTINGS = {
     'reset_minutes': number('60', 1, 1440),
     'resend_seconds': number('60', 0, 3600),
     'sends_per_day': number('10', 1, 1000),
+    'requests_per_day': number('200', 1, 10000),
     'email_channel': ('maildir', ['smtp', 'my_mail_2'], ['', 'SMTP', 'a/b', '../x', 'a b', 'x' * 41, 'a.so']),
     'text_channel': ('maildir', ['twilio', 'kannel'], ['', 'Twilio', '/x', 'x' * 41]),
     'maildir': ('', ['', '/var/mail/practice', 'Mail Dir'], ['x' * 1001] + BAD_TEXT),

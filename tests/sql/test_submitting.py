@@ -250,6 +250,30 @@ def test_a_signed_out_or_idle_session_can_not_submit(t):
     t.equal(refused(t, db, idle, patient, {'city': 'X'}), 'session')
 
 
+def test_a_person_may_submit_so_many_changes_in_24_hours_and_no_more(t):
+    db, patient, session = practice(t)
+    child = t.patient(db, first_name='Anne')
+    flows.register_representative(t, db, child, 'ada')
+    other = flows.register_representative(t, db, patient, 'rita')
+    db.execute("SELECT portal_setting('requests_per_day', 5)")
+    spent = "SELECT count(*) FROM portal_audit WHERE action = 'account.requests_spent'"
+    for number in range(3):
+        t.equal(submit(t, db, session, patient, city=f'City {number}'), 1)
+    t.equal(submit(t, db, session, patient, city='Springfield'), 0, 'what changes nothing costs nothing')
+    t.advance(1200)
+    t.equal((t.one(db, spent), submit(t, db, session, child, city='Rome', state='IL', sex='female'), t.one(db, spent)),
+            (0, 2, 1))
+    rows = t.all(db, 'SELECT count(*) FROM portal_request') + t.all(db, 'SELECT count(*) FROM portal_audit')
+    for whose in (patient, child):
+        for _ in range(20):
+            t.contains(refused(t, db, session, whose, {'city': 'Paris'}), 'too many changes in 24 hours')
+    t.equal(t.all(db, 'SELECT count(*) FROM portal_request') + t.all(db, 'SELECT count(*) FROM portal_audit'), rows)
+    t.equal(submit(t, db, other, patient, city='Turin'), 1, "another person's is not spent")
+    t.advance(86400 - 1200)
+    session = flows.login(t, db, 'ada')
+    t.equal(submit(t, db, session, patient, city='Oslo'), 1, 'three of the five are a day old')
+
+
 def test_a_submission_rolled_back_leaves_nothing(t):
     db, patient, session = practice(t)
     submit(t, db, session, patient, city='Shelbyville')
