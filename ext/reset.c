@@ -21,6 +21,9 @@ static const char may_reset[] =
     "                      AND r.status NOT IN ('failed', 'revoked'))"
     "   AND (SELECT count(*) FROM main.portal_reset AS r"
     "         WHERE r.account_id = a.account_id AND r.created_at > ?3) < ?4";
+static const char begin_reset[] = "SAVEPOINT portal_reset";
+static const char undo_reset[] = "ROLLBACK TO portal_reset";
+static const char end_reset[] = "RELEASE portal_reset";
 static const char supersede_resets[] =
     "UPDATE main.portal_reset SET status = 'superseded' WHERE account_id = ?1 AND status = 'live'";
 static const char insert_reset[] =
@@ -69,47 +72,44 @@ static int reset_queue(struct portal *portal, sqlite3_int64 account_id, enum med
 }
 
 /*
-** What an unknown name costs: all that a known one costs, done and undone, so that the time tells
-** nothing.  Within a writing statement, where SQLite has no savepoint, it tells.
+** For a name that may have no reset one is queued too, and undone, so that the time tells nothing.
+** Within a writing statement, where SQLite has no savepoint, it would tell.
 */
-static int reset_pretend(struct portal *portal)
-{
-    int fresh = portal->fresh_count;
-    int code = sqlite3_exec(portal->db, "SAVEPOINT portal_pretend", NULL, NULL, NULL);
-
-    if (code != SQLITE_OK) return code == SQLITE_BUSY ? SQLITE_OK : fault(portal, code);
-    code = reset_queue(portal, 0, MEDIUM_EMAIL, "nobody@localhost.localdomain");
-    portal->fresh_count = fresh;
-    if (sqlite3_exec(portal->db, "ROLLBACK TO portal_pretend; RELEASE portal_pretend", NULL, NULL,
-                     NULL) != SQLITE_OK && code == SQLITE_OK) {
-        code = fault(portal, sqlite3_errcode(portal->db));
-    }
-    return code;
-}
-
 int reset_forgot(struct portal *portal, const char *username)
 {
     char key[NORMALIZE_SIZE];
-    char contact[CONTACT_SIZE];
+    char contact[CONTACT_SIZE] = "nobody@localhost.localdomain";
     sqlite3_int64 now = connection_now(portal);
     sqlite3_stmt *statement = NULL;
-    sqlite3_int64 account_id;
-    enum medium medium;
-    int code = account_same_time(portal);
+    sqlite3_int64 account_id = 0;
+    enum medium medium = MEDIUM_EMAIL;
+    int fresh = portal->fresh_count;
+    bool known;
+    int code = statement_run(portal, begin_reset, "");
 
+    if (code == SQLITE_BUSY) {
+        return refuse(portal, "forgot_password does not run inside a writing statement, because the "
+                      "time it takes there would tell who is known; call it by itself");
+    }
     (void)account_username_problem(username, key, sizeof key);
     if (code == SQLITE_OK) {
         code = statement_row(portal, &statement, may_reset, "siii", key,
                              now - setting_number(portal, SETTING_resend_seconds), now - DAY,
                              setting_number(portal, SETTING_sends_per_day));
     }
-    if (code == SQLITE_DONE) return reset_pretend(portal);
-    if (code != SQLITE_ROW) return code;
-    account_id = sqlite3_column_int64(statement, 0);
-    medium = medium_from_name((const char *)sqlite3_column_text(statement, 1));
-    statement_text(statement, 2, contact, sizeof contact);
-    statement_done(portal, statement);
-    return reset_queue(portal, account_id, medium, contact);
+    if (code != SQLITE_ROW && code != SQLITE_DONE) return code;
+    known = code == SQLITE_ROW;
+    if (known) {
+        account_id = sqlite3_column_int64(statement, 0);
+        medium = medium_from_name((const char *)sqlite3_column_text(statement, 1));
+        statement_text(statement, 2, contact, sizeof contact);
+        statement_done(portal, statement);
+    }
+    code = reset_queue(portal, account_id, medium, contact);
+    if (!known) portal->fresh_count = fresh;
+    if (code == SQLITE_OK && !known) code = statement_run(portal, undo_reset, "");
+    if (code == SQLITE_OK) code = statement_run(portal, end_reset, "");
+    return code == SQLITE_OK ? account_same_time(portal) : code;
 }
 
 int reset_claim(struct portal *portal, const struct outbox_message *message,
