@@ -125,8 +125,8 @@ static void stand_in(char out[crypto_pwhash_STRBYTES], const char *password,
     (void)crypto_generichash(hash, sizeof hash, (const unsigned char *)password, length, NULL, 0);
     memset(out, 0, crypto_pwhash_STRBYTES);
     /* With the parameters that the extension asks for: it does not want to hash anew. */
-    memcpy(out, "$argon2id$v=19$m=19456,t=2,p=1$", 31);
-    (void)sodium_bin2base64(out + 31, 64, hash, 16, sodium_base64_VARIANT_ORIGINAL_NO_PADDING);
+    strcpy(out, "$argon2id$v=19$m=19456,t=2,p=1$");
+    (void)sodium_bin2base64(out + strlen(out), 64, hash, 16, sodium_base64_VARIANT_ORIGINAL_NO_PADDING);
     strcat(out, "$");
     (void)sodium_bin2base64(out + strlen(out), 64, hash, 32,
                             sodium_base64_VARIANT_ORIGINAL_NO_PADDING);

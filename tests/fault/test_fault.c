@@ -228,7 +228,7 @@ static void test_loading(void)
         CHECK(sqlite3_open(":memory:", &db) == SQLITE_OK);
         CHECK(!load_fails(db, LONG_MAX));
         stage_run(db, "SELECT portal_as('scheduling')", &outcome);
-        for (long n = 1; load_fails(db, n); n++) continue;
+        for (long n = 1; load_fails(db, n);) n++;
         stage_run(db, "SELECT portal_as('ehr')", &outcome);
         CHECK_FOR(outcome.answer, outcome.code != SQLITE_OK);
         CHECK(sqlite3_close(db) == SQLITE_OK);

@@ -64,11 +64,10 @@ static inline uint32_t input_number(struct input *input, int bytes)
 static inline char *input_text(struct input *input)
 {
     size_t length = input->left == 0 ? 0 : strnlen((const char *)input->at, input->left);
-    char *text = malloc(length + 1);
+    char *text = calloc(1, length + 1);
 
     if (text == NULL) abort();
     if (length > 0) memcpy(text, input->at, length);
-    text[length] = '\0';
     input->at += length;
     input->left -= length;
     (void)input_byte(input);

@@ -33,7 +33,7 @@ static void segments(const char *text)
     REQUIRE_TELL(count >= 1 && (size_t)count <= length / 30 + 1, "%d segments of %zu bytes", count, length);
     REQUIRE(length > 70 || gsm7 || count == 1);
     REQUIRE(!gsm7 || length > 80 || count == 1);
-    REQUIRE(gsm7 || length <= 4 * 70 || count > 1);
+    REQUIRE(gsm7 || length <= (size_t)4 * 70 || count > 1);
 }
 
 /* A byte of flags, four of the date; then the texts in the order of struct mail. */

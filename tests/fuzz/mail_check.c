@@ -42,6 +42,7 @@ static char *read_field(struct reader *reader, const char *name)
 {
     char *line = read_line(reader);
     size_t length = strlen(name);
+    char *longer;
     char *value;
 
     REQUIRE_TELL(strncmp(line, name, length) == 0 && line[length] == ':', "no %s: but %s", name, line);
@@ -53,8 +54,9 @@ static char *read_field(struct reader *reader, const char *name)
         if (!header_goes_on(reader)) break;
         line = read_line(reader);
         REQUIRE_TELL(line[strspn(line, " \t")] != '\0', "a folded line of white space alone");
-        value = realloc(value, strlen(value) + strlen(line) + 1);
-        strcat(value, line);
+        longer = realloc(value, strlen(value) + strlen(line) + 1);
+        REQUIRE(longer != NULL);
+        value = strcat(longer, line);
     }
     /* "Name:" may be folded at once. */
     memmove(value, value + strspn(value, " "), strlen(value + strspn(value, " ")) + 1);

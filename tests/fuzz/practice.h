@@ -19,7 +19,7 @@ void practice_close(sqlite3 *db);
 
 /* The bytes of the database file; and a connection to others.  They are copied. */
 const uint8_t *practice_image(size_t *size);
-sqlite3 *practice_open_image(const uint8_t *image, size_t size);
+sqlite3 *practice_open_image(const uint8_t *bytes, size_t size);
 
 /* Moves the clock. */
 void practice_wait(sqlite3_int64 seconds);

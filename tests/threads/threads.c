@@ -51,7 +51,7 @@ static pthread_barrier_t barrier;
 static void failed(struct worker *worker, const char *what)
 {
     if (worker->failure[0] != '\0') return;
-    snprintf(worker->failure, sizeof worker->failure, "%.1000s: %.1000s", what,
+    (void)snprintf(worker->failure, sizeof worker->failure, "%.1000s: %.1000s", what,
              worker->db == NULL ? "" : sqlite3_errmsg(worker->db));
 }
 
@@ -66,7 +66,7 @@ static const char *ask(struct worker *worker, const char *format, ...)
     int code = sqlite3_prepare_v2(worker->db, sql, -1, &statement, NULL);
     if (code == SQLITE_OK) code = sqlite3_step(statement);
     const unsigned char *text = code == SQLITE_ROW ? sqlite3_column_text(statement, 0) : NULL;
-    snprintf(worker->answer, sizeof worker->answer, "%s", text == NULL ? "" : (const char *)text);
+    (void)snprintf(worker->answer, sizeof worker->answer, "%s", text == NULL ? "" : (const char *)text);
     while (code == SQLITE_ROW) code = sqlite3_step(statement);
     if (code != SQLITE_DONE) failed(worker, sql);
     sqlite3_finalize(statement);
@@ -106,7 +106,7 @@ static void mailed(struct worker *worker, const char *mark, const char *format, 
     glob_t files;
     out[0] = '\0';
     ask(worker, "SELECT max(message_id) FROM portal_message WHERE recipient = 't%d@example.com'", worker->number);
-    snprintf(path, sizeof path, "%s-outbox/new/*.%.20s.*.portal", worker->path, worker->answer);
+    (void)snprintf(path, sizeof path, "%s-outbox/new/*.%.20s.*.portal", worker->path, worker->answer);
     for (int tries = 0; glob(path, 0, NULL, &files) != 0; tries++) {
         if (tries == MAIL_TRIES) return;
         usleep(10000);
@@ -115,40 +115,45 @@ static void mailed(struct worker *worker, const char *mark, const char *format, 
     globfree(&files);
     if (file == NULL) return;
     text[fread(text, 1, sizeof text - 1, file)] = '\0';
-    fclose(file);
+    (void)fclose(file);
     const char *found = strstr(text, mark);
     if (found != NULL) (void)sscanf(found + strlen(mark), format, out);
 }
 
 static const char password[] = "correct horse battery staple";
 
-/* From quick add to revoke, with everything that a patient and staff do between. */
+/* From a registration to its revoke, with everything that a patient and staff do between. */
+static void live_once(struct worker *worker, const char *patient, int round)
+{
+    char token[64], pin[64], session[64];
+    int n = worker->number;
+    if (round > 0) ASK_FOR(worker, "by email", "SELECT send_registration(%s, 'email')", patient);
+    mailed(worker, "/r/", "%32s", token);
+    ASK_FOR(worker, "1", "SELECT token_valid(%Q)", token);
+    ASK_FOR(worker, "pin_sent", "SELECT request_pin(%Q, 'Lovelace', '1985-12-10')", token);
+    mailed(worker, " is\n\n", "%6s", pin);
+    ASK_FOR(worker, "registered", "SELECT register_patient(%Q, %Q, 'thread%d', %Q)", token, pin, n, password);
+    (void)snprintf(session, sizeof session, "%.32s",
+                   ask(worker, "SELECT json_extract(portal_login('thread%d', %Q), '$.session')", n, password));
+    ASK_FOR(worker, "submitted", "SELECT submit_demographics(%Q, %s, '{\"city\":\"Round %d\"}')", session, patient, round);
+    ask(worker, "UPDATE pending_requests SET decision = 'accept' WHERE patient_id = %s", patient);
+    ask(worker, "INSERT OR IGNORE INTO send_registration SELECT patient_id, 'text' FROM patient");
+    ask(worker, "SELECT portal_setting('pin_minutes', %d)", 5 + round);
+    ask(worker, "SELECT count(*) FROM portal_status");
+    ask(worker, "SELECT count(*) FROM portal_check");
+    ask(worker, "SELECT expire_links()");
+    ask(worker, "SELECT deliver(5)");
+    ASK_FOR(worker, "revoked", "SELECT revoke_access(%s)", patient);
+}
+
 static void live(struct worker *worker)
 {
-    char patient[64], token[64], pin[64], session[64];
+    char patient[64];
     int n = worker->number;
     open_and_load(worker, worker->path);
-    snprintf(patient, sizeof patient, "%.60s",
-             ask(worker, "SELECT quick_add('Thread%d', 'Lovelace', '1985-12-10', 'email', 't%d@example.com')", n, n));
-    for (int round = 0; round < ROUNDS && worker->failure[0] == '\0'; round++) {
-        if (round > 0) ASK_FOR(worker, "by email", "SELECT send_registration(%s, 'email')", patient);
-        mailed(worker, "/r/", "%32s", token);
-        ASK_FOR(worker, "1", "SELECT token_valid(%Q)", token);
-        ASK_FOR(worker, "pin_sent", "SELECT request_pin(%Q, 'Lovelace', '1985-12-10')", token);
-        mailed(worker, " is\n\n", "%6s", pin);
-        ASK_FOR(worker, "registered", "SELECT register_patient(%Q, %Q, 'thread%d', %Q)", token, pin, n, password);
-        snprintf(session, sizeof session, "%.32s",
-                 ask(worker, "SELECT json_extract(portal_login('thread%d', %Q), '$.session')", n, password));
-        ASK_FOR(worker, "submitted", "SELECT submit_demographics(%Q, %s, '{\"city\":\"Round %d\"}')", session, patient, round);
-        ask(worker, "UPDATE pending_requests SET decision = 'accept' WHERE patient_id = %s", patient);
-        ask(worker, "INSERT OR IGNORE INTO send_registration SELECT patient_id, 'text' FROM patient");
-        ask(worker, "SELECT portal_setting('pin_minutes', %d)", 5 + round);
-        ask(worker, "SELECT count(*) FROM portal_status");
-        ask(worker, "SELECT count(*) FROM portal_check");
-        ask(worker, "SELECT expire_links()");
-        ask(worker, "SELECT deliver(5)");
-        ASK_FOR(worker, "revoked", "SELECT revoke_access(%s)", patient);
-    }
+    (void)snprintf(patient, sizeof patient, "%.60s",
+                   ask(worker, "SELECT quick_add('Thread%d', 'Lovelace', '1985-12-10', 'email', 't%d@example.com')", n, n));
+    for (int round = 0; round < ROUNDS && worker->failure[0] == '\0'; round++) live_once(worker, patient, round);
     ask(worker, "SELECT portal_audit_verify()");
     if (worker->answer[0] != '\0') failed(worker, worker->answer);
     closed(worker);

@@ -48,7 +48,7 @@ static inline void unit_print_escaped(const char *text)
 static inline void unit_end(void)
 {
     unit.running = false;
-    if (unit.checks == 0) snprintf(unit.failure, sizeof unit.failure, "nothing was checked");
+    if (unit.checks == 0) (void)snprintf(unit.failure, sizeof unit.failure, "nothing was checked");
     if (unit.failure[0] == '\0') {
         printf("ok - %s\n", unit.sentence);
     } else {
@@ -57,7 +57,7 @@ static inline void unit_end(void)
         putchar('\n');
         unit.failed_tests++;
     }
-    fflush(stdout);
+    (void)fflush(stdout);
 }
 
 static inline void unit_check(bool holds, const char *file, int line, const char *format, ...)
@@ -68,7 +68,7 @@ static inline void unit_check(bool holds, const char *file, int line, const char
     if (used < 0 || (size_t)used >= sizeof unit.failure) return;
     va_list arguments;
     va_start(arguments, format);
-    vsnprintf(unit.failure + used, sizeof unit.failure - (size_t)used, format, arguments);
+    (void)vsnprintf(unit.failure + used, sizeof unit.failure - (size_t)used, format, arguments);
     va_end(arguments);
 }
 
