@@ -207,10 +207,8 @@ int access_works(struct portal *portal, sqlite3_int64 account_id, const struct p
     if (code != SQLITE_ROW) return code == SQLITE_DONE ? SQLITE_OK : code;
     identity = sqlite3_column_int64(statement, 0);
     active = statement_is(statement, 3, "active");
-    if (role != NULL) {
-        statement_text(statement, sqlite3_column_type(statement, 2) == SQLITE_NULL ? 1 : 2, role,
-                       ACCESS_ROLE_SIZE);
-    }
+    statement_text(statement, sqlite3_column_type(statement, 2) == SQLITE_NULL ? 1 : 2, role,
+                   ACCESS_ROLE_SIZE);
     statement_done(portal, statement);
     if (!active) return SQLITE_OK;
     code = patient_find(portal, patient, &chart);

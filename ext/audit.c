@@ -126,11 +126,8 @@ static int column_hash(sqlite3_stmt *statement, int column, uint8_t out[TOKEN_HA
 static int head_read(struct portal *portal, struct audit_head *head)
 {
     sqlite3_stmt *statement = NULL;
-    int code = statement_row(portal, &statement, read_head, "");
+    int code = connection_state(portal, &statement, read_head);
 
-    if (code == SQLITE_DONE) {
-        return connection_state_lost(portal);
-    }
     if (code != SQLITE_ROW) return code;
     head->count = sqlite3_column_int64(statement, 0);
     head->stored_count = head->count;
@@ -145,13 +142,14 @@ static int head_read(struct portal *portal, struct audit_head *head)
 int audit_settle(struct portal *portal)
 {
     struct audit_head *head = &portal->head;
-    const struct keyring *keyring = NULL;
+    const struct keyring *keyring = &portal->keyring;
     uint8_t sealed[TOKEN_HASH_SIZE];
     int changes = 0;
     int code;
 
     if (!head->known || head->count == head->stored_count) return SQLITE_OK;
-    code = connection_key(portal, &keyring);
+    /* The key that the events were written with: where this is called, SQLite would tell no error of ours. */
+    code = keyring->count > 0 ? SQLITE_OK : connection_key(portal, &keyring);
     if (code != SQLITE_OK) return code;
     seal(keyring_oldest(keyring), TOKEN_SEAL, head->count, head->hash, sealed);
     code = statement_change(portal, &changes, move_head, "ibbib", head->count, head->hash,
@@ -231,12 +229,9 @@ static int bounds_read(struct portal *portal, const uint8_t *key, struct bounds 
                        char **broken)
 {
     sqlite3_stmt *statement = NULL;
-    int code = statement_row(portal, &statement, read_seals, "");
+    int code = connection_state(portal, &statement, read_seals);
     const char *problem = NULL;
 
-    if (code == SQLITE_DONE) {
-        return connection_state_lost(portal);
-    }
     if (code != SQLITE_ROW) return code;
     bounds->count = sqlite3_column_int64(statement, 0);
     bounds->checkpoint = sqlite3_column_int64(statement, 3);

@@ -136,20 +136,17 @@ void calendar_local(int64_t when, char out[CALENDAR_TIME_SIZE])
     /* Only TZ itself can name a zone so long that it does not fit; its offset says the same. */
     if (strlen(fields.tm_zone) < room) {
         memcpy(zone, fields.tm_zone, strlen(fields.tm_zone) + 1);
-    } else if (strftime(zone, room, "%z", &fields) == 0) {
-        out[0] = '\0';
+    } else {
+        (void)strftime(zone, room, "%z", &fields);
     }
 }
 
 void calendar_rfc5322(int64_t when, char out[CALENDAR_TIME_SIZE])
 {
     struct tm fields;
-    char day[8];
-    char rest[CALENDAR_TIME_SIZE - 16];
     out[0] = '\0';
     if (!local_fields(when, &fields)) return;
-    if (strftime(day, sizeof day, "%d", &fields) == 0) return;
-    if (strftime(rest, sizeof rest, "%Y %H:%M:%S %z", &fields) == 0) return;
-    (void)snprintf(out, CALENDAR_TIME_SIZE, "%s, %s %s %s", day_names[fields.tm_wday], day,
-             month_names[fields.tm_mon], rest);
+    int used = snprintf(out, CALENDAR_TIME_SIZE, "%s, %02d %s ", day_names[fields.tm_wday],
+                        fields.tm_mday, month_names[fields.tm_mon]);
+    (void)strftime(out + used, CALENDAR_TIME_SIZE - (size_t)used, "%Y %H:%M:%S %z", &fields);
 }

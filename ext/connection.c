@@ -164,8 +164,11 @@ int fail(struct portal *portal, const char *format, ...)
     return text == NULL ? SQLITE_NOMEM : SQLITE_ERROR;
 }
 
-int connection_state_lost(struct portal *portal)
+int connection_state(struct portal *portal, sqlite3_stmt **out, const char *sql)
 {
+    int code = statement_row(portal, out, sql, "");
+
+    if (code != SQLITE_DONE) return code;
     return fail(portal, "table portal_state is empty; restore the database from a backup");
 }
 
@@ -224,10 +227,7 @@ int connection_enter(struct portal *portal)
     if (portal->entered && sqlite3_total_changes64(portal->db) == portal->entered_at) {
         return SQLITE_OK;
     }
-    code = statement_row(portal, &statement, read_state, "");
-    if (code == SQLITE_DONE) {
-        return connection_state_lost(portal);
-    }
+    code = connection_state(portal, &statement, read_state);
     if (code != SQLITE_ROW) return code;
     version = sqlite3_column_int64(statement, 0);
     stamp = sqlite3_column_int64(statement, 1);
@@ -271,11 +271,8 @@ int connection_key_path(struct portal *portal, char **path)
 static int key_check_read(struct portal *portal, uint8_t check[TOKEN_HASH_SIZE])
 {
     sqlite3_stmt *statement = NULL;
-    int code = statement_row(portal, &statement, read_key_check, "");
+    int code = connection_state(portal, &statement, read_key_check);
 
-    if (code == SQLITE_DONE) {
-        return connection_state_lost(portal);
-    }
     if (code != SQLITE_ROW) return code;
     memset(check, 0, TOKEN_HASH_SIZE);
     if (sqlite3_column_bytes(statement, 0) == TOKEN_HASH_SIZE) {

@@ -106,8 +106,8 @@ void connection_hide(struct portal *portal, char *text);
 /* SQLITE_ERROR, said the same way: not about one row, so that OR IGNORE does not skip it. */
 int fail(struct portal *portal, const char *format, ...);
 
-/* fail() for a database whose one row of portal_state is gone. */
-int connection_state_lost(struct portal *portal);
+/* SQLITE_ROW and columns of portal_state, whose one row is always there, or an error code. */
+int connection_state(struct portal *portal, sqlite3_stmt **out, const char *sql);
 
 /* The error code it is given, with SQLite's own message and the remedy where we know one. */
 int fault(struct portal *portal, int code);

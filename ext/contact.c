@@ -151,7 +151,8 @@ static const char *special_problem(const char *email)
 static bool starts_with_mark(const char *text, size_t length)
 {
     utf8proc_int32_t point;
-    return length > 0 && next_point(text, length, &point) > 0 && is_mark(utf8proc_category(point));
+    (void)next_point(text, length, &point);
+    return is_mark(utf8proc_category(point));
 }
 
 /* The specials have been refused, so what is left is RFC 5322 atext and RFC 6531 letters. */

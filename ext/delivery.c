@@ -166,10 +166,12 @@ static int medium_hand_over(struct portal *portal, const struct sending *sending
     if (start == end) return SQLITE_OK;
     code = channel_for(portal, (int)medium, &channel);
     if (code == SQLITE_OK) {
+        sqlite3_free(portal->error);
+        portal->error = NULL;
         code = channel->api.deliver(channel->data, &delivery.api);
         if (code != SQLITE_OK) {
             (void)refuse(portal, "the channel %s stopped: %s; what it did not report is tried again",
-                         channel->api.name, sqlite3_errstr(code));
+                         channel->api.name, portal->error == NULL ? sqlite3_errstr(code) : portal->error);
         }
     }
     return code;

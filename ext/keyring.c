@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 enum { HEX_LENGTH = 2 * TOKEN_KEY_SIZE, FILE_MAX = KEYRING_MAX * 80 + 256, PATH_SIZE = 4096 };
+enum { DRAFT_SIZE = PATH_SIZE + sizeof ".XXXXXX" };
 
 static const char comment[] =
     "# portal key file. Keep it secret, and back it up apart from the database.\n";
@@ -120,26 +121,27 @@ static bool new_key_write(int file)
     char hex[HEX_LENGTH + 1];
     char text[sizeof comment + HEX_LENGTH + 8];
     bool written;
-    int length;
 
     randombytes_buf(key, sizeof key);
     (void)sodium_bin2hex(hex, sizeof hex, key, sizeof key);
-    length = snprintf(text, sizeof text, "%s1 %s\n", comment, hex);
-    written = length > 0 && (size_t)length < sizeof text && write_all(file, text, (size_t)length);
+    (void)snprintf(text, sizeof text, "%s1 %s\n", comment, hex);
+    written = write_all(file, text, strlen(text));
     sodium_memzero(key, sizeof key);
     sodium_memzero(hex, sizeof hex);
     sodium_memzero(text, sizeof text);
     return written;
 }
 
-/* The folder of a path; false when it is too long. */
-static bool folder_of(const char *path, char folder[PATH_SIZE])
+/* The folder of a path of less than PATH_SIZE. */
+static void folder_of(const char *path, char folder[PATH_SIZE])
 {
     const char *slash = strrchr(path, '/');
-    int length = slash == NULL ? snprintf(folder, PATH_SIZE, ".")
-                               : snprintf(folder, PATH_SIZE, "%.*s", (int)(slash - path) + 1, path);
 
-    return length > 0 && length < PATH_SIZE;
+    if (slash == NULL) {
+        (void)snprintf(folder, PATH_SIZE, ".");
+    } else {
+        (void)snprintf(folder, PATH_SIZE, "%.*s", (int)(slash - path) + 1, path);
+    }
 }
 
 /* The name is durable only when its directory is. */
@@ -158,30 +160,32 @@ static bool directory_sync(const char *directory)
 ** A file of mode 0600 to write the key to: without a name, so that whoever is killed leaves no copy
 ** of a key behind, or where there is no such thing, a draft beside the path.
 */
-static int draft_open(const char *path, const char *folder, char draft[PATH_SIZE], bool *named)
+static int draft_open(const char *path, const char *folder, char draft[DRAFT_SIZE], bool *named)
 {
     int file = -1;
-    int length;
 
     if (access("/proc/self/fd", X_OK) == 0) {
         file = open(folder, O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
     }
     *named = file < 0;
-    length = *named ? snprintf(draft, PATH_SIZE, "%s.XXXXXX", path)
-                    : snprintf(draft, PATH_SIZE, "/proc/self/fd/%d", file);
-    if (length < 0 || length >= PATH_SIZE) return -1;
-    return *named ? mkstemp(draft) : file;
+    if (!*named) {
+        (void)snprintf(draft, DRAFT_SIZE, "/proc/self/fd/%d", file);
+        return file;
+    }
+    (void)snprintf(draft, DRAFT_SIZE, "%s.XXXXXX", path);
+    return mkstemp(draft);
 }
 
 const char *keyring_create(const char *path)
 {
     char folder[PATH_SIZE];
-    char draft[PATH_SIZE];
+    char draft[DRAFT_SIZE];
     const char *problem = NULL;
     bool named = false;
     int file;
 
-    if (!folder_of(path, folder)) return "has too long a name";
+    if (strlen(path) >= PATH_SIZE) return "has too long a name";
+    folder_of(path, folder);
     /* Perhaps made by a call that failed then: a database may count on it from now on. */
     if (access(path, F_OK) == 0) {
         return directory_sync(folder) ? NULL : "can not be made durable";

@@ -371,7 +371,9 @@ static bool is_joiner(utf8proc_int32_t point)
 static bool letter_follows(const char *text, size_t left)
 {
     utf8proc_int32_t point;
-    return left > 0 && next_point(text, left, &point) > 0 && is_letter(point);
+    if (left == 0) return false;
+    (void)next_point(text, left, &point);
+    return is_letter(point);
 }
 
 bool normalize_has_hidden(const char *text)

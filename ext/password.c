@@ -48,7 +48,7 @@ static bool equals_words(const char *password, const char *first, const char *se
     char words[2 * NORMALIZE_INPUT_MAX + 2];
     if (!first || !second) return false;
     int length = snprintf(words, sizeof words, "%s %s", first, second);
-    return length > 0 && (size_t)length < sizeof words && equals_word(password, words);
+    return (size_t)length < sizeof words && equals_word(password, words);
 }
 
 static bool equals_a_name(const char *password, const struct password_context *context)

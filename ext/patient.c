@@ -64,7 +64,7 @@ static int id_from_real(struct portal *portal, double number, struct patient_id 
 static int id_from_text(struct portal *portal, const char *text, size_t length,
                         struct patient_id *id)
 {
-    if (text == NULL || length == 0) return refuse(portal, "patient_id is empty");
+    if (length == 0) return refuse(portal, "patient_id is empty");
     if (length >= sizeof id->text) {
         return refuse(portal, "patient_id is too long (%d bytes at most)", (int)sizeof id->text - 1);
     }

@@ -95,7 +95,7 @@ int proof_unknown(struct portal *portal, const char *token, bool *unknown)
     const char *status = NULL;
     int code = registration_status(portal, token, strlen(token), &status);
 
-    *unknown = status != NULL && strcmp(status, "unknown") == 0;
+    *unknown = strcmp(status, "unknown") == 0;
     return code;
 }
 

@@ -417,9 +417,8 @@ int registration_open(struct portal *portal, const char *token, struct registrat
     int code = registration_status(portal, token, strlen(token), &status);
 
     if (code != SQLITE_OK) return code;
-    if (strcmp(status, "valid") != 0 || !token_parse(token, strlen(token), &claimed)) {
-        return SQLITE_DONE;
-    }
+    if (strcmp(status, "valid") != 0) return SQLITE_DONE;
+    (void)token_parse(token, strlen(token), &claimed);
     code = statement_row(portal, &statement, read_registration, "i", (sqlite3_int64)claimed.id);
     if (code != SQLITE_ROW) return code;
     registration->registration_id = sqlite3_column_int64(statement, 0);

@@ -46,7 +46,7 @@ struct setting_row setting_row(int index)
 {
     struct setting_row row = {NULL, NULL, NULL};
 
-    if (index >= 0 && index < SETTING_COUNT) {
+    if (index < SETTING_COUNT) {
         row.key = rows[index].key;
         row.standard = rows[index].standard;
         row.description = rows[index].description;

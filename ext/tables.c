@@ -421,5 +421,5 @@ static const struct table tables[] = {
 
 const struct table *table_row(int index)
 {
-    return index >= 0 && (size_t)index < sizeof tables / sizeof tables[0] ? &tables[index] : NULL;
+    return (size_t)index < sizeof tables / sizeof tables[0] ? &tables[index] : NULL;
 }

@@ -46,7 +46,7 @@ soak: test-packages
 
 # Lines and branches of ext/ that the tests run; fewer than 95 % of the lines fail.
 coverage: test-packages
-	tests/coverage
+	tests/coverage/run
 
 build/tests/clock_vfs.so: tests/clock_vfs.c
 	@mkdir -p $(@D)
@@ -103,8 +103,8 @@ build/asan/unit/test_static: tests/unit/test_static.c $(ASAN_STATIC_OBJECTS) $(T
 
 # What these files put in the place of: see tests/fault/inject.c and system.c.
 FAULT_WRAPS := $(patsubst %,-Wl$(comma)--wrap=%,crypto_pwhash_str crypto_pwhash_str_verify \
-	open read write fsync close rename unlink mkdir stat access mkstemp linkat open_memstream \
-	sqlite3_randomness)
+	open read write fsync close rename unlink mkdir stat fstat access mkstemp linkat open_memstream fclose \
+	clock_gettime sqlite3_randomness)
 
 build/fault/test_fault: $(FAULT_SOURCES) build/libportal.a $(TEST_HEADERS)
 	@mkdir -p $(@D)

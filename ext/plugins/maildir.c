@@ -38,7 +38,7 @@ static int maildir_make(const char *root)
 
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
         int length = snprintf(path, sizeof path, "%s%s", root, folders[i]);
-        if (length < 0 || (size_t)length >= sizeof path || folder_make(path) != 0) return -1;
+        if (length >= PATH_MOST || folder_make(path) != 0) return -1;
     }
     return 0;
 }
@@ -73,14 +73,12 @@ static int file_write(const char *path, const char *text, size_t size)
 /* Letters, digits and dots of the Message-ID: unique, and the same at every try. */
 static void file_name(const portal_outgoing *message, char *out, size_t size)
 {
-    size_t length = 0;
-    int start = snprintf(out, size, "%lld.", (long long)message->created_at);
+    size_t length = (size_t)snprintf(out, size, "%lld.", (long long)message->created_at);
 
-    if (start > 0) length = (size_t)start;
     for (const char *at = message->message_id_header; *at != '\0' && *at != '@'; at++) {
         if (length + 1 < size && strchr("<>/:", *at) == NULL) out[length++] = *at;
     }
-    out[length < size ? length : size - 1] = '\0';
+    out[length] = '\0';
 }
 
 /* The name of a draft of ours: file_name() and the writer's process. */
@@ -141,7 +139,7 @@ static portal_result message_store(const char *root, const portal_outgoing *mess
     lengths[1] = snprintf(final, sizeof final, "%s/new/%s.portal", root, name);
     lengths[2] = snprintf(folder, sizeof folder, "%s/new", root);
     for (int i = 0; i < 3; i++) {
-        if (lengths[i] < 0 || lengths[i] >= PATH_MOST) {
+        if (lengths[i] >= PATH_MOST) {
             errno = ENAMETOOLONG;
             return PORTAL_RETRY;
         }

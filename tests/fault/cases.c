@@ -68,6 +68,7 @@ static const char after_years[] = "SELECT advance(7 * 366 * 86400); SELECT expir
 static const char last_guess[] = "UPDATE portal_registration SET guesses = 9 WHERE status = 'live'";
 static const char last_try[] = "UPDATE portal_pin SET tries = 4 WHERE status = 'live'";
 static const char last_free_password[] = "UPDATE portal_throttle SET failures = 3 WHERE account <> 0";
+static const char within_the_hour[] = "SELECT portal_setting('resend_seconds', 3600)";
 
 #define TOLD_LATER "Done, but what became of it can not be read now: portal_status tells."
 
@@ -88,6 +89,8 @@ const struct fault_case fault_cases[] = {
     {.name = "send_registration", .arguments = "2, 'email'", .more = "5, 'text'",
      .alternative = TOLD_LATER},
     {.name = "send_registration", .arguments = "6, 'text'", .more = "5, 'email'",
+     .alternative = TOLD_LATER},
+    {.name = "send_registration", .arguments = "6, 'email'", .more = "5, 'email'", .set_up = within_the_hour,
      .alternative = TOLD_LATER},
     {.name = "quick_add", .arguments = "'Gil', 'Green', '2001-02-03'",
      .more = "'Hal', 'Holt', '2002-02-03'"},
@@ -131,6 +134,7 @@ const struct fault_case fault_cases[] = {
     {.name = "submit_demographics",
      .arguments = "@session, 1, '{\"city\":\"Paris\",\"home_phone\":\"212 555 0199\"}'"},
     {.name = "forgot_password", .arguments = "'ada.l'"},
+    {.name = "forgot_password", .arguments = "'nobody'"},
     {.name = "reset_password", .arguments = "@reset, 'another good password'"},
 
     {.name = "deliver", .arguments = ""},

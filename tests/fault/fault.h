@@ -34,6 +34,9 @@ void fault_arm(enum fault_kind kind, long n, bool lasts);
 /* Nothing fails any more.  How many operations of the kind there were. */
 long fault_disarm(void);
 
+/* True when no allocation before the n-th that was counted came from the same place in the program. */
+bool fault_is_fresh(long n);
+
 /* While the test itself uses what can fail. */
 void fault_pause(bool pause);
 
@@ -180,5 +183,12 @@ extern const struct fault_case delivery_cases[];
 
 /* The same for a call that hands messages over to the Maildir. */
 const char *sweep_delivery(const struct fault_case *row, enum fault_journal journal, bool all);
+
+/* findings.c */
+
+extern const struct fault_case finding_cases[];
+
+/* A statement that refuses or finds something, while allocations fail. */
+const char *sweep_finding(const struct fault_case *row, enum fault_journal journal, bool all);
 
 #endif

@@ -1,7 +1,10 @@
 #include "fault.h"
 
 #include <errno.h>
+#include <execinfo.h>
+#include <limits.h>
 #include <sodium.h>
+#include <stdint.h>
 #include <string.h>
 
 const char *const fault_names[FAULT_KINDS] = {
@@ -17,6 +20,61 @@ static struct {
     bool lasts;
     long count;
 } fault;
+
+#if defined MANY_FAULTS
+
+/* Where allocations were asked for, and which of those counted last were the first from their place. */
+enum { PLACES = 1 << 16, FRESH_MAX = 1 << 14 };
+static uint64_t places[PLACES];
+static bool fresh[FRESH_MAX];
+
+/* By the calls in this program that lead there: what lies between, within SQLite, is one place. */
+static uint64_t place(void)
+{
+    extern char __executable_start;
+    extern char etext;
+    void *frames[128];
+    int depth = backtrace(frames, (int)(sizeof frames / sizeof frames[0]));
+    uint64_t hash = 14695981039346656037u;
+
+    for (int i = 0; i < depth; i++) {
+        uintptr_t address = (uintptr_t)frames[i];
+        bool ours = address >= (uintptr_t)&__executable_start && address < (uintptr_t)&etext;
+        if (ours) hash = (hash ^ address) * 1099511628211u;
+    }
+    return hash;
+}
+
+static void place_note(long n)
+{
+    uint64_t here = place();
+    size_t at = (size_t)(here >> 32) % PLACES;
+
+    if (n >= FRESH_MAX) return;
+    while (places[at] != 0 && places[at] != here) at = (at + 1) % PLACES;
+    fresh[n] = places[at] == 0;
+    places[at] = here;
+}
+
+bool fault_is_fresh(long n)
+{
+    return n < FRESH_MAX && fresh[n];
+}
+
+#else
+
+static void place_note(long n)
+{
+    (void)n;
+}
+
+bool fault_is_fresh(long n)
+{
+    (void)n;
+    return false;
+}
+
+#endif
 
 void fault_arm(enum fault_kind kind, long n, bool lasts)
 {
@@ -42,6 +100,7 @@ bool fault_strikes(enum fault_kind kind)
 {
     if (!fault.armed || fault.paused || kind != fault.kind) return false;
     fault.count++;
+    if (kind == FAULT_ALLOCATION && fault.n == LONG_MAX) place_note(fault.count);
     return fault.lasts ? fault.count >= fault.n : fault.count == fault.n;
 }
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* About how many faults of a kind are tried when not all are; the sanitizers take three times as long;
-   tests/coverage wants to see what follows from each. */
+   tests/coverage wants to see what follows from each, and has allocations fail in every place. */
 #if defined MANY_FAULTS
 enum { SOME = 20 };
 #elif defined __SANITIZE_ADDRESS__
@@ -67,9 +67,14 @@ static long drawn(long below)
 }
 
 /* The next n: all of them, or the first two and then a few of the rest, others in every form. */
-static long next_n(long n, long stride)
+static long next_n(enum fault_kind kind, long n, long stride)
 {
-    return n < 2 || stride <= 1 ? n + 1 : n + 1 + drawn(2 * stride - 1);
+    long next = n < 2 || stride <= 1 ? n + 1 : n + 1 + drawn(2 * stride - 1);
+
+    for (long at = n + 1; at < next && kind == FAULT_ALLOCATION; at++) {
+        if (fault_is_fresh(at)) return at;
+    }
+    return next;
 }
 
 void each_plan(bool all, long (*operations)(enum fault_kind kind, void *data),
@@ -91,7 +96,7 @@ void each_plan(bool all, long (*operations)(enum fault_kind kind, void *data),
                 if (!all) plan.error = errors[lasts ? 1 + drawn(ERRORS - 1) : drawn(ERRORS)];
                 if (all && lasts && plan.error == EINTR) break;
                 if (!fail(&plan, data)) break;
-                plan.n = next_n(plan.n, stride);
+                plan.n = next_n(plan.kind, plan.n, stride);
             }
         }
     }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 int fault_error;
@@ -57,12 +58,17 @@ WRAP(ssize_t, write, int file, const void *bytes, size_t size)
     return __real_write(file, bytes, size > 1 && fault_strikes(FAULT_SHORT) ? size / 2 : size);
 }
 
+WRAP(int, fstat, int file, struct stat *out)
+{
+    return fails() ? -1 : __real_fstat(file, out);
+}
+
 WRAP(int, fsync, int file)
 {
     struct stat status;
 
     if (fails()) return -1;
-    if (fstat(file, &status) == 0 && S_ISDIR(status.st_mode)) folder_synced = true;
+    if (__real_fstat(file, &status) == 0 && S_ISDIR(status.st_mode)) folder_synced = true;
     return 0;
 }
 
@@ -75,6 +81,17 @@ WRAP(int, close, int file)
 
     if (failed) errno = error;
     return failed ? -1 : closed;
+}
+
+/* What it holds back is written now, which may not work. */
+WRAP(int, fclose, FILE *stream)
+{
+    int failed = fails();
+    int error = errno;
+    int closed = __real_fclose(stream);
+
+    if (failed) errno = error;
+    return failed ? EOF : closed;
 }
 
 WRAP(int, rename, const char *from, const char *to)
@@ -112,4 +129,14 @@ WRAP(int, mkstemp, char *pattern)
 WRAP(int, linkat, int from_folder, const char *from, int to_folder, const char *to, int flags)
 {
     return fails() ? -1 : __real_linkat(from_folder, from, to_folder, to, flags);
+}
+
+/* Between any two looks at it a second goes by, so that the key file is looked at each time. */
+WRAP(int, clock_gettime, clockid_t clock, struct timespec *out)
+{
+    static time_t seconds;
+
+    (void)clock;
+    *out = (struct timespec){.tv_sec = ++seconds};
+    return 0;
 }

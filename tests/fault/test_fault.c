@@ -20,6 +20,7 @@ enum { SQL_SIZE = 1024 };
 static const char the_table[] = "table";
 static const char the_loading[] = "loading";
 static const char the_deliveries[] = "deliveries";
+static const char the_findings[] = "findings";
 static const char *const journals[] = {"rollback journal", "WAL"};
 
 /* How a call is written down.  %n: its name, %a: its arguments, %m: more of them, %c: columns. */
@@ -168,6 +169,18 @@ static void test_deliveries(bool all)
     }
 }
 
+static void test_findings(bool all)
+{
+    for (const struct fault_case *row = finding_cases; row->name != NULL; row++) {
+        for (int journal = JOURNAL_ROLLBACK; journal <= JOURNAL_WAL; journal++) {
+            char sentence[SQL_SIZE];
+            (void)snprintf(sentence, sizeof sentence, "%s after %s tells all, or that memory ran out (%s)",
+                           row->name, row->set_up == NULL ? "nothing" : row->set_up, journals[journal]);
+            TEST(sentence) CHECK_TEXT(sweep_finding(row, (enum fault_journal)journal, all), NULL);
+        }
+    }
+}
+
 /* A function or table that nobody thought of here is a gap. */
 static void test_all_are_here(void)
 {
@@ -240,6 +253,7 @@ static void test_call(const char *name, bool all)
     if (strcmp(name, the_loading) == 0) test_loading();
     if (strcmp(name, the_table) == 0) test_all_are_here();
     if (strcmp(name, the_deliveries) == 0) test_deliveries(all);
+    if (strcmp(name, the_findings) == 0) test_findings(all);
     for (const struct fault_case *row = fault_cases; row->name != NULL; row++) {
         if (strcmp(row->name, name) != 0) continue;
         for (const struct form *form = forms_of(row); form != NULL && form->sentence != NULL; form++) {
@@ -248,12 +262,13 @@ static void test_call(const char *name, bool all)
     }
 }
 
-/* Calls `one` for every name once; before them the table itself, loading and deliveries. */
+/* Calls `one` for every name once; before them the table itself, loading, deliveries and findings. */
 static void each_name(void (*one)(const char *name, bool all), bool all)
 {
     one(the_table, all);
     one(the_loading, all);
     one(the_deliveries, all);
+    one(the_findings, all);
     for (const struct fault_case *row = fault_cases; row->name != NULL; row++) {
         if (row == fault_cases || strcmp(row->name, row[-1].name) != 0) one(row->name, all);
     }

@@ -273,7 +273,8 @@ def test_tests_are_selected_by_part_of_their_name(t):
     code, output = run_runner(t, '''
         def test_wanted(t): pass
         def test_other(t): pass
-        ''', 'want', '-v')
+        def test_unwanted(t): raise KeyError('run')
+        ''', 'want', '--without', 'unwanted', '-v')
     t.equal((code, last_line(output)), (0, '1 passed, 0 failed, 0 skipped'))
 
 

@@ -1,0 +1,92 @@
+/*
+** What refuses or finds something: its words are told whole, or that memory ran out for them.
+*/
+#include "fault.h"
+
+#include <limits.h>
+#include <string.h>
+
+/* Each name is a statement; see cases.c for the scene. */
+const struct fault_case finding_cases[] = {
+    {.name = "SELECT send_registration(1, 'email')", .empty = true},
+    {.name = "SELECT send_registration(5, 'fax')"},
+    {.name = "SELECT send_registration(5, 'text')",
+     .set_up = "UPDATE patient SET cell_phone = NULL WHERE patient_id = 5"},
+    {.name = "SELECT send_registration(5, 'text')",
+     .set_up = "UPDATE patient SET cell_phone = 'none' WHERE patient_id = 5"},
+    {.name = "SELECT send_registration(5, 'text')",
+     .set_up = "UPDATE patient SET text_consent = 0 WHERE patient_id = 5"},
+    {.name = "SELECT send_registration(2, 'email')",
+     .set_up = "SELECT portal_setting('resend_seconds', 3600)"},
+    {.name = "SELECT quick_add('Ada', 'Lovelace', '1985-12-10')"},
+    {.name = "SELECT portal_init()", .set_up = "ALTER TABLE patient RENAME city TO town"},
+    {.name = "SELECT portal_audit_verify()",
+     .set_up = "UPDATE portal_state SET audit_seal = zeroblob(32)"},
+    {.name = "SELECT portal_audit_verify()",
+     .set_up = "DROP TRIGGER portal_audit_no_update; UPDATE portal_audit SET action = 'x' WHERE event_id = 2"},
+    {.name = "SELECT * FROM portal_channels"},
+    {.name = "SELECT * FROM portal_check",
+     .set_up = "DROP TRIGGER portal_setting_inserted; INSERT INTO portal_setting (key, value) VALUES"
+               " ('nonsense', '1'), ('link_hours', 'many'); ALTER TABLE patient RENAME city TO town;"
+               "UPDATE patient SET first_name = 'Zoe' WHERE patient_id = 1;"
+               "UPDATE patient SET email = 'new@example.com' WHERE patient_id = 2;"
+               "CREATE TABLE send_registration (patient_id, channel);"
+               "CREATE TRIGGER foreign_one AFTER INSERT ON portal_message BEGIN SELECT 1; END;"
+               "CREATE TRIGGER foreign_two AFTER INSERT ON portal_message BEGIN SELECT 2; END;"
+               "SELECT advance(7200)"},
+    /* A patient in each of the states that a next step is told of. */
+    {.name = "SELECT * FROM portal_status",
+     .set_up = "UPDATE patient SET email = 'new@example.com', cell_phone = '202 555 0199'"},
+    {.name = "SELECT * FROM portal_status", .set_up = "UPDATE patient SET first_name = 'Zoe'"},
+    {.name = "SELECT * FROM portal_status", .set_up = "UPDATE patient SET deceased_on = '2026-01-01'"},
+    {.name = "SELECT * FROM portal_status", .set_up = "UPDATE portal_registration SET guesses = 3"},
+    {.name = "SELECT * FROM portal_status", .set_up = "UPDATE portal_registration SET pins = 99"},
+    {.name = "SELECT * FROM portal_status",
+     .set_up = "UPDATE portal_throttle SET failures = 20"},
+    {.name = NULL},
+};
+
+static bool same(const struct outcome *a, const struct outcome *b)
+{
+    return a->code == b->code && a->hash == b->hash && strcmp(a->message, b->message) == 0;
+}
+
+static long run(const struct fault_case *row, long n, struct outcome *outcome)
+{
+    sqlite3 *db;
+    long count;
+
+    stage_restore();
+    db = stage_open();
+    fault_arm(FAULT_ALLOCATION, n, false);
+    stage_run(db, row->name, outcome);
+    count = fault_disarm();
+    if (sqlite3_close(db) != SQLITE_OK || files_open() != 0) problem_note("it does not close");
+    return count;
+}
+
+static long operations(enum fault_kind kind, void *data)
+{
+    struct outcome outcome;
+
+    return kind == FAULT_ALLOCATION ? run(data, LONG_MAX, &outcome) : 0;
+}
+
+static bool fail_once(const struct plan *plan, void *data)
+{
+    struct outcome expected;
+    struct outcome outcome;
+    bool struck;
+
+    (void)run(data, LONG_MAX, &expected);
+    struck = run(data, plan->n, &outcome) >= plan->n;
+    if (outcome.code != SQLITE_NOMEM && !same(&outcome, &expected)) plan_note(plan, "it tells less", &outcome, "");
+    return struck;
+}
+
+const char *sweep_finding(const struct fault_case *row, enum fault_journal journal, bool all)
+{
+    problem_forget();
+    if (stage_set(row, journal)) each_plan(all, operations, fail_once, (void *)row);
+    return problem_first();
+}
