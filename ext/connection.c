@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { PATIENCE = 10000, PAUSE = 20 };   /* milliseconds */
+enum { PATIENCE = 10 /* seconds */, PAUSE = 20 /* milliseconds */ };
 
 static const char read_state[] =
     "SELECT schema_version, settings_stamp FROM main.portal_state";
@@ -448,13 +448,13 @@ int scope_run(struct portal *portal, int (*step)(struct portal *portal, void *da
 int scope_insist(struct portal *portal, int (*step)(struct portal *portal, void *data), void *data)
 {
     int fresh_count = portal->fresh_count;
-    int waited = 0;
+    sqlite3_int64 start = uptime();
     int code = scope_run(portal, step, data);
 
     /* Who still reads would wait for himself. */
-    while ((code & 0xff) == SQLITE_BUSY && waited < PATIENCE && connection_unlocked(portal)) {
+    while ((code & 0xff) == SQLITE_BUSY && uptime() - start <= PATIENCE && connection_unlocked(portal)) {
         portal->fresh_count = fresh_count;
-        waited += sqlite3_sleep(PAUSE);
+        (void)sqlite3_sleep(PAUSE);
         code = scope_run(portal, step, data);
     }
     return code;

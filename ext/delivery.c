@@ -161,19 +161,23 @@ static int medium_hand_over(struct portal *portal, const struct sending *sending
     struct delivery delivery = {{end - start, sending->outgoing + start, delivery_report}, portal,
                                 sending->batch.claim, count};
     struct channel *channel = NULL;
+    char *before;
     int code;
 
     if (start == end) return SQLITE_OK;
     code = channel_for(portal, (int)medium, &channel);
+    if (code != SQLITE_OK) return code;
+    before = portal->error;
+    portal->error = NULL;
+    code = channel->api.deliver(channel->data, &delivery.api);
     if (code == SQLITE_OK) {
         sqlite3_free(portal->error);
-        portal->error = NULL;
-        code = channel->api.deliver(channel->data, &delivery.api);
-        if (code != SQLITE_OK) {
-            (void)refuse(portal, "the channel %s stopped: %s; what it did not report is tried again",
-                         channel->api.name, portal->error == NULL ? sqlite3_errstr(code) : portal->error);
-        }
+        portal->error = before;
+        return SQLITE_OK;
     }
+    sqlite3_free(before);
+    (void)refuse(portal, "the channel %s stopped: %s; what it did not report is tried again",
+                 channel->api.name, portal->error == NULL ? sqlite3_errstr(code) : portal->error);
     return code;
 }
 

@@ -278,7 +278,7 @@ static int namesake_check(struct portal *portal, const struct patient_entry *ent
     char normal[NORMALIZE_SIZE];
     char other[PATIENT_NAME_SIZE];
     char id_text[PATIENT_ID_TEXT_SIZE];
-    struct patient_id id;
+    struct patient_id id = {.type = SQLITE_NULL};
     sqlite3_stmt *statement = NULL;
     bool found = false;
     int code = statement_row(portal, &statement, born_on, "s", entry->date_of_birth);

@@ -99,7 +99,7 @@ static const char *url_problem(const char *value)
     if (value[strlen(value) - 1] == '/') return "must not end with a slash";
     if (strncmp(value, "https://", 8) == 0) {
         host = value + 8;
-        return *host == '/' || *host == ':' || *host == '\0' ? "names no host" : NULL;
+        return *host == '/' || *host == ':' ? "names no host" : NULL;
     }
     for (size_t i = 0; i < sizeof loopback / sizeof loopback[0]; i++) {
         size_t length = strlen(loopback[i]);

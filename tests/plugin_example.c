@@ -85,7 +85,8 @@ static int report(portal_batch *batch, int index)
     } else if (strcmp(word, "stray") == 0) {
         return batch->report(batch, batch->count, PORTAL_SENT, detail) == SQLITE_MISUSE &&
                batch->report(batch, -1, PORTAL_SENT, detail) == SQLITE_MISUSE &&
-               batch->report(batch, index, (portal_result)9, detail) == SQLITE_MISUSE ? SQLITE_OK : SQLITE_ERROR;
+               batch->report(batch, index, (portal_result)9, detail) == SQLITE_MISUSE &&
+               batch->report(batch, index, (portal_result)-1, detail) == SQLITE_MISUSE ? SQLITE_OK : SQLITE_ERROR;
     } else if (strcmp(word, "broken") == 0) {
         return SQLITE_IOERR;
     }

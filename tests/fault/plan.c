@@ -7,7 +7,7 @@
 /* About how many faults of a kind are tried when not all are; the sanitizers take three times as long;
    tests/coverage wants to see what follows from each, and has allocations fail in every place. */
 #if defined MANY_FAULTS
-enum { SOME = 20 };
+enum { SOME = 6 };
 #elif defined __SANITIZE_ADDRESS__
 enum { SOME = 1 };
 #else

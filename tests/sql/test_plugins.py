@@ -1,8 +1,10 @@
 """Channels that are libraries of their own, built from portal.h alone and dropped into portal.d."""
+import concurrent.futures
 import json
 import os
 import pathlib
 import shutil
+import time
 
 import flows
 import harness
@@ -366,3 +368,30 @@ def test_staff_of_scheduling_send_through_a_plugin_too(t):
     desk = t.connect(t.file(db), application='scheduling')
     t.contains(t.one(desk, "SELECT send_registration(1, 'email')"), 'sent by email')
     t.equal(len(spooled(t, 'registration')), 1)
+
+
+def test_a_library_of_a_name_too_long_for_a_setting_is_no_channel(t):
+    folder = installed(t, 'spool')
+    shutil.copy(PLUGINS / 'spool.so', folder / f'{"s" * 100}.so')
+    db = t.database()
+    t.equal(t.all(db, 'SELECT name FROM portal_channels ORDER BY name'), [('maildir',), ('spool',)])
+
+
+@harness.release_only
+def test_a_report_waits_ten_seconds_for_another_writer_and_then_says_who_is_in_the_way(t):
+    db = practice(t, patients=1)
+    queue_all(t, db)
+    gate = t.path('gate')
+    os.mkfifo(gate)
+    os.environ['SPOOL_GATE'] = str(gate)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        writer = t.connect(t.file(db))
+        # Its busy timeout is waited for at each try, and counts.
+        other = t.connect(t.file(db), check_same_thread=False, timeout=1)
+        told = pool.submit(t.refuses, other, 'SELECT deliver()', says='another connection is writing')
+        with open(gate, 'w'):
+            writer.execute('BEGIN IMMEDIATE')
+        start = time.monotonic()
+        told.result()
+        t.true(9 < time.monotonic() - start < 60)
+        writer.execute('ROLLBACK')

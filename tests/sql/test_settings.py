@@ -18,7 +18,7 @@ SETTINGS = {
     'practice_phone': ('', ['', '+1 (202) 555-0100', '020/7946-0958'], ['call us', '1' * 41, '555;0100'] + BAD_TEXT),
     'portal_url': ('http://localhost:8080', ['https://portal.example.com', 'https://example.com:8443/portal',
                    'http://127.0.0.1:80', 'http://[::1]:8080', 'http://localhost', 'http://localhost/p'],
-                   ['', 'https://', 'https:///p', 'http://example.com', 'https://example.com/', 'ftp://example.com',
+                   ['', 'https://', 'https:///p', 'https://:80', 'http://example.com', 'https://example.com/', 'ftp://example.com',
                     'https://exa mple.com', 'https://example.com/?a=1', 'https://example.com/#x', 'javascript:alert(1)',
                     'http://localhost.example.com', 'http://127.0.0.1.example.com', 'https://user@example.com',
                     'HTTPS://example.com', 'https://' + 'x' * 200, 'https://example.com/"onclick'] + BAD_TEXT),
@@ -35,7 +35,7 @@ SETTINGS = {
     'email_channel': ('maildir', ['smtp', 'my_mail_2'], ['', 'SMTP', 'a/b', '../x', 'a b', 'x' * 41, 'a.so']),
     'text_channel': ('maildir', ['twilio', 'kannel'], ['', 'Twilio', '/x', 'x' * 41]),
     'maildir': ('', ['', '/var/mail/practice', 'Mail Dir'], ['x' * 1001] + BAD_TEXT),
-    'ehr_requires': ('email', ['', 'email', 'cell_phone', 'email, cell_phone', 'cell_phone,email'],
+    'ehr_requires': ('email', ['', 'email', 'cell_phone', 'email, cell_phone', 'cell_phone,email', 'email,'],
                      ['phone', 'email, email', 'Email', 'email; cell_phone', 'emails', 'home_phone'] + BAD_TEXT),
     'scheduling_requires': ('email, cell_phone', ['', 'email'], ['fax', 'cell_phone, cell_phone'] + BAD_TEXT),
     'self_registration_age': number('0', 0, 120),
@@ -331,3 +331,16 @@ def test_a_secret_needs_the_key_file(t):
     other = t.connect(t.file(db))
     t.true(SECRET not in t.refuses(other, "SELECT portal_secret('a', ?)", SECRET, says='key file'))
     t.equal(t.all(db, 'SELECT * FROM portal_secret'), [])
+
+
+def test_a_value_that_is_no_text_and_no_number_is_refused(t):
+    db = t.database()
+    t.refuses(db, "SELECT portal_setting('link_hours', x'3432')", says='value must be text')
+    t.refuses(db, "SELECT portal_setting('link_hours', 1.5)", says='whole number')
+
+
+def test_a_sender_of_a_very_long_domain_has_message_ids_of_localhost(t):
+    db = t.database()
+    t.one(db, "SELECT portal_setting('mail_from', ?)", f'portal@{"a" * 60}.{"b" * 60}.example')
+    flows.send(t, db, t.patient(db))
+    t.contains(t.mails(db)[0]['Message-ID'], '@localhost>')

@@ -70,6 +70,7 @@ static void test_utc(void)
         CHECK_TEXT(format(calendar_utc, 2147483648), "2038-01-19 03:14:08");
         CHECK_TEXT(format(calendar_utc, 4102444800), "2100-01-01 00:00:00");
         CHECK_TEXT(format(calendar_date, -3786825600), "1850-01-01");
+        CHECK_TEXT(format(calendar_date, -40000000000), "702-06-15");
         CHECK_TEXT(format(calendar_utc, 253402300799), "9999-12-31 23:59:59");
     }
     TEST("a time without a year gives the empty string") {
@@ -99,6 +100,16 @@ static void test_local(void)
         CHECK_TEXT(format(calendar_local, 1772953200), "2026-03-08 03:00 EDT");
         CHECK_TEXT(format(calendar_local, 1793512799), "2026-11-01 01:59 EDT");
         CHECK_TEXT(format(calendar_local, 1793512800), "2026-11-01 01:00 EST");
+    }
+    TEST("without TZ the system's zone is told, and a TZ that is set counts at once") {
+        unsetenv("TZ");
+        char first[CALENDAR_TIME_SIZE];
+        snprintf(first, sizeof first, "%s", format(calendar_local, 1795353600));
+        CHECK_TEXT(format(calendar_local, 1795353600), first);
+        setenv("TZ", "<+0545>-5:45", 1);
+        CHECK_TEXT(format(calendar_local, 1795353600), "2026-11-22 19:05 +0545");
+        unsetenv("TZ");
+        CHECK_TEXT(format(calendar_local, 1795353600), first);
     }
     TEST("a zone with an absurd name still fits") {
         setenv("TZ", "<ABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKLMNOPQRSTUVWXYZABCDEFGHIJKLMNOP>-2", 1);

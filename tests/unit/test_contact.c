@@ -56,6 +56,7 @@ static void test_emails(void)
             {"\u738B@\u4F8B\u3048.jp", "\u738B@\u4F8B\u3048.jp"},
             {"\u0905\u0928\u093F\u0932@\u0909\u0926\u093E.\u092D\u093E\u0930\u0924",
              "\u0905\u0928\u093F\u0932@\u0909\u0926\u093E.\u092D\u093E\u0930\u0924"},
+            {"a@\u092D\u0967.com", "a@\u092D\u0967.com"},
             {"a@xn--bcher-kva.example", "a@xn--bcher-kva.example"},
             {"1@1.2com", "1@1.2com"},
         };
@@ -140,6 +141,7 @@ static void test_emails(void)
             {"anna@example.com/x", "has a character in its domain that no domain has"},
             {"anna@example\u3002com", "has a character in its domain that no domain has"},
             {"anna@exam\u20ACple.com", "has a character in its domain that no domain has"},
+            {"anna@\u20DDexample.com", "has an accent without a letter"},
             {"anna@\u0301example.com", "has an accent without a letter"},
             {"anna@10.0.0.1", "has a number where its domain ends"},
         };

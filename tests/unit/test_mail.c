@@ -98,6 +98,12 @@ static size_t longest_line(const char *text)
     return longest;
 }
 
+static ssize_t write_all_but_the_first(void *writes, const char *bytes, size_t size)
+{
+    (void)bytes;
+    return (*(int *)writes)++ == 0 ? 0 : (ssize_t)size;
+}
+
 static void test_structure(void)
 {
     TEST("a plain mail is these bytes") {
@@ -152,10 +158,20 @@ static void test_structure(void)
         struct mail mail = plain;
         mail.to = "jos\u00E9@b\u00FCcher.example";
         check_field(&mail, "To", mail.to);
+        mail.to = "a=?b@example.com";
+        check_field(&mail, "To", mail.to);
     }
     TEST("a failed write is reported") {
         FILE *out = fopen("/dev/full", "w");
         CHECK(out != NULL && mail_write(&plain, "\n", out) == -1);
+        if (out) fclose(out);
+    }
+    TEST("a write that failed once and worked from then on is reported") {
+        int writes = 0;
+        char buffer[64];
+        FILE *out = fopencookie(&writes, "w", (cookie_io_functions_t){.write = write_all_but_the_first});
+        CHECK(out != NULL && setvbuf(out, buffer, _IOFBF, sizeof buffer) == 0);
+        CHECK(out != NULL && mail_write(&plain, "\n", out) == -1 && writes > 1);
         if (out) fclose(out);
     }
 }
@@ -219,6 +235,9 @@ static void test_alternatives(void)
 
 static void test_refusals(void)
 {
+    char long_text[950];
+    memset(long_text, 'a', sizeof long_text);
+    long_text[sizeof long_text - 1] = '\0';
     TEST("a control character or broken UTF-8 in any header value is refused") {
         static const char *const parts[] = {"\n", "\r", "\r\n", "\t", "\x01", "\x7F", "\xC2\x85",
                                             "\u2028", "\u2029", "\xFF", "\xC3"};
@@ -234,11 +253,11 @@ static void test_refusals(void)
             }
         }
     }
-    TEST("an address that could be more than one, or none, is refused") {
-        static const char *const addresses[] = {
+    TEST("an address that could be more than one, or none, or does not fit a line is refused") {
+        const char *const addresses[] = {
             "", "a@b.c, d@e.f", "a@b.c,d@e.f", "<a@b.c>", "a@b.c>", "A <a@b.c>", "a b@c.d",
             "group:a@b.c;", "\"a\"@b.c", "a(b)@c.d", "a@[10.0.0.1]", "a\\@b.c",
-            "=?utf-8?q?=0D=0Abcc?=@b.c", NULL,
+            "=?utf-8?q?=0D=0Abcc?=@b.c", long_text, NULL,
         };
         for (size_t i = 0; i < COUNT(addresses); i++) {
             struct mail mail = plain;
@@ -250,8 +269,8 @@ static void test_refusals(void)
         }
     }
     TEST("a Message-ID is one pair of angle brackets around something") {
-        static const char *const ids[] = {"", "<>", "a@b", "<a@b", "a@b>", "<a@b> ", "<a b@c>",
-                                          "<a@b><c@d>", "<<a@b>>", NULL};
+        const char *const ids[] = {"", "<>", "a@b", "<a@b", "a@b>", "<a@b> ", "<a b@c>",
+                                          "<a@b><c@d>", "<<a@b>>", "<a@b ", "<a@b<", long_text, NULL};
         for (size_t i = 0; i < COUNT(ids); i++) {
             struct mail mail = plain;
             mail.message_id = ids[i];
@@ -263,6 +282,8 @@ static void test_refusals(void)
         mail.language = "en; x";
         CHECK(is_refused(&mail));
         mail.language = "fran\u00E7ais";
+        CHECK(is_refused(&mail));
+        mail.language = long_text;
         CHECK(is_refused(&mail));
         mail.language = "de, en-US";
         check_field(&mail, "Content-Language", "de, en-US");

@@ -349,6 +349,8 @@ static void test_hidden(void)
         CHECK(normalize_has_hidden("a\u200C 1"));
         CHECK(normalize_has_hidden("1\u200C2"));
         CHECK(normalize_has_hidden("a\u200C\u200Cb"));
+        CHECK(normalize_has_hidden("a\u200C\u0378"));
+        CHECK(!normalize_has_hidden("a\u20DD\u200Db"));
         CHECK(normalize_has_hidden("a \u0301\u200Db"));
     }
     TEST("text made fit to be shown has a space for what is hidden or no text") {

@@ -109,7 +109,7 @@ static void test_context(void)
     TEST("a password that only has a name or a date in it is accepted") {
         static const char *const passwords[] = {
             "annamaria1", "xnunezobrien", "19840308", "19840307x", "x19840307", "198403071",
-            "1984-03-07!", "harbor family",
+            "1984-03-07!", "harbor family", "1984030719840307",
         };
         all_equal(passwords, COUNT(passwords), NULL);
     }
@@ -123,6 +123,12 @@ static void test_context(void)
         CHECK_TEXT(password_problem("--------", &odd), NULL);
         CHECK_TEXT(password_problem("        ", &odd), NULL);
         CHECK_TEXT(password_problem("19840307", &odd), NULL);
+    }
+    TEST("a name too long to be read whole equals no password") {
+        char word[1200], text[1200];
+        struct password_context longer = {.first_name = repeat(word, "x", 1100), .last_name = word,
+                                          .username = word};
+        CHECK_TEXT(password_problem(repeat(text, "x", 120), &longer), NULL);
     }
     TEST("one half of a name is compared when the other is missing") {
         static const struct password_context half = {.last_name = "Featherstone"};
