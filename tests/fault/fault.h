@@ -51,7 +51,7 @@ extern int fault_error;             /* what errno gets */
 extern bool fault_spared_draft;     /* unlink() was made to fail: something may be left over */
 extern bool folder_synced;          /* fsync() of a folder */
 
-/* memory_vfs.c: files in memory, the default VFS; its clock stands still. */
+/* memory_vfs.c, memory_files.c: files in memory, the default VFS; its clock stands still. */
 
 int memory_vfs_register(void);
 enum { MEMORY_START = 1795357200 };     /* 2026-11-22 14:20:00 UTC */

@@ -2,35 +2,12 @@
 ** A VFS that keeps its files in memory, counts what is done with them and fails it when told to.
 ** Several connections of one thread may share a file: locks are kept, and a WAL's shared memory.
 */
-#include "fault.h"
+#include "memory_files.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { FILES_MAX = 32, NAME_MAX_SIZE = 64, REGIONS_MAX = 8, WAL_WRITE_LOCK = 0 };
-
-struct content {
-    char name[NAME_MAX_SIZE];           /* "" for a slot that is free */
-    unsigned char *data;
-    size_t size;
-    size_t capacity;
-};
-
-struct shared {
-    unsigned char *region[REGIONS_MAX];
-    int readers[SQLITE_SHM_NLOCK];      /* -1: a writer */
-};
-
-struct file {
-    struct content content;
-    int handles;
-    bool deleted;                       /* goes when its last handle does */
-    int readers;                        /* handles with SQLITE_LOCK_SHARED or more */
-    const void *writer;                 /* the handle with SQLITE_LOCK_RESERVED or more */
-    bool pending;                       /* it waits for the readers */
-    struct shared shared;
-};
+enum { WAL_WRITE_LOCK = 0 };
 
 struct handle {
     sqlite3_file base;                  /* first */
@@ -39,66 +16,8 @@ struct handle {
     int shared[SQLITE_SHM_NLOCK];       /* 0, 1: reads, -1: writes */
 };
 
-struct files {
-    struct content content[FILES_MAX];
-};
-
-static struct file all[FILES_MAX];
-
 sqlite3_int64 memory_clock = MEMORY_START;
 void (*files_committed)(void);
-
-static bool content_reserve(struct content *content, size_t size)
-{
-    size_t capacity = size < 4096 ? 4096 : 2 * size;
-    unsigned char *data;
-
-    if (size <= content->capacity) return true;
-    data = realloc(content->data, capacity);
-    if (data == NULL) return false;
-    content->data = data;
-    content->capacity = capacity;
-    return true;
-}
-
-static void content_free(struct content *content)
-{
-    free(content->data);
-    memset(content, 0, sizeof *content);
-}
-
-static void shared_free(struct shared *shared)
-{
-    for (int i = 0; i < REGIONS_MAX; i++) free(shared->region[i]);
-    memset(shared, 0, sizeof *shared);
-}
-
-static void file_free(struct file *file)
-{
-    content_free(&file->content);
-    shared_free(&file->shared);
-    memset(file, 0, sizeof *file);
-}
-
-static struct file *file_find(const char *name)
-{
-    for (int i = 0; i < FILES_MAX; i++) {
-        if (!all[i].deleted && strcmp(all[i].content.name, name) == 0) return &all[i];
-    }
-    return NULL;
-}
-
-/* Temporary files get a name too, which nobody else can know. */
-static struct file *file_make(const char *name)
-{
-    for (int i = 0; i < FILES_MAX; i++) {
-        if (all[i].content.name[0] != '\0') continue;
-        (void)snprintf(all[i].content.name, NAME_MAX_SIZE, "%s", name == NULL ? "temporary" : name);
-        all[i].deleted = name == NULL;
-        return &all[i];
-    }
-    return NULL;
-}
 
 /* Files */
 
@@ -108,8 +27,8 @@ static int file_close(sqlite3_file *base)
     struct file *file = handle->file;
 
     if (--file->handles == 0) {
-        shared_free(&file->shared);
-        if (file->deleted) file_free(file);
+        memory_shared_free(&file->shared);
+        if (file->deleted) memory_file_free(file);
     }
     return SQLITE_OK;
 }
@@ -128,15 +47,6 @@ static int file_read(sqlite3_file *base, void *out, int amount, sqlite3_int64 of
     return there == size ? SQLITE_OK : SQLITE_IOERR_SHORT_READ;
 }
 
-static int content_write(struct content *content, const void *bytes, size_t size, size_t start)
-{
-    if (!content_reserve(content, start + size)) return SQLITE_IOERR_NOMEM;
-    if (start > content->size) memset(content->data + content->size, 0, start - content->size);
-    memcpy(content->data + start, bytes, size);
-    if (start + size > content->size) content->size = start + size;
-    return SQLITE_OK;
-}
-
 static int file_write(sqlite3_file *base, const void *bytes, int amount, sqlite3_int64 offset)
 {
     struct content *content = &((struct handle *)base)->file->content;
@@ -147,10 +57,10 @@ static int file_write(sqlite3_file *base, const void *bytes, int amount, sqlite3
     if (fault_strikes(FAULT_WRITE)) code = SQLITE_IOERR_WRITE;
     if (start + size > content->size && fault_strikes(FAULT_FULL)) code = SQLITE_FULL;
     if (code != SQLITE_OK) {
-        (void)content_write(content, bytes, size / 2, start);
+        (void)memory_write(content, bytes, size / 2, start);
         return code;
     }
-    return content_write(content, bytes, size, start);
+    return memory_write(content, bytes, size, start);
 }
 
 static int file_truncate(sqlite3_file *base, sqlite3_int64 size)
@@ -302,7 +212,7 @@ static int shared_unmap(sqlite3_file *base, int delete)
     struct handle *handle = (struct handle *)base;
 
     (void)shared_lock(base, 0, SQLITE_SHM_NLOCK, SQLITE_SHM_UNLOCK);
-    if (delete) shared_free(&handle->file->shared);
+    if (delete) memory_shared_free(&handle->file->shared);
     return SQLITE_OK;
 }
 
@@ -331,12 +241,12 @@ static const sqlite3_io_methods methods = {
 static int vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *base, int flags, int *out)
 {
     struct handle *handle = (struct handle *)base;
-    struct file *file = name == NULL ? NULL : file_find(name);
+    struct file *file = name == NULL ? NULL : memory_file_find(name);
 
     (void)vfs;
     memset(handle, 0, sizeof *handle);
     if (fault_strikes(FAULT_OPEN)) return SQLITE_CANTOPEN;
-    if (file == NULL && (flags & SQLITE_OPEN_CREATE) != 0) file = file_make(name);
+    if (file == NULL && (flags & SQLITE_OPEN_CREATE) != 0) file = memory_file_make(name);
     if (file == NULL) return SQLITE_CANTOPEN;
     if ((flags & SQLITE_OPEN_DELETEONCLOSE) != 0) file->deleted = true;
     file->handles++;
@@ -348,14 +258,14 @@ static int vfs_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *base, int 
 
 static int vfs_delete(sqlite3_vfs *vfs, const char *name, int sync)
 {
-    struct file *file = file_find(name);
+    struct file *file = memory_file_find(name);
 
     (void)vfs;
     (void)sync;
     if (fault_strikes(FAULT_DELETE)) return SQLITE_IOERR_DELETE;
     if (file == NULL) return SQLITE_IOERR_DELETE_NOENT;
     file->deleted = true;
-    if (file->handles == 0) file_free(file);
+    if (file->handles == 0) memory_file_free(file);
     return SQLITE_OK;
 }
 
@@ -363,7 +273,7 @@ static int vfs_access(sqlite3_vfs *vfs, const char *name, int flags, int *out)
 {
     (void)vfs;
     (void)flags;
-    *out = file_find(name) != NULL;
+    *out = memory_file_find(name) != NULL;
     return SQLITE_OK;
 }
 
@@ -429,47 +339,4 @@ int memory_vfs_register(void)
     };
 
     return sqlite3_vfs_register(&vfs, 1);
-}
-
-/* Copies */
-
-struct files *files_copy(void)
-{
-    struct files *files = calloc(1, sizeof *files);
-
-    for (int i = 0; files != NULL && i < FILES_MAX; i++) {
-        const struct content *from = &all[i].content;
-        struct content *to = &files->content[i];
-        if (from->name[0] == '\0' || all[i].deleted) continue;
-        memcpy(to->name, from->name, NAME_MAX_SIZE);
-        if (from->size > 0) (void)content_write(to, from->data, from->size, 0);
-    }
-    return files;
-}
-
-void files_restore(const struct files *files)
-{
-    for (int i = 0; i < FILES_MAX; i++) {
-        static const struct content none;
-        const struct content *from = files == NULL ? &none : &files->content[i];
-        struct content *to = &all[i].content;
-        shared_free(&all[i].shared);
-        memcpy(to->name, from->name, NAME_MAX_SIZE);
-        to->size = 0;
-        if (from->size > 0) (void)content_write(to, from->data, from->size, 0);
-    }
-}
-
-void files_free(struct files *files)
-{
-    for (int i = 0; files != NULL && i < FILES_MAX; i++) content_free(&files->content[i]);
-    free(files);
-}
-
-int files_open(void)
-{
-    int count = 0;
-
-    for (int i = 0; i < FILES_MAX; i++) count += all[i].handles;
-    return count;
 }
