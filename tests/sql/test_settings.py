@@ -36,7 +36,7 @@ SETTINGS = {
     'text_channel': ('maildir', ['twilio', 'kannel'], ['', 'Twilio', '/x', 'x' * 41]),
     'maildir': ('', ['', '/var/mail/practice', 'Mail Dir'], ['x' * 1001] + BAD_TEXT),
     'ehr_requires': ('email', ['', 'email', 'cell_phone', 'email, cell_phone', 'cell_phone,email', 'email,'],
-                     ['phone', 'email, email', 'Email', 'email; cell_phone', 'emails', 'home_phone'] + BAD_TEXT),
+                     ['phone', 'email cell_phone fax', 'email, email', 'Email', 'email; cell_phone', 'emails', 'home_phone'] + BAD_TEXT),
     'scheduling_requires': ('email, cell_phone', ['', 'email'], ['fax', 'cell_phone, cell_phone'] + BAD_TEXT),
     'self_registration_age': number('0', 0, 120),
     'session_idle_minutes': number('30', 1, 1440),
