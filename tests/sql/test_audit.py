@@ -2,7 +2,6 @@
 import os
 import sqlite3
 
-import flows
 import harness
 
 EVENTS = 8

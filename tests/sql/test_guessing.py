@@ -150,7 +150,7 @@ def test_ten_links_a_day_are_a_hundred_guesses_and_no_more(t):
     for patients in (1, 2):
         db = t.database()
         family = [t.patient(db, email='family@example.com', cell_phone=None) for _ in range(patients)]
-        links = wrong_ones = 0
+        links = 0
         for number in range(12):
             patient = family[number % patients]
             if t.one(db, 'SELECT send_problem(?, ?)', patient, 'email') is None:

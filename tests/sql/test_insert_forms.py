@@ -406,7 +406,7 @@ def test_those_left_out_can_be_asked_why_in_the_same_script(t):
 
 def test_each_application_may_insert_what_it_may_call(t):
     db = t.database()
-    ada = t.patient(db)
+    t.patient(db)
     allowed = {'scheduling': {'send_registration', 'quick_add', 'accept_request', 'decline_request'}, 'portal': set()}
     for application, actions in allowed.items():
         other = t.connect(t.file(db), application=application)

@@ -1,6 +1,5 @@
 """Channels that are libraries of their own, built from portal.h alone and dropped into portal.d."""
 import concurrent.futures
-import json
 import os
 import pathlib
 import shutil

@@ -304,7 +304,8 @@ def test_send_problem_works_where_the_database_can_only_be_read(t):
 
 def test_send_problem_names_every_patient_who_can_not_be_sent(t):
     db = t.database()
-    ada, bob = t.patient(db), t.patient(db, email=None)
+    ada = t.patient(db)
+    t.patient(db, email=None)
     t.equal(t.all(db, "SELECT patient_id FROM patient WHERE send_problem(patient_id, 'email') IS NULL"), [(ada,)])
 
 
