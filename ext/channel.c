@@ -189,8 +189,8 @@ static int plugin_load(struct portal *portal, const char *name)
     library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     problem = library == NULL ? sqlite3_mprintf("can not be loaded: %s", dlerror())
                               : plugin_start(portal, library, name);
-    if (problem == NULL) return SQLITE_OK;
     channel = channel_find(portal, name);
+    if (problem == NULL) return channel != NULL ? SQLITE_OK : fault(portal, SQLITE_NOMEM);
     if (channel == NULL) {
         channel = channel_new(name);
         if (channel != NULL) channel_append(portal, channel);

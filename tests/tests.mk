@@ -16,7 +16,7 @@ SANITIZE := -O1 -fsanitize=address,undefined -fno-omit-frame-pointer
 UNIT_LIBRARIES := -lutf8proc -lsodium
 
 # One source, compiled to a channel that works and to several that do not.
-PLUGINS := $(patsubst %,build/tests/portal.d/%.so,spool newer empty failing misnamed mailonly)
+PLUGINS := $(patsubst %,build/tests/portal.d/%.so,spool newer empty failing misnamed mailonly textonly)
 
 .PHONY: test test-packages test-build lint valgrind coverage fault soak
 
@@ -63,6 +63,7 @@ build/tests/portal.d/empty.so: PLUGIN_FLAGS := -DPLUGIN_EMPTY
 build/tests/portal.d/failing.so: PLUGIN_FLAGS := -DPLUGIN_FAILS=1
 build/tests/portal.d/misnamed.so: PLUGIN_FLAGS := -DPLUGIN_NAME='"another"'
 build/tests/portal.d/mailonly.so: PLUGIN_FLAGS := -DPLUGIN_SERVES=PORTAL_EMAIL -DPLUGIN_NAME='"mailonly"'
+build/tests/portal.d/textonly.so: PLUGIN_FLAGS := -DPLUGIN_SERVES=PORTAL_TEXT -DPLUGIN_NAME='"textonly"'
 
 build/tests/portal.d/%.so: tests/plugin_example.c build/tests/include/portal.h
 	@mkdir -p $(@D)
@@ -111,6 +112,13 @@ build/fault/test_fault: $(FAULT_SOURCES) build/libportal.a $(TEST_HEADERS)
 	@echo '  CC      $@'
 	$(Q)$(CC) -Iext $(CPPFLAGS) -DSQLITE_CORE $(TEST_CFLAGS) -O1 $(FAULT_WRAPS) -o $@ $(FAULT_SOURCES) \
 		build/libportal.a -lsqlite3 $(LDLIBS)
+
+# A plugin that can not be loaded, beside the programs whose portal.d it is.
+build/fault/test_fault build/asan/fault/test_fault: | broken-plugin
+.PHONY: broken-plugin
+broken-plugin:
+	@mkdir -p build/fault/portal.d build/asan/fault/portal.d
+	@touch build/fault/portal.d/broken.so build/asan/fault/portal.d/broken.so
 
 build/asan/fault/test_fault: $(FAULT_SOURCES) $(ASAN_STATIC_OBJECTS) $(TEST_HEADERS)
 	@mkdir -p $(@D)

@@ -68,14 +68,18 @@ static const char after_years[] = "SELECT advance(7 * 366 * 86400); SELECT expir
 static const char last_guess[] = "UPDATE portal_registration SET guesses = 9 WHERE status = 'live'";
 static const char last_try[] = "UPDATE portal_pin SET tries = 4 WHERE status = 'live'";
 static const char last_free_password[] = "UPDATE portal_throttle SET failures = 3 WHERE account <> 0";
+static const char no_cell_phone[] = "UPDATE patient SET cell_phone = NULL WHERE patient_id = 2";
+static const char bad_address[] = "UPDATE patient SET email = 'none' WHERE patient_id = 1";
+static const char forgotten[] = "SELECT forgot_password('ada.l');";
 static const char within_the_hour[] = "SELECT portal_setting('resend_seconds', 3600)";
 
 #define TOLD_LATER "Done, but what became of it can not be read now: portal_status tells."
 
+/* What stat() says is not there is no plugin. */
 const struct fault_case fault_cases[] = {
     {.name = "portal_init", .arguments = "", .empty = true},
     {.name = "portal_init", .arguments = ""},
-    {.name = "portal_version", .arguments = ""},
+    {.name = "portal_version", .arguments = "", .alternative = "portal "},
     {.name = "portal_as", .arguments = "'scheduling', 'front desk'"},
     {.name = "portal_setting", .arguments = "'link_hours'"},
     {.name = "portal_setting", .arguments = "'link_hours', 24"},
@@ -103,6 +107,8 @@ const struct fault_case fault_cases[] = {
     {.name = "accept_request", .arguments = "1", .more = "2", .alternative = TOLD_LATER},
     {.name = "accept_request", .arguments = "2, 'force'", .more = "4, NULL",
      .alternative = TOLD_LATER},
+    {.name = "accept_request", .arguments = "2, 'force'", .more = "4, NULL", .set_up = bad_address,
+     .alternative = TOLD_LATER},
     {.name = "decline_request", .arguments = "3, 'not so'", .more = "4, NULL",
      .alternative = TOLD_LATER},
     {.name = "unlock_account", .arguments = "'ada.l'", .more = "'rita.p'",
@@ -115,6 +121,7 @@ const struct fault_case fault_cases[] = {
     {.name = "token_valid", .arguments = "@link"},
     {.name = "token_status", .arguments = "@link"},
     {.name = "request_pin", .arguments = "@link, 'Bitdiddle', '1980-01-02'"},
+    {.name = "request_pin", .arguments = "@link, 'Bitdiddle', '1980-01-02'", .set_up = no_cell_phone},
     {.name = "request_pin", .arguments = "@link, 'Wrong', '1980-01-02'"},
     {.name = "request_pin", .arguments = "@link, 'Spent', '1980-01-02'", .set_up = last_guess},
     {.name = "register_patient", .arguments = "@link, @pin, 'ben.b', " PASSWORD},
@@ -139,6 +146,7 @@ const struct fault_case fault_cases[] = {
 
     {.name = "deliver", .arguments = ""},
     {.name = "claim_messages", .arguments = "10"},
+    {.name = "claim_messages", .arguments = "10", .set_up = forgotten},
     {.name = "claim_messages", .arguments = "10, 'text'", .set_up = after_a_week},
     {.name = "report_delivery", .arguments = "@claim, @message, 'sent', 'accepted'"},
     {.name = "report_delivery", .arguments = "@claim, @message, 'retry'"},
@@ -149,7 +157,7 @@ const struct fault_case fault_cases[] = {
 
     {.name = "portal_status"},
     {.name = "portal_settings"},
-    {.name = "portal_channels"},
+    {.name = "portal_channels", .alternative = "maildir|"},
     {.name = "portal_check"},
     {.name = "portal_claimed", .arguments = "@claim"},
     {.name = "portal_help"},

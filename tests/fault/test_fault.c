@@ -12,6 +12,7 @@
 #include "call.h"
 #include "table.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 
@@ -248,9 +249,35 @@ static void test_loading(void)
     }
 }
 
+static void test_secret(void)
+{
+    static const struct fault_case plain = {.name = "portal_secret"};
+
+    TEST("a plugin is given a secret whole, or none") {
+        const enum fault_kind kinds[] = {FAULT_ALLOCATION, FAULT_SYSTEM};
+        CHECK(stage_set(&plain, JOURNAL_WAL));
+        for (int i = 0; i < 4; i++) {
+            bool struck = true;
+            fault_error = EIO;
+            for (long n = 1; struck; n++) {
+                stage_restore();
+                sqlite3 *db = stage_open();
+                portal_api *api = portal_api_from_db(db);
+                fault_arm(kinds[i / 2], n, i % 2 != 0);
+                char *secret = api->secret(api, "gateway");
+                struck = fault_disarm() >= n;
+                CHECK(secret == NULL ? struck : strcmp(secret, "hush") == 0);
+                sqlite3_free(secret);
+                CHECK(sqlite3_close(db) == SQLITE_OK);
+            }
+        }
+    }
+}
+
 static void test_call(const char *name, bool all)
 {
     if (strcmp(name, the_loading) == 0) test_loading();
+    if (strcmp(name, the_loading) == 0) test_secret();
     if (strcmp(name, the_table) == 0) test_all_are_here();
     if (strcmp(name, the_deliveries) == 0) test_deliveries(all);
     if (strcmp(name, the_findings) == 0) test_findings(all);

@@ -372,3 +372,11 @@ def test_events_written_meanwhile_are_not_taken_for_broken_ones(t):
     for journal in ('wal', 'delete'):
         db = t.database(journal=journal)
         t.equal(t.parallel(2, write_or_verify, t.file(db)), [None, []])
+
+
+def test_a_purge_stops_at_an_event_whose_hash_is_none(t):
+    db = chain(t)
+    t.advance(SIX_YEARS + 100 * 86400)
+    tamper(t, db, "UPDATE portal_audit SET hash = x'00'")
+    t.refuses(db, 'SELECT portal_purge(2200)', says='portal_audit_verify()')
+    t.equal(t.one(db, 'SELECT count(*) FROM portal_audit'), EVENTS)

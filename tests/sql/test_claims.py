@@ -97,6 +97,11 @@ def test_a_wrong_limit_or_channel_is_refused(t):
     t.equal(claimed(t, db, claim(t, db, 10, None)), [(1,)])
 
 
+def test_the_argument_of_a_claim_is_no_column(t):
+    db, *_ = practice(t, 1)
+    t.equal(t.all(db, 'SELECT claim FROM portal_claimed(?)', claim(t, db, 1)), [(None,)])
+
+
 def test_an_unknown_claim_shows_nothing(t):
     db, _ = practice(t)
     name = claim(t, db)

@@ -1,8 +1,12 @@
 """Signing in, sessions, and what wrong passwords cost."""
 import base64
+import ctypes
+import pathlib
+import resource
 import sqlite3
 
 import flows
+import harness
 
 PASSWORD = flows.PASSWORD
 REFUSED = '{"result":"refused"}'
@@ -441,3 +445,23 @@ def test_no_error_of_a_login_holds_what_was_typed(t):
         t.contains(str(error), 'autocommit')
         return
     raise AssertionError('a login ran inside a transaction')
+
+
+@harness.release_only
+def test_a_login_stands_when_there_is_no_memory_to_hash_the_password_anew(t):
+    db = t.database()
+    flows.register(t, db, t.patient(db), 'ada')
+    sodium = ctypes.CDLL('libsodium.so.23')
+    weak = ctypes.create_string_buffer(128)
+    password = flows.PASSWORD.encode()
+    t.equal(sodium.crypto_pwhash_str(weak, password, ctypes.c_ulonglong(len(password)), ctypes.c_ulonglong(1),
+                                     ctypes.c_size_t(8192)), 0)
+    db.execute('UPDATE portal_account SET password = ?', [weak.value.decode()])
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    used = int(pathlib.Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (used + (8 << 20), limits[1]))
+    t.true(flows.can_login(t, db, 'ada'))
+    resource.setrlimit(resource.RLIMIT_AS, limits)
+    t.equal(t.one(db, 'SELECT password FROM portal_account'), weak.value.decode())
+    t.true(flows.can_login(t, db, 'ada'))
+    t.true(t.one(db, 'SELECT password FROM portal_account') != weak.value.decode())

@@ -371,3 +371,22 @@ def test_a_message_is_synced_before_it_is_reported(t):
     calls = [line for line in trace.splitlines() if '-outbox' in line]
     t.equal([re.search(r'(fsync|rename)\w*\(.*?-outbox/?(tmp|new|)', line).groups() for line in calls][-3:],
             [('fsync', 'tmp'), ('rename', 'tmp'), ('fsync', 'new')])
+
+
+def test_a_folder_that_leads_nowhere_keeps_the_messages_waiting(t):
+    db = t.database()
+    patient = t.patient(db)
+    box = t.path(f'{t.file(db).name}-outbox')
+    box.mkdir()
+    (box / 'new').symlink_to('nowhere')
+    t.contains(t.one(db, "SELECT send_registration(?, 'email')", patient), 'queued')
+    (box / 'new').unlink()
+    t.advance(3600)
+    t.contains(str(t.one(db, 'SELECT deliver()')), '"sent":1')
+
+
+def test_a_maildir_may_be_named_with_a_slash_at_its_end(t):
+    db = t.database()
+    t.one(db, "SELECT portal_setting('maildir', ?)", f'{t.path("box")}/')
+    t.contains(t.one(db, "SELECT send_registration(?, 'email')", t.patient(db)), 'sent by email')
+    t.equal(len(t.mails(t.path('box'))), 1)

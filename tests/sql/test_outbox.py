@@ -487,3 +487,29 @@ def test_without_the_key_nothing_is_claimed_or_given_up(t):
     t.refuses(other, 'SELECT deliver()', says='key file')
     t.equal(t.all(db, 'SELECT status, attempts FROM portal_message'), before)
     t.refuses(other, 'SELECT * FROM portal_claimed(claim_messages(5))', says='key file')
+
+
+def test_a_retry_waits_four_hours_and_a_quarter_at_most(t):
+    db, _ = practice(t, email_channel='none', delivery_attempts=100)
+    queue(t, db)
+    db.execute('UPDATE portal_message SET attempts = 9')
+    claim = t.one(db, 'SELECT claim_messages(1)')
+    t.one(db, "SELECT report_delivery(?, 1, 'retry')", claim)
+    wait = message(t, db, 'due_at')[0] - t.now()
+    t.true(4 * HOUR <= wait <= 5 * HOUR, wait)
+
+
+def test_a_message_of_an_unknown_kind_that_was_tried_too_often_has_failed(t):
+    db, _ = practice(t, email_channel='none')
+    queue(t, db)
+    db.execute("UPDATE portal_message SET kind = 'unheard_of', attempts = 8")
+    t.equal(t.one(db, 'SELECT claim_messages(1)'), None)
+    t.equal(message(t, db, 'status')[0], 'failed')
+
+
+def test_a_database_in_memory_keeps_its_mail_in_the_current_folder(t):
+    db = t.connect(':memory:')
+    db.execute('SELECT portal_init()')
+    patient = t.patient(db)
+    t.contains(t.one(db, "SELECT send_registration(?, 'email')", patient), 'sent by email')
+    t.equal(len(t.mails(t.path('portal-outbox'))), 1)

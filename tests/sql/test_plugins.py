@@ -300,6 +300,7 @@ def test_a_plugin_that_can_not_start_is_shown_with_the_reason_and_harms_no_other
         t.contains(str(t.all(db, 'SELECT * FROM portal_check')), reason)
     t.equal(channel(t, db, 'spool')[3], 1)
     t.equal(channel(t, db, 'README'), None)
+    t.contains(t.one(db, 'SELECT portal_version()'), 'garbage (not loaded)', 'spool 0.9')
     t.contains(t.one(db, "SELECT send_registration(1, 'email')"), 'queued')
     t.advance(60)
     t.contains(t.one(db, "SELECT send_registration(1, 'text')"), 'sent by text')
@@ -335,11 +336,13 @@ def test_a_library_whose_name_no_setting_can_hold_is_no_channel(t):
 
 
 def test_a_channel_is_given_only_what_it_carries(t):
-    db = practice(t, 'mailonly', patients=1)
+    db = practice(t, 'mailonly', 'textonly', patients=1)
     db.execute("SELECT portal_setting('text_channel', 'mailonly')")
     t.equal(channel(t, db, 'mailonly')[0], 'email')
     t.contains(t.one(db, "SELECT send_registration(1, 'text')"), 'queued')
     t.contains(str(t.all(db, 'SELECT * FROM portal_check')), 'does not carry text')
+    db.execute("SELECT portal_setting('email_channel', 'textonly')")
+    t.contains(str(t.all(db, 'SELECT * FROM portal_check')), 'does not carry email')
     t.equal(spooled(t, 'registration'), [])
 
 

@@ -459,3 +459,10 @@ def test_a_hundred_can_be_added_in_one_statement(t):
     t.equal(t.mails(db), [])
     t.equal(flows.ask(t, db, 'SELECT deliver()')['sent'], 100)
     t.equal(len(t.mails(db)), 100)
+
+
+def test_a_name_on_file_that_is_no_text_is_nobodys(t):
+    db = t.database()
+    t.patient(db)
+    db.execute("UPDATE patient SET last_name = CAST(x'ff' AS TEXT)")
+    t.true(t.one(db, "SELECT quick_add('Ada', 'Lovelace', '1985-12-10')") > 0)

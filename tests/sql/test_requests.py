@@ -401,6 +401,16 @@ def test_another_decision_or_column_is_refused(t):
     t.equal(cities(t, db)[0], 'Town 0')
 
 
+def test_a_column_that_is_null_can_not_be_set_beside_the_decision(t):
+    db, patient, session = practice(t)
+    submit(t, db, session, patient, state='IL')
+    null = [name for name, in t.all(db, "SELECT name FROM pragma_table_info('pending_requests')")
+            if t.one(db, f'SELECT {name} IS NULL FROM pending_requests')]
+    t.true(null)
+    for name in null:
+        t.refuses(db, f"UPDATE pending_requests SET {name} = 'x', decision = 'accept'", says='only decision')
+
+
 def test_requests_are_neither_inserted_nor_deleted_through_the_table(t):
     db, patients = many(t)
     t.refuses(db, 'DELETE FROM pending_requests', says='UPDATE')
@@ -447,3 +457,12 @@ def test_eight_processes_decide_each_request_once(t):
         t.equal(city, f'City {number}' if status == 'accepted' else f'Town {number}')
     t.equal(t.one(db, 'SELECT portal_audit_verify()'), None)
     t.equal(t.one(db, "SELECT count(*) FROM portal_audit WHERE action IN ('request.accepted', 'request.declined')"), 12)
+
+
+def test_a_request_for_a_field_that_nobody_may_change_is_shown_and_not_accepted(t):
+    db, patient, session = practice(t)
+    submit(t, db, session, patient, city='Shelbyville')
+    db.execute("UPDATE portal_request SET field = 'date_of_birth'")
+    t.equal(t.all(db, 'SELECT field, proposed_value FROM pending_requests'), [('date_of_birth', 'Shelbyville')])
+    t.refuses(db, "SELECT accept_request(1, 'force')", says="field 'date_of_birth' can not be changed")
+    t.contains(t.one(db, 'SELECT decline_request(1)'), 'declined')

@@ -1,5 +1,6 @@
 """Links, PINs, sessions, passwords, credentials and the key: nowhere but where they were given, and how they are scanned for."""
 import base64
+import os
 import pathlib
 import re
 import sqlite3
@@ -290,3 +291,16 @@ def test_what_we_made_or_derived_is_wiped_from_memory(t):
     left = shell.memory()
     shell.close()
     t.true(key not in left and key.hex().encode() not in left, 'the key is left when the connection is closed')
+
+
+def test_what_looks_like_a_link_is_told_as_it_is_unless_the_key_says_it_is_one_or_can_not_say(t):
+    db = t.database()
+    patient = t.patient(db)
+    link = flows.send(t, db, patient)
+    text = 'x' * 32
+    t.refuses(db, 'SELECT portal_as(?)', text, says=text)
+    t.true(link not in t.refuses(db, 'SELECT portal_as(?)', link))
+    keyless = t.connect(t.file(db))
+    os.unlink(f'{t.file(db)}.portal-key')
+    for secret in (text, link):
+        t.true(secret not in t.refuses(keyless, 'SELECT portal_as(?)', secret))

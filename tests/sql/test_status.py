@@ -474,3 +474,22 @@ def test_all_of_ten_thousand_patients_are_listed(t):
     db.execute("INSERT INTO send_registration SELECT patient_id, 'email' FROM patient WHERE patient_id % 4 = 0")
     t.equal(t.all(db, 'SELECT status, count(*), count(message), count(next_step) FROM portal_status GROUP BY 1'
                       ' ORDER BY 1'), [('not sent', 7500, 7500, 7500), ('queued', 2500, 2500, 2500)])
+
+
+def test_a_link_that_was_never_handed_over_expires_from_when_it_was_queued(t):
+    db = t.database()
+    patient = t.patient(db)
+    db.execute("SELECT portal_setting('email_channel', 'none')")
+    t.one(db, "SELECT send_registration(?, 'email')", patient)
+    claim = t.one(db, 'SELECT claim_messages(1)')
+    t.advance(30 * 86400)
+    t.one(db, 'SELECT expire_links()')
+    t.true(claim)
+    t.true(t.one(db, 'SELECT message FROM portal_status') is not None)
+
+
+def test_the_tables_that_are_computed_have_row_numbers(t):
+    db = t.database()
+    for table in ('portal_help', 'portal_settings'):
+        numbers = [number for number, in t.all(db, f'SELECT rowid FROM {table}')]
+        t.equal(numbers, [*range(1, len(numbers) + 1)])

@@ -185,7 +185,9 @@ BAD_DOCUMENTS = [
     *((text, ()) for text in (
         '{"city": "Shelby\\u0000ville"}', '{"city\\u0000": "Shelbyville"}', '{"city": "\\u0000"}',
         '{"email": "new@example.com\\u0000"}', '{"city": "a\\\\\\u0000b"}', '{"city": "\\ud800"}',
-        '{"city": "a\\udc00b"}', '{"email": "a\\ud800@example.com"}')),
+        '{"city": "a\\udc00b"}', '{"email": "a\\ud800@example.com"}',
+        '{"city": "\\ud800\\u0041"}', '{"city": "\\ud800\\ue000"}')),
+    ({'preferred_language': 'en-' * 40 + 'en'}, ('preferred_language',)),
 ]
 
 

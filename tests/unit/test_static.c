@@ -431,6 +431,20 @@ int getpwuid_r(uid_t id, struct passwd *entry, char *buffer, size_t size, struct
     return users_error;
 }
 
+static int no_days(sqlite3_vfs *vfs, double *days)
+{
+    (void)vfs;
+    *days = 0;
+    return SQLITE_ERROR;
+}
+
+static int no_milliseconds(sqlite3_vfs *vfs, sqlite3_int64 *milliseconds)
+{
+    (void)vfs;
+    *milliseconds = 0;
+    return SQLITE_ERROR;
+}
+
 static void test_surroundings(void)
 {
     TEST("a user without a name is audited by number, also when the names can not be read") {
@@ -462,6 +476,28 @@ static void test_surroundings(void)
         CHECK_TEXT(difference, "1");
         closes(db);
         CHECK(sqlite3_vfs_unregister(&old) == SQLITE_OK);
+    }
+    TEST("a VFS whose clock stands still gives the time as 1970, by whichever function it has") {
+        static const struct { int version; int (*days)(sqlite3_vfs *, double *); bool integers; } rows[] = {
+            {1, no_days, false}, {3, no_days, false}, {3, no_days, true},
+        };
+        for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+            sqlite3_vfs broken = *sqlite3_vfs_find(NULL);
+            sqlite3 *db = NULL;
+            char at[100];
+            broken.iVersion = rows[i].version;
+            broken.zName = "broken";
+            broken.xCurrentTime = rows[i].days;
+            broken.xCurrentTimeInt64 = rows[i].integers ? no_milliseconds : NULL;
+            CHECK(sqlite3_vfs_register(&broken, 0) == SQLITE_OK);
+            removed("broken.db");
+            CHECK(sqlite3_open_v2("broken.db", &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, "broken") == SQLITE_OK);
+            DO(db, "SELECT portal_init()");
+            ASK(db, at, "SELECT at FROM portal_audit");
+            CHECK_TEXT(at, "0");
+            closes(db);
+            CHECK(sqlite3_vfs_unregister(&broken) == SQLITE_OK);
+        }
     }
 }
 
