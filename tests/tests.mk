@@ -44,7 +44,7 @@ soak: test-packages
 	$(MAKE) -j$$(nproc) test-build
 	ROUNDS=$(ROUNDS) SEED=$(SEED) SECONDS=$(SECONDS) tests/soak
 
-# Lines and branches of ext/ that the tests run; fewer than 95 % of the lines fail.
+# Lines and branches of ext/ that the tests run; each branch that nothing takes has its reason written down.
 coverage: test-packages
 	tests/coverage/run
 

@@ -390,3 +390,17 @@ def test_a_maildir_may_be_named_with_a_slash_at_its_end(t):
     t.one(db, "SELECT portal_setting('maildir', ?)", f'{t.path("box")}/')
     t.contains(t.one(db, "SELECT send_registration(?, 'email')", t.patient(db)), 'sent by email')
     t.equal(len(t.mails(t.path('box'))), 1)
+
+
+def test_of_very_many_old_drafts_a_delivery_removes_a_part(t):
+    db = t.database()
+    drafts = pathlib.Path(f'{t.file(db)}-outbox', 'tmp')
+    drafts.mkdir(parents=True)
+    for number in range(1100):
+        path = drafts / f'1.{number}.a.1'
+        path.touch()
+        os.utime(path, (time.time() - 37 * 3600,) * 2)
+    flows.send(t, db, t.patient(db))
+    t.true(0 < len([*drafts.iterdir()]) < 200)
+    flows.send(t, db, t.patient(db))
+    t.equal([*drafts.iterdir()], [])
