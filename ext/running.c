@@ -21,13 +21,15 @@
 
 enum { CLAIM_MOST = 1000 };
 
+/* The answer comes first: without memory for it nothing is to be made. */
 static int init_act(struct call *call)
 {
-    int code = schema_init(call->portal, &call->flag);
+    int code = answer_text(call, "The portal's tables and key file were made (schema version %d).",
+                           (int)SCHEMA_VERSION);
 
-    if (code != SQLITE_OK) return code;
-    return answer_text(call, call->flag ? "The portal's tables and key file were made (schema version %d)."
-                                        : "The portal's tables and key file are there (schema version %d).",
+    if (code == SQLITE_OK) code = schema_init(call->portal, &call->flag);
+    if (code != SQLITE_OK || call->flag) return code;
+    return answer_text(call, "The portal's tables and key file are there (schema version %d).",
                        (int)SCHEMA_VERSION);
 }
 

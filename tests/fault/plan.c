@@ -66,15 +66,15 @@ static long drawn(long below)
     return (long)(seed >> 16) % below;
 }
 
-/* The next n: all of them, or the first two and then a few of the rest, others in every form. */
-static long next_n(enum fault_kind kind, long n, long stride)
+/* The next n: all of them, or the first two, a few of the rest, others in every form, and the last. */
+static long next_n(enum fault_kind kind, long n, long stride, long count)
 {
     long next = n < 2 || stride <= 1 ? n + 1 : n + 1 + drawn(2 * stride - 1);
 
     for (long at = n + 1; at < next && kind == FAULT_ALLOCATION; at++) {
         if (fault_is_fresh(at)) return at;
     }
-    return next;
+    return n < count && next > count ? count : next;
 }
 
 void each_plan(bool all, long (*operations)(enum fault_kind kind, void *data),
@@ -96,7 +96,7 @@ void each_plan(bool all, long (*operations)(enum fault_kind kind, void *data),
                 if (!all) plan.error = errors[lasts ? 1 + drawn(ERRORS - 1) : drawn(ERRORS)];
                 if (all && lasts && plan.error == EINTR) break;
                 if (!fail(&plan, data)) break;
-                plan.n = next_n(plan.kind, plan.n, stride);
+                plan.n = next_n(plan.kind, plan.n, stride, count);
             }
         }
     }
