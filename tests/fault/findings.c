@@ -55,9 +55,12 @@ struct finding {
     struct outcome outcome;     /* with all the memory it wants */
 };
 
-static bool same(const struct outcome *a, const struct outcome *b)
+/* SQLite does without its last copy of an error's words when there is no memory for it. */
+static bool tells_all(const struct outcome *outcome, const struct outcome *expected)
 {
-    return a->code == b->code && a->hash == b->hash && strcmp(a->message, b->message) == 0;
+    return outcome->code == expected->code && outcome->hash == expected->hash &&
+           (strcmp(outcome->message, expected->message) == 0 ||
+            strcmp(outcome->message, sqlite3_errstr(outcome->code)) == 0);
 }
 
 /* How many allocations there are, of which the n-th fails. */
