@@ -91,7 +91,7 @@ static bool fail_once(const struct plan *plan, void *data)
     struct outcome outcome;
     bool struck = run(finding->row, plan->n, &outcome) >= plan->n;
 
-    if (outcome.code != SQLITE_NOMEM && !same(&outcome, &finding->outcome)) {
+    if (outcome.code != SQLITE_NOMEM && !tells_all(&outcome, &finding->outcome)) {
         plan_note(plan, "it tells less", &outcome, "");
     }
     return struck;
