@@ -276,8 +276,10 @@ static void test_secret(void)
 
 static void test_call(const char *name, bool all)
 {
-    if (strcmp(name, the_loading) == 0) test_loading();
-    if (strcmp(name, the_loading) == 0) test_secret();
+    if (strcmp(name, the_loading) == 0) {
+        test_loading();
+        test_secret();
+    }
     if (strcmp(name, the_table) == 0) test_all_are_here();
     if (strcmp(name, the_deliveries) == 0) test_deliveries(all);
     if (strcmp(name, the_findings) == 0) test_findings(all);
