@@ -133,7 +133,7 @@ int account_authenticate(struct portal *portal, const char *key, const char *pas
 int account_signed_in(struct portal *portal, const struct account *account, const char *password)
 {
     char hash[PASSWORD_HASH_SIZE];
-    bool renewed = password != NULL && password_needs_rehash(account->password) &&
+    bool renewed = password_needs_rehash(account->password) &&
                    password_hash(password, hash) == 0;
 
     return statement_run(portal, signed_in, "iis", account->account_id, connection_now(portal),

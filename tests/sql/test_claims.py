@@ -374,3 +374,10 @@ def test_a_mailer_and_deliver_share_the_work(t):
         report(t, db, name, 'sent', message_id=message_id)
     t.equal(t.one(db, "SELECT count(*) FROM portal_status WHERE status = 'sent'"), 10)
     t.equal(len(t.mails(db)), 6)
+
+
+def test_a_claimed_message_whose_link_is_gone_says_so(t):
+    db, *_ = practice(t, 1)
+    name = claim(t, db, 1)
+    db.execute('DELETE FROM portal_registration')
+    t.refuses(db, 'SELECT * FROM portal_claimed(?)', name, says='has lost what it carries')

@@ -465,3 +465,11 @@ def test_a_login_stands_when_there_is_no_memory_to_hash_the_password_anew(t):
     t.equal(t.one(db, 'SELECT password FROM portal_account'), weak.value.decode())
     t.true(flows.can_login(t, db, 'ada'))
     t.true(t.one(db, 'SELECT password FROM portal_account') != weak.value.decode())
+
+
+def test_a_control_character_on_the_chart_is_escaped_in_the_session(t):
+    db = t.database()
+    patient = t.patient(db)
+    session = flows.register(t, db, patient, 'ada')
+    db.execute("UPDATE patient SET last_name = 'Love' || char(9) || 'lace'")
+    t.equal(flows.ask(t, db, 'SELECT portal_session(?)', session)['patients'][0]['last_name'], 'Love\tlace')

@@ -337,6 +337,7 @@ def test_a_value_that_is_no_text_and_no_number_is_refused(t):
     db = t.database()
     t.refuses(db, "SELECT portal_setting('link_hours', x'3432')", says='value must be text')
     t.refuses(db, "SELECT portal_setting('link_hours', 1.5)", says='whole number')
+    t.refuses(db, "SELECT portal_setting(NULL, 5)", says='key is NULL')
 
 
 def test_a_sender_of_a_very_long_domain_has_message_ids_of_localhost(t):
