@@ -63,7 +63,10 @@ static const struct check {
 };
 
 static const char stored_settings[] = "SELECT key, value FROM main.portal_setting";
-/* The statement, not pragma_table_list: a table of the practice's may have that name.  Columns: schema, name, type. */
+/*
+** The statement, not pragma_table_list: a table of the practice's may have that name.  Columns: schema,
+** name.  Tables that are there without CREATE, as ours, are not among them.
+*/
 static const char every_table[] = "PRAGMA table_list";
 /* What stands in sqlite_schema is the text from the name on; ?1 is all that portal_init() ran. */
 static const char altered_objects[] =
@@ -130,7 +133,7 @@ static int shadows_check(struct cursor *cursor)
     while (code == SQLITE_ROW) {
         const char *name = statement_string(statement, 1);
         code = SQLITE_OK;
-        if (is_ours(name) && !statement_is(statement, 2, "virtual")) {
+        if (is_ours(name)) {
             code = shadow_add(cursor, statement_string(statement, 0), name);
         }
         if (code == SQLITE_OK) code = statement_next(cursor->portal, statement);

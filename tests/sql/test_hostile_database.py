@@ -383,3 +383,9 @@ def test_functions_of_sqlite_that_the_application_overrides_open_nothing(t):
         t.equal(flows.ask(t, db, "SELECT request_pin(?, 'Lovelace', '1985-12-10')", token), {'result': 'refused'})
         t.equal(flows.ask(t, db, "SELECT portal_login('ada', 'x')"), {'result': 'refused'})
         snapshot.whole(t, t.connect(t.file(db)))
+
+
+def test_a_virtual_table_that_hides_a_table_of_the_portal_is_told(t):
+    db = t.database()
+    db.execute('CREATE VIRTUAL TABLE portal_help USING fts5(name)')
+    t.equal(t.all(db, 'SELECT subject FROM portal_check'), [('main.portal_help',)])
