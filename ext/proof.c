@@ -99,17 +99,26 @@ int proof_unknown(struct portal *portal, const char *token, bool *unknown)
     return code;
 }
 
+/* What is no name is "". */
+static void name_normal(const char *name, char out[NORMALIZE_SIZE])
+{
+    if (normalize_name(name, out, NORMALIZE_SIZE) != 0) out[0] = '\0';
+}
+
+/* Does the same work whatever does not fit. */
 static bool proof_fits(const struct patient *patient, const char *last_name,
                        const char *date_of_birth)
 {
     char given[NORMALIZE_SIZE];
     char known[NORMALIZE_SIZE];
-    bool valid = normalize_name(last_name, given, sizeof given) == 0 &&
-                 normalize_name(patient->last_name, known, sizeof known) == 0 && known[0] != '\0';
-    bool name = same_text(given, known);
-    bool birth = same_text(date_of_birth, patient->date_of_birth);
+    bool name;
+    bool birth;
 
-    return valid && name && birth;
+    name_normal(last_name, given);
+    name_normal(patient->last_name, known);
+    name = same_text(given, known);
+    birth = same_text(date_of_birth, patient->date_of_birth);
+    return known[0] != '\0' && name && birth;
 }
 
 /* The channel of the PIN: the other one than the link's, if it can be used, else the same. */
