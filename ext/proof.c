@@ -99,13 +99,7 @@ int proof_unknown(struct portal *portal, const char *token, bool *unknown)
     return code;
 }
 
-/* What is no name is "". */
-static void name_normal(const char *name, char out[NORMALIZE_SIZE])
-{
-    if (normalize_name(name, out, NORMALIZE_SIZE) != 0) out[0] = '\0';
-}
-
-/* Does the same work whatever does not fit. */
+/* Does the same work whatever does not fit; what is no name becomes "", which fits none. */
 static bool proof_fits(const struct patient *patient, const char *last_name,
                        const char *date_of_birth)
 {
@@ -114,8 +108,8 @@ static bool proof_fits(const struct patient *patient, const char *last_name,
     bool name;
     bool birth;
 
-    name_normal(last_name, given);
-    name_normal(patient->last_name, known);
+    (void)normalize_name(last_name, given, sizeof given);
+    (void)normalize_name(patient->last_name, known, sizeof known);
     name = same_text(given, known);
     birth = same_text(date_of_birth, patient->date_of_birth);
     return known[0] != '\0' && name && birth;
