@@ -39,7 +39,7 @@ static const char *value_find(const struct values *values, const char *name, siz
 {
     for (int i = 0; i < values->count; i++) {
         const char *own = values->value[i].name;
-        if (strlen(own) == length && memcmp(own, name, length) == 0) return values->value[i].text;
+        if (strncmp(own, name, length) == 0 && own[length] == '\0') return values->value[i].text;
     }
     return "";
 }
@@ -131,6 +131,13 @@ static void put_escaped(struct writer *out, const char *text)
     }
 }
 
+/* The next "{{"; `end` when there is none. */
+static const char *next_open(const char *at, const char *end)
+{
+    while (at < end && (at = memchr(at, '{', (size_t)(end - at))) != NULL && at[1] != '{') at++;
+    return at == NULL ? end : at;
+}
+
 static void fill_in(struct writer *out, const char *template, size_t length,
                     const struct values *values, bool html)
 {
@@ -138,8 +145,8 @@ static void fill_in(struct writer *out, const char *template, size_t length,
 
     out->length = 0;
     while (template < end) {
-        const char *open = strstr(template, "{{");
-        const char *close = open == NULL ? NULL : strstr(open, "}}");
+        const char *open = next_open(template, end);
+        const char *close = open == end ? NULL : strstr(open, "}}");
         const char *value;
         if (close == NULL || close > end) break;
         put(out, template, (size_t)(open - template));

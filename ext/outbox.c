@@ -171,18 +171,19 @@ static int message_take(struct portal *portal, struct outbox_batch *batch, int i
 
 /*
 ** Names a claim that has no name yet.  The lease's end stands first, so that portal_claimed() finds
-** the rows by the index of what is due.
+** the rows by the index of what is due, then its seconds, so that a report knows when it began.
 */
 static void claim_name(struct portal *portal, struct outbox_batch *batch)
 {
-    sqlite3_int64 lease_end = connection_now(portal) + setting_number(portal, SETTING_lease_seconds);
+    sqlite3_int64 lease = setting_number(portal, SETTING_lease_seconds);
     uint8_t bytes[8];
     char hex[2 * sizeof bytes + 1];
 
     if (batch->claim[0] != '\0') return;
     randombytes_buf(bytes, sizeof bytes);
     (void)sodium_bin2hex(hex, sizeof hex, bytes, sizeof bytes);
-    (void)sqlite3_snprintf(OUTBOX_CLAIM_SIZE, batch->claim, "%lld-%s", lease_end, hex);
+    (void)sqlite3_snprintf(OUTBOX_CLAIM_SIZE, batch->claim, "%lld-%lld-%s",
+                           connection_now(portal) + lease, lease, hex);
 }
 
 int outbox_claim_batch(struct portal *portal, struct outbox_batch *batch, sqlite3_int64 limit,
@@ -207,6 +208,14 @@ int outbox_claim_batch(struct portal *portal, struct outbox_batch *batch, sqlite
 sqlite3_int64 outbox_lease_end(const char *claim)
 {
     return strtoll(claim, NULL, 10);
+}
+
+static sqlite3_int64 claimed_at(const char *claim)
+{
+    char *lease = NULL;
+    sqlite3_int64 end = strtoll(claim, &lease, 10);
+
+    return *lease == '-' ? end - strtoll(lease + 1, NULL, 10) : 0;
 }
 
 int outbox_claim(struct portal *portal, sqlite3_int64 limit, int media,
@@ -345,6 +354,7 @@ static int report_read(struct portal *portal, const char *claim, sqlite3_int64 m
         own = statement_is(statement, 8, claim);
         message->sent = sqlite3_column_int(statement, 9) != 0;
         message->duplicate = sqlite3_column_int(statement, 10) != 0;
+        message->claimed_at = claimed_at(claim);
         statement_done(portal, statement);
     } else if (code != SQLITE_DONE) {
         return code;

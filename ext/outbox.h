@@ -19,9 +19,10 @@ struct outbox_message {
     char recipient[CONTACT_SIZE];
     sqlite3_int64 created_at;
     int attempts;
-    /* As they were before a report; else false. */
+    /* Of a report alone; as they were before it. */
     bool sent;
     bool duplicate;
+    sqlite3_int64 claimed_at;   /* when the reported claim was made */
 };
 
 /* What became of a message, as the kind it is of is told. */

@@ -361,14 +361,15 @@ int registration_claim(struct portal *portal, const struct outbox_message *messa
 int registration_fate(struct portal *portal, const struct outbox_message *message,
                       enum outbox_fate fate)
 {
-    sqlite3_int64 expires =
-        connection_now(portal) + setting_number(portal, SETTING_link_hours) * HOUR;
+    sqlite3_int64 now = connection_now(portal);
 
-    if (fate == FATE_SENT) {
-        return statement_run(portal, fix_expiry, "ii", message->message_id, expires);
+    if (fate == FATE_FAILED) {
+        return statement_run(portal, end_registration, "isi", message->message_id, "failed", now);
     }
-    return statement_run(portal, end_registration, "isi", message->message_id, "failed",
-                         connection_now(portal));
+    /* Handed over within the second of its claim, which gave it this expiry. */
+    if (message->claimed_at == now) return SQLITE_OK;
+    return statement_run(portal, fix_expiry, "ii", message->message_id,
+                         now + setting_number(portal, SETTING_link_hours) * HOUR);
 }
 
 /* How a link's status is told, by the status of its row. */
