@@ -2,8 +2,8 @@
 # make demo       installs what is missing, builds, and shows the whole story
 # make test       installs what the tests need, builds, and runs them all
 # make soak       kills some thousand processes at work; ROUNDS=20 SEED=1 SECONDS=60
-# make valgrind   looks for leaks and uninitialised reads in every SQL test; most of an hour
-# make fault      fails every allocation, disk access and system call of every call; most of an hour
+# make valgrind   looks for leaks and uninitialised reads in every SQL test; half an hour
+# make fault      fails every allocation, disk access and system call of every call; half an hour
 # make coverage   counts which lines and branches the tests run; a quarter of an hour
 # make fuzz       feeds random inputs to everything; MINUTES=5 each
 # make bench      measures how fast it is, into tests/bench/RESULTS.md; make bench-big with 10,000,000
