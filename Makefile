@@ -4,7 +4,7 @@
 # make soak       kills some thousand processes at work; ROUNDS=20 SEED=1 SECONDS=60
 # make valgrind   looks for leaks and uninitialised reads in every SQL test; half an hour
 # make fault      fails every allocation, disk access and system call of every call; half an hour
-# make coverage   counts which lines and branches the tests run; a quarter of an hour
+# make coverage   counts which lines and branches the tests run; five minutes
 # make fuzz       feeds random inputs to everything; MINUTES=5 each
 # make bench      measures how fast it is, into tests/bench/RESULTS.md; make bench-big with 10,000,000
 # make budgets    allows each call what it costs now
