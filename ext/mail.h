@@ -40,13 +40,4 @@ struct mail {
 */
 int mail_write(const struct mail *mail, const char *line_end, FILE *out);
 
-/*
-** Number of SMS segments that a text takes (3GPP TS 23.038, 23.040): in the GSM 7-bit default
-** alphabet 160 septets for one segment and 153 for each of several, characters of the extension
-** table counting two; with any other character UCS-2, 70 and 67 UTF-16 units.
-** No character is split between segments; an empty text takes one.
-** Sets *is_gsm7 (may be NULL).
-*/
-int mail_text_segments(const char *text, int *is_gsm7);
-
 #endif

@@ -6,6 +6,7 @@
 
 #include "../../ext/embedded.h"
 #include "../../ext/normalize.h"
+#include "../../ext/segment.h"
 #include "mail_check.h"
 #include "practice.h"
 
@@ -98,7 +99,7 @@ static void check_email(portal_api *api, const portal_outgoing *message)
 static void check_text(portal_api *api, const portal_outgoing *message)
 {
     int gsm7 = 0;
-    int segments = mail_text_segments(message->text, &gsm7);
+    int segments = segment_count(message->text, &gsm7);
     char *address = api->setting(api, "portal_url");
 
     REQUIRE(message->html == NULL && *message->subject == '\0');

@@ -1,6 +1,7 @@
 /* Any bytes as names, addresses, subject, language and bodies of a mail. */
 #include "mail_check.h"
 
+#include "../../ext/segment.h"
 #include "fuzz.h"
 
 const char fuzz_claim[] = "a mail of any bytes is refused, or reads back as what it was written from";
@@ -27,7 +28,7 @@ static void write_mail(const struct mail *mail, const char *line_end)
 static void segments(const char *text)
 {
     int gsm7 = 0;
-    int count = mail_text_segments(text, &gsm7);
+    int count = segment_count(text, &gsm7);
     size_t length = strlen(text);
 
     REQUIRE_TELL(count >= 1 && (size_t)count <= length / 30 + 1, "%d segments of %zu bytes", count, length);
