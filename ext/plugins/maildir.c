@@ -116,10 +116,11 @@ static void drafts_sweep(const char *root)
     int length = snprintf(path, sizeof path, "%s/tmp", root);
     DIR *folder = length < 0 || length >= PATH_MOST ? NULL : opendir(path);
     const struct dirent *entry;
+    time_t before = time(NULL) - STALE_AFTER;
 
     if (folder == NULL) return;
     for (int i = 0; i < SWEPT_MOST && (entry = readdir(folder)) != NULL; i++) {
-        draft_expire(dirfd(folder), entry->d_name, time(NULL) - STALE_AFTER);
+        draft_expire(dirfd(folder), entry->d_name, before);
     }
     (void)closedir(folder);
 }
