@@ -123,16 +123,21 @@ static int column_hash(sqlite3_stmt *statement, int column, uint8_t out[TOKEN_HA
     return 0;
 }
 
+void audit_head_take(struct audit_head *head, sqlite3_stmt *statement, int column)
+{
+    head->count = sqlite3_column_int64(statement, column);
+    head->stored_count = head->count;
+    head->known = column_hash(statement, column + 1, head->hash) == 0;
+    memcpy(head->stored_hash, head->hash, TOKEN_HASH_SIZE);
+}
+
 static int head_read(struct portal *portal, struct audit_head *head)
 {
     sqlite3_stmt *statement = NULL;
     int code = connection_state(portal, &statement, read_head);
 
     if (code != SQLITE_ROW) return code;
-    head->count = sqlite3_column_int64(statement, 0);
-    head->stored_count = head->count;
-    head->known = column_hash(statement, 1, head->hash) == 0;
-    memcpy(head->stored_hash, head->hash, TOKEN_HASH_SIZE);
+    audit_head_take(head, statement, 0);
     statement_done(portal, statement);
     if (head->known) return SQLITE_OK;
     return fail(portal,

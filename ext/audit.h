@@ -32,6 +32,12 @@ struct audit_head {
 int audit_write(struct portal *portal, const char *action, const struct patient_id *patient,
                 const char *subject, const char *detail);
 
+/*
+** Takes over the head from columns audit_count and audit_head of portal_state, read with the write lock
+** held; a damaged one stays unknown, for the next event to complain of.
+*/
+void audit_head_take(struct audit_head *head, sqlite3_stmt *statement, int column);
+
 /* Writes the head to portal_state, if it is ahead.  Fails when somebody else moved it: the chain forked. */
 int audit_settle(struct portal *portal);
 

@@ -16,6 +16,8 @@ enum { PATIENCE = 10 /* seconds */, PAUSE = 20 /* milliseconds */ };
 
 static const char read_state[] =
     "SELECT schema_version, settings_stamp FROM main.portal_state";
+static const char read_state_and_head[] =
+    "SELECT schema_version, settings_stamp, audit_count, audit_head FROM main.portal_state";
 static const char read_key_check[] =
     "SELECT key_check, schema_version FROM main.portal_state";
 /* Changes nothing, and takes the write lock of the main database alone, as BEGIN IMMEDIATE would not. */
@@ -221,16 +223,21 @@ int connection_enter(struct portal *portal)
     sqlite3_stmt *statement = NULL;
     sqlite3_int64 version;
     sqlite3_int64 stamp;
+    bool with_head;
     int code;
 
     /* The write lock is ours, and nothing has been written since: nothing can have changed. */
     if (portal->entered && sqlite3_total_changes64(portal->db) == portal->entered_at) {
         return SQLITE_OK;
     }
-    code = connection_state(portal, &statement, read_state);
+    /* An insert form, with the write lock, is about to write an event: the head needs no look of its own. */
+    with_head = portal->inserting && !portal->head.known &&
+                sqlite3_txn_state(portal->db, "main") == SQLITE_TXN_WRITE;
+    code = connection_state(portal, &statement, with_head ? read_state_and_head : read_state);
     if (code != SQLITE_ROW) return code;
     version = sqlite3_column_int64(statement, 0);
     stamp = sqlite3_column_int64(statement, 1);
+    if (with_head) audit_head_take(&portal->head, statement, 2);
     statement_done(portal, statement);
     code = version_check(portal, version);
     return code == SQLITE_OK ? setting_load(portal, stamp) : code;

@@ -1,5 +1,6 @@
 #include "keyring.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
@@ -11,6 +12,9 @@
 
 enum { HEX_LENGTH = 2 * TOKEN_KEY_SIZE, FILE_MAX = KEYRING_MAX * 80 + 256, PATH_SIZE = 4096 };
 enum { DRAFT_SIZE = PATH_SIZE + sizeof ".XXXXXX" };
+
+static_assert(KEYRING_FINGERPRINT_KEY_SIZE == crypto_shorthash_KEYBYTES, "keys are SipHash keys");
+static_assert(crypto_shorthash_BYTES == sizeof(int64_t), "a fingerprint is an integer");
 
 static const char comment[] =
     "# portal key file. Keep it secret, and back it up apart from the database.\n";
@@ -48,6 +52,18 @@ static const char *text_read(struct keyring *keyring, char *text, size_t length)
         line += width + (last ? 0 : 1);
     }
     return keyring->count > 0 ? NULL : "holds no key";
+}
+
+static void fingerprint_keys_derive(struct keyring *keyring)
+{
+    uint8_t hash[TOKEN_HASH_SIZE];
+
+    for (int what = 0; what < FINGERPRINT_COUNT; what++) {
+        uint8_t label = (uint8_t)what;
+        token_hash(keyring->key[0], TOKEN_FINGERPRINT, &label, sizeof label, hash);
+        memcpy(keyring->fingerprint_key[what], hash, KEYRING_FINGERPRINT_KEY_SIZE);
+    }
+    sodium_memzero(hash, sizeof hash);
 }
 
 static const char *access_problem(const struct stat *status)
@@ -91,6 +107,7 @@ const char *keyring_read(struct keyring *keyring, const char *path)
         keyring_clear(keyring);
         return problem;
     }
+    fingerprint_keys_derive(keyring);
     keyring->modified = status.st_mtim;
     return NULL;
 }
@@ -210,6 +227,7 @@ void keyring_throw_away(struct keyring *keyring)
     keyring->generation[0] = 1;
     randombytes_buf(keyring->key[0], TOKEN_KEY_SIZE);
     keyring->count = 1;
+    fingerprint_keys_derive(keyring);
 }
 
 const uint8_t *keyring_find(const struct keyring *keyring, uint8_t generation)
@@ -247,6 +265,18 @@ bool keyring_proves(const struct keyring *keyring, enum token_purpose purpose, c
     /* What is left of it can not be turned back into the token. */
     sodium_memzero(token->mac, sizeof token->mac);
     return genuine;
+}
+
+int64_t keyring_fingerprint(const struct keyring *keyring, enum keyring_fingerprint what,
+                            const void *data, size_t length)
+{
+    uint8_t hash[crypto_shorthash_BYTES];
+    uint64_t value = 0;
+
+    (void)crypto_shorthash(hash, data, length, keyring->fingerprint_key[what]);
+    for (size_t i = 0; i < sizeof hash; i++) value = value << 8 | hash[i];
+    value &= INT64_MAX;
+    return value == 0 ? 1 : (int64_t)value;
 }
 
 void keyring_clear(struct keyring *keyring)

@@ -4,7 +4,7 @@
 **
 ** Text, mode 0600, a comment line and one line "generation hex-key" for each generation, oldest
 ** first.  New tokens use the newest generation, older ones still prove theirs.  What must compare
-** equal for ever (audit chain, hashes of contacts) uses the oldest.
+** equal for ever (audit chain, fingerprints) uses the oldest.
 */
 #ifndef PORTAL_KEYRING_H
 #define PORTAL_KEYRING_H
@@ -14,12 +14,22 @@
 #include <stdbool.h>
 #include <time.h>
 
-enum { KEYRING_MAX = 32 };
+enum { KEYRING_MAX = 32, KEYRING_FINGERPRINT_KEY_SIZE = 16 };
+
+/* What is known again by its fingerprint, without standing there itself.  Each has a key of its own. */
+enum keyring_fingerprint {
+    FINGERPRINT_DESTINATION,                  /* the contact a link goes to */
+    FINGERPRINT_IDENTITY,                     /* who a patient is */
+    FINGERPRINT_THROTTLE,                     /* a user name that was tried, or a client */
+    FINGERPRINT_MESSAGE,                      /* a message, in its Message-ID */
+    FINGERPRINT_COUNT
+};
 
 struct keyring {
     int count;                                /* 0: nothing read */
     uint8_t generation[KEYRING_MAX];
     uint8_t key[KEYRING_MAX][TOKEN_KEY_SIZE];
+    uint8_t fingerprint_key[FINGERPRINT_COUNT][KEYRING_FINGERPRINT_KEY_SIZE];
     struct timespec modified;                 /* of the file as it was read */
 };
 
@@ -55,6 +65,13 @@ uint8_t keyring_newest_generation(const struct keyring *keyring);
 */
 bool keyring_proves(const struct keyring *keyring, enum token_purpose purpose, const char *text,
                     size_t length, struct token *token);
+
+/*
+** SipHash-2-4 of bytes, as a positive integer that is never 0: a pseudorandom function made for short
+** input, at a sixth of BLAKE2b's cost, whose 64 bits are all that a column of integers holds.
+*/
+int64_t keyring_fingerprint(const struct keyring *keyring, enum keyring_fingerprint what,
+                            const void *data, size_t length);
 
 /* Wipes it. */
 void keyring_clear(struct keyring *keyring);

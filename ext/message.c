@@ -224,8 +224,8 @@ static int header_write(struct portal *portal, const struct outbox_message *row,
         domain = "@localhost";
     }
     (void)sqlite3_snprintf(size, out, "<%lld.%016llx%s>", row->message_id,
-                           (unsigned long long)token_hash_integer(
-                               keyring_oldest(keyring), TOKEN_MESSAGE_ID, about, sizeof about),
+                           (unsigned long long)keyring_fingerprint(keyring, FINGERPRINT_MESSAGE,
+                                                                   about, sizeof about),
                            domain);
     return SQLITE_OK;
 }

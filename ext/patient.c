@@ -200,7 +200,7 @@ int patient_contact(struct portal *portal, const struct patient *patient, enum m
 
 sqlite3_int64 patient_destination(const struct keyring *keyring, const char *contact)
 {
-    return token_hash_integer(keyring_oldest(keyring), TOKEN_DESTINATION, contact, strlen(contact));
+    return keyring_fingerprint(keyring, FINGERPRINT_DESTINATION, contact, strlen(contact));
 }
 
 sqlite3_int64 patient_identity(const struct keyring *keyring, const struct patient *patient)
@@ -212,7 +212,7 @@ sqlite3_int64 patient_identity(const struct keyring *keyring, const struct patie
     /* A name that can not be normalised counts as empty: still another one than before. */
     (void)normalize_name(patient->first_name, text + length + 1, NORMALIZE_SIZE);
     length += 1 + strlen(text + length + 1);
-    return token_hash_integer(keyring_oldest(keyring), TOKEN_IDENTITY, text, length);
+    return keyring_fingerprint(keyring, FINGERPRINT_IDENTITY, text, length);
 }
 
 bool patient_is(const struct keyring *keyring, const struct patient *patient, sqlite3_int64 identity)

@@ -297,8 +297,9 @@ int registration_queue(struct portal *portal, const struct registration_draft *d
                              draft->destination, patient_identity(keyring, &draft->patient), nonce, TOKEN_NONCE_SIZE, now,
                              portal->actor);
     }
+    /* Whoever was never sent one has none that works, and nothing that was revoked. */
     if (code == SQLITE_OK && draft->previous != 0) code = older_end(portal, draft->previous, now);
-    if (code == SQLITE_OK) code = access_grant_again(portal, id);
+    if (code == SQLITE_OK && draft->previous != 0) code = access_grant_again(portal, id);
     if (code == SQLITE_OK) {
         code = audit_write_about(portal, "registration.queued", id, "message", *message_id,
                                  medium_name(draft->medium));

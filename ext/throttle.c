@@ -32,10 +32,9 @@ int throttle_of(struct portal *portal, const char *username_key, struct throttle
     int code = connection_key(portal, &keyring);
 
     if (code != SQLITE_OK) return code;
-    throttle->account = token_hash_integer(keyring_oldest(keyring), TOKEN_THROTTLE, username_key,
-                                           strlen(username_key));
-    throttle->client =
-        token_hash_integer(keyring_oldest(keyring), TOKEN_THROTTLE, client, strlen(client));
+    throttle->account =
+        keyring_fingerprint(keyring, FINGERPRINT_THROTTLE, username_key, strlen(username_key));
+    throttle->client = keyring_fingerprint(keyring, FINGERPRINT_THROTTLE, client, strlen(client));
     return SQLITE_OK;
 }
 

@@ -147,15 +147,3 @@ void token_hash(const uint8_t key[TOKEN_KEY_SIZE], enum token_purpose purpose, c
 {
     keyed_hash(key, purpose, data, length, out, TOKEN_HASH_SIZE);
 }
-
-int64_t token_hash_integer(const uint8_t key[TOKEN_KEY_SIZE], enum token_purpose purpose,
-                           const void *data, size_t length)
-{
-    uint8_t hash[TOKEN_HASH_SIZE];
-    uint64_t value = 0;
-
-    keyed_hash(key, purpose, data, length, hash, sizeof hash);
-    for (int i = 0; i < 8; i++) value = value << 8 | hash[i];
-    value &= INT64_MAX;
-    return value == 0 ? 1 : (int64_t)value;
-}

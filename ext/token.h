@@ -25,16 +25,16 @@ enum {
     TOKEN_HASH_SIZE = 32
 };
 
-/* Labels that keep what is derived for one end from serving another. */
+/*
+** Labels that keep what is derived for one end from serving another.  A new one goes last: what was
+** made under a label stands in databases.
+*/
 enum token_purpose {
     TOKEN_LINK,
     TOKEN_PIN,
     TOKEN_RESET,
     TOKEN_SESSION,
-    TOKEN_MESSAGE_ID,
-    TOKEN_DESTINATION,
-    TOKEN_IDENTITY,
-    TOKEN_THROTTLE,
+    TOKEN_FINGERPRINT,
     TOKEN_AUDIT,
     TOKEN_SEAL,
     TOKEN_CHECKPOINT,
@@ -68,12 +68,8 @@ bool token_genuine(const uint8_t key[TOKEN_KEY_SIZE], enum token_purpose purpose
 void token_pin(const uint8_t key[TOKEN_KEY_SIZE], const struct token *token,
                char out[TOKEN_PIN_SIZE]);
 
-/* Keyed BLAKE2b-256 of a text under a purpose. */
+/* Keyed BLAKE2b-256 of bytes under a purpose. */
 void token_hash(const uint8_t key[TOKEN_KEY_SIZE], enum token_purpose purpose, const void *data,
                 size_t length, uint8_t out[TOKEN_HASH_SIZE]);
-
-/* The same, cut to a positive 63-bit integer that is never 0. */
-int64_t token_hash_integer(const uint8_t key[TOKEN_KEY_SIZE], enum token_purpose purpose,
-                           const void *data, size_t length);
 
 #endif

@@ -129,7 +129,7 @@ struct link *bench_links(sqlite3 *db, sqlite3_int64 *count)
 {
     sqlite3_int64 total = bench_integer(db, "SELECT count(*) FROM bench_link");
     struct link *links = calloc((size_t)total + 1, sizeof *links);
-    sqlite3_stmt *statement = bench_prepare(db, "SELECT registration_id, token FROM bench_link");
+    sqlite3_stmt *statement = bench_prepare(db, "SELECT registration_id, token FROM bench_scattered");
 
     if (links == NULL) bench_check(NULL, SQLITE_NOMEM);
     for (*count = 0; sqlite3_step(statement) == SQLITE_ROW; ++*count) {

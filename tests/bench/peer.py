@@ -80,14 +80,16 @@ def token_valid(db, token, now):
     return row is not None and row[0] == body[4:] and row[1] == 'live' and row[2] > now
 
 
-def tokens_at_once(db, count):
-    now = int(time.time())
-    start()
-    return 2 * sum(token_valid(db, token, now) for token, in db.execute('SELECT token FROM bench_link'))
+def tokens_at_once(table):
+    def check(db, count):
+        now = int(time.time())
+        start()
+        return 2 * sum(token_valid(db, token, now) for token, in db.execute(f'SELECT token FROM {table}'))
+    return check
 
 
 def tokens_each(db, count):
-    tokens = [token for token, in db.execute('SELECT token FROM bench_link')]
+    tokens = [token for token, in db.execute('SELECT token FROM bench_scattered')]
     start()
     return 2 * sum(token_valid(db, token, int(time.time())) for token in tokens)
 
@@ -269,9 +271,11 @@ def seed(db, count):
         return 0
     db.create_function('token_make', 2, lambda number, nonce: token_make(
         number, nonce, bytes(32) if number % 4 == 3 else KEY))
-    return db.execute('''UPDATE bench_link SET token =
-                         (SELECT token_make(r.registration_id, nonce) FROM portal_registration AS r
-                           WHERE r.registration_id = bench_link.registration_id)''').rowcount
+    for table in 'bench_link', 'bench_scattered':
+        db.execute(f'''UPDATE {table} SET token =
+                       (SELECT token_make(r.registration_id, nonce) FROM portal_registration AS r
+                         WHERE r.registration_id = {table}.registration_id)''')
+    return count
 
 
 WORKS = {
@@ -279,7 +283,8 @@ WORKS = {
     'send': send,
     'send_each_normal': send_each,
     'send_each_full': send_each_full,
-    'tokens_at_once': tokens_at_once,
+    'tokens_at_once': tokens_at_once('bench_link'),
+    'tokens_scattered': tokens_at_once('bench_scattered'),
     'tokens_each': tokens_each,
     'hand_over': hand_over,
     'expire': expire,
