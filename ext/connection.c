@@ -223,16 +223,14 @@ int connection_enter(struct portal *portal)
     sqlite3_stmt *statement = NULL;
     sqlite3_int64 version;
     sqlite3_int64 stamp;
-    bool with_head;
+    bool with_head = portal->inserting && !portal->head.known;
     int code;
 
     /* The write lock is ours, and nothing has been written since: nothing can have changed. */
     if (portal->entered && sqlite3_total_changes64(portal->db) == portal->entered_at) {
         return SQLITE_OK;
     }
-    /* An insert form, with the write lock, is about to write an event: the head needs no look of its own. */
-    with_head = portal->inserting && !portal->head.known &&
-                sqlite3_txn_state(portal->db, "main") == SQLITE_TXN_WRITE;
+    /* An insert form has the write lock and is about to write an event: the head needs no look of its own. */
     code = connection_state(portal, &statement, with_head ? read_state_and_head : read_state);
     if (code != SQLITE_ROW) return code;
     version = sqlite3_column_int64(statement, 0);

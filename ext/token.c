@@ -7,7 +7,8 @@
 enum {
     BODY_SIZE = 1 + 4 + TOKEN_NONCE_SIZE,
     RAW_SIZE = BODY_SIZE + TOKEN_MAC_SIZE,
-    PIN_RANGE = 1000000
+    PIN_RANGE = 1000000,
+    HASHING_STACK = 1024
 };
 
 static_assert(RAW_SIZE == 24 && TOKEN_LENGTH == 32, "24 bytes are 32 characters of base64url");
@@ -39,6 +40,8 @@ static void keyed_hash(const uint8_t *key, enum token_purpose purpose, const voi
     (void)crypto_generichash_update(&state, data, length);
     (void)crypto_generichash_final(&state, out, out_size);
     sodium_memzero(&state, sizeof state);
+    /* libsodium leaves the whole hash where its own functions had their variables. */
+    sodium_stackzero(HASHING_STACK);
 }
 
 static void encode(const uint8_t raw[RAW_SIZE], char out[TOKEN_LENGTH])

@@ -166,6 +166,14 @@ def test_a_registered_patient_who_never_signed_in(t):
             [None, '2026-11-22 15:20:00', None, None])
 
 
+def test_a_registered_patient_stays_registered_without_the_row_of_the_link(t):
+    db = t.database()
+    patient = t.patient(db)
+    flows.register(t, db, patient, 'ada')
+    db.execute('DELETE FROM portal_registration')
+    t.equal(row(t, db, patient)['status'], 'registered')
+
+
 def test_a_registered_patient_and_the_last_login(t):
     db = t.database()
     ada = t.patient(db)
