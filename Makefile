@@ -37,12 +37,16 @@ SQL := $(filter-out sql/demo.sql sql/nightly.sql, $(wildcard sql/*.sql sql/messa
 EXTENSION_SOURCES := $(sort $(wildcard ext/*.c) ext/plugins/maildir.c) $(EMBEDDED)
 OBJECTS := $(EXTENSION_SOURCES:%.c=build/%.o)
 STATIC_OBJECTS := $(EXTENSION_SOURCES:%.c=build/static/%.o)
-HEADERS := $(wildcard ext/*.h)
+HEADERS := $(wildcard ext/*.h ext/plugins/*.h)
 
 .PHONY: all demo reference install uninstall clean
 .DELETE_ON_ERROR:
 
-all: build/portal.so build/portal.d build/libportal.a
+# Channels that are libraries of their own, each from its source and what that is made with.
+CHANNELS := smtp
+CHANNEL_LIBRARIES := $(CHANNELS:%=build/portal.d/%.so)
+
+all: build/portal.so $(CHANNEL_LIBRARIES) build/libportal.a
 
 include tests/tests.mk
 
@@ -50,8 +54,11 @@ build/portal.so: $(OBJECTS)
 	@echo '  LINK    $@'
 	$(Q)$(CC) -shared -Wl,-z,defs,-z,relro,-z,now -o $@ $^ $(LDFLAGS) $(LDLIBS)
 
-build/portal.d:
-	mkdir -p $@
+build/portal.d/smtp.so: build/ext/plugins/smtp_session.o
+build/portal.d/%.so: build/ext/plugins/%.o
+	@mkdir -p $(@D)
+	@echo '  LINK    $@'
+	$(Q)$(CC) -shared -Wl,-z,defs,-z,relro,-z,now -o $@ $^ $(LDFLAGS) -lcurl
 
 # The extension for programs that link SQLite themselves: sqlite3_auto_extension(sqlite3_portal_init).
 build/libportal.a: $(STATIC_OBJECTS)

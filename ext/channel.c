@@ -3,8 +3,11 @@
 #include "message.h"
 #include "secret.h"
 
+#include <ctype.h>
 #include <dirent.h>
 #include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -82,6 +85,7 @@ static int register_channel(portal_api *api, const portal_channel *given, void *
     channel->api.serves = given->serves;
     channel->api.deliver = given->deliver;
     channel->api.problem = given->problem;
+    channel->api.options = given->options;
     channel->api.release = sqlite3_mprintf("%s", given->release == NULL ? "" : given->release);
     channel->data = data;
     channel->destroy = destroy;
@@ -106,18 +110,35 @@ static char *api_setting(portal_api *api, const char *key)
 {
     struct portal *portal = (struct portal *)api;
     int index = setting_find(key);
+    const portal_option *option = index < 0 ? channel_option(portal, key) : NULL;
     const char *text = index < 0 ? NULL : setting_text(portal, (enum setting)index);
+    char *value = NULL;
 
+    if (option != NULL) return setting_option(portal, option, &value) == SQLITE_OK ? value : NULL;
     if (text == NULL) return NULL;
     if (index == SETTING_maildir && *text == '\0') return default_maildir(portal);
     return sqlite3_mprintf("%s", text);
+}
+
+/* PORTAL_SMTP_PASSWORD for smtp_password. */
+static char *environment_secret(const char *key)
+{
+    char name[80];
+    const char *value;
+    int length = snprintf(name, sizeof name, "PORTAL_%s", key);
+
+    if (length < 0 || length >= (int)sizeof name) return NULL;
+    for (char *at = name; *at != '\0'; at++) *at = (char)toupper((unsigned char)*at);
+    value = getenv(name);
+    return value == NULL || *value == '\0' ? NULL : sqlite3_mprintf("%s", value);
 }
 
 static char *api_secret(portal_api *api, const char *key)
 {
     char *value = NULL;
 
-    return secret_read((struct portal *)api, key, &value) == SQLITE_OK ? value : NULL;
+    if (secret_read((struct portal *)api, key, &value) != SQLITE_OK) return NULL;
+    return value != NULL ? value : environment_secret(key);
 }
 
 void channel_api(struct portal *portal)
@@ -151,15 +172,14 @@ static char *plugin_start(struct portal *portal, void *library, const char *name
     char *problem = NULL;
     void *symbol = dlsym(library, "portal_plugin_init");
     plugin_init start;
-    const sqlite3_api_routines *routines = NULL;
     int code;
 
+    if (portal->routines == NULL) {
+        return sqlite3_mprintf("needs a program that registers portal with sqlite3_auto_extension()");
+    }
     if (symbol == NULL) return sqlite3_mprintf("has no function portal_plugin_init");
     memcpy(&start, &symbol, sizeof start);   /* ISO C has no cast from object to function pointer */
-#ifndef SQLITE_CORE
-    routines = sqlite3_api;
-#endif
-    code = start(portal->db, &error, routines);
+    code = start(portal->db, &error, portal->routines);
     if (code != SQLITE_OK) {
         problem = sqlite3_mprintf("did not start: %s", error != NULL ? error : sqlite3_errstr(code));
     } else if (channel_find(portal, name) == NULL) {
@@ -238,6 +258,23 @@ int channel_load_all(struct portal *portal)
     }
     (void)closedir(listing);
     return code;
+}
+
+const portal_option *channel_option(struct portal *portal, const char *key)
+{
+    for (const char *end = strchr(key, '_'); end != NULL; end = strchr(end + 1, '_')) {
+        char name[NAME_SIZE];
+        const struct channel *channel;
+        const portal_option *option;
+        if (end - key >= NAME_SIZE) return NULL;
+        (void)sqlite3_snprintf((int)(end - key) + 1, name, "%s", key);
+        if (channel_find(portal, name) == NULL && plugin_load(portal, name) != SQLITE_OK) return NULL;
+        channel = channel_find(portal, name);
+        option = channel == NULL ? NULL : channel->api.options;
+        while (option != NULL && option->key != NULL && strcmp(option->key, key) != 0) option++;
+        if (option != NULL && option->key != NULL) return option;
+    }
+    return NULL;
 }
 
 /* What keeps a channel from taking messages, said as a refusal. */

@@ -32,6 +32,9 @@ int channel_for(struct portal *portal, int serves, struct channel **channel);
 /* Loads every plugin in portal.d/, so that portal_channels can list them. */
 int channel_load_all(struct portal *portal);
 
+/* The option of a channel, whose plugin is loaded if need be; NULL when there is none of that key. */
+const portal_option *channel_option(struct portal *portal, const char *key);
+
 void channel_clear(struct portal *portal);
 
 /* The built-in channel; ext/plugins/maildir.c. */

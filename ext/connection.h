@@ -31,6 +31,7 @@ struct channel;
 struct portal {
     portal_api api;                  /* first: what plugins are handed is this connection */
     sqlite3 *db;
+    const sqlite3_api_routines *routines;   /* SQLite's, for plugins; NULL when nobody gave them */
     sqlite3_vfs *vfs;                /* of the main database, for its clock */
     int references;                  /* registered functions and modules, connected tables */
     int connected;                   /* eponymous tables; statements are kept only while > 0 */
@@ -53,7 +54,10 @@ struct portal {
     bool entered;                    /* by an insert form of this transaction, which has the write lock */
     sqlite3_int64 entered_at;        /* changes of the connection by then */
     struct audit_head head;          /* of the audit, while it may be ahead of portal_state */
-    sqlite3_int64 fresh[FRESH_MAX];  /* messages that the running call queued */
+    struct {                         /* messages that the running call queued */
+        sqlite3_int64 message_id;
+        int medium;
+    } fresh[FRESH_MAX];
     int fresh_count;
 };
 

@@ -6,18 +6,21 @@
 
 #include <string.h>
 
+enum { MINUTE = 60, HOUR = 3600 };
+
 static const struct kind kinds[] = {
     {"registration", registration_claim, registration_fate,
      "SELECT nonce FROM main.portal_registration WHERE registration_id = ?1", "/r/", TOKEN_LINK,
-     SETTING_link_hours},
+     SETTING_link_hours, HOUR},
     {"pin", proof_claim, proof_fate,
-     "SELECT nonce FROM main.portal_pin WHERE pin_id = ?1", NULL, TOKEN_PIN, SETTING_pin_minutes},
+     "SELECT nonce FROM main.portal_pin WHERE pin_id = ?1", NULL, TOKEN_PIN, SETTING_pin_minutes,
+     MINUTE},
     {"password_reset", reset_claim, reset_fate,
      "SELECT nonce FROM main.portal_reset WHERE reset_id = ?1", "/p/", TOKEN_RESET,
-     SETTING_reset_minutes},
-    {"deactivated", NULL, NULL, NULL, NULL, TOKEN_LINK, SETTING_COUNT},
-    {"contact_changed", NULL, NULL, NULL, NULL, TOKEN_LINK, SETTING_COUNT},
-    {"account_contact_changed", NULL, NULL, NULL, NULL, TOKEN_LINK, SETTING_COUNT},
+     SETTING_reset_minutes, MINUTE},
+    {"deactivated", NULL, NULL, NULL, NULL, TOKEN_LINK, SETTING_COUNT, 0},
+    {"contact_changed", NULL, NULL, NULL, NULL, TOKEN_LINK, SETTING_COUNT, 0},
+    {"account_contact_changed", NULL, NULL, NULL, NULL, TOKEN_LINK, SETTING_COUNT, 0},
 };
 
 const struct kind *kind_find(const char *name)

@@ -23,7 +23,8 @@ struct kind {
     const char *nonce;
     const char *path;          /* of the link below the portal's URL; NULL: a PIN */
     enum token_purpose purpose;
-    enum setting lifetime;     /* in the unit that the setting's name says */
+    enum setting lifetime;     /* of what it carries: there is no point in sending it later */
+    int unit;                  /* of the lifetime, in seconds; 0: it has none */
 };
 
 /* The row of a kind, or NULL. */

@@ -4,6 +4,7 @@
 #include "embedded.h"
 #include "kind.h"
 #include "mail.h"
+#include "segment.h"
 
 #include <sodium.h>
 #include <stdio.h>
@@ -248,6 +249,9 @@ static void outgoing_fill(struct portal *portal, const struct outbox_message *ro
     outgoing->language = "en";
     outgoing->created_at = row->created_at;
     outgoing->attempt = row->attempts;
+    if (row->medium == MEDIUM_TEXT) {
+        outgoing->segments = segment_count(message->text, &outgoing->is_gsm);
+    }
 }
 
 static int parts_expand(struct portal *portal, const struct parts *parts,

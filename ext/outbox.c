@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SECOND_TRY_AFTER = 60 };
+enum { SECOND_TRY_AFTER = 60, NOTICE_SECONDS = 72 * 3600, LAPSES = 8 };
 
 static const char insert_message[] = "INSERT INTO main.portal_message (kind, channel, patient_id, "
                                      "recipient, status, created_at, due_at)"
@@ -21,17 +21,21 @@ static const char cancel_patient[] =
 static const char due_messages[] =
     "SELECT message_id, kind, channel, patient_id, recipient, created_at, attempts, status"
     "  FROM main.portal_message"
-    " WHERE due_at <= ?1 AND channel IN (?2, ?3) ORDER BY due_at LIMIT ?4";
+    " WHERE channel = ?1 AND due_at <= ?2 ORDER BY due_at LIMIT ?3";
 static const char one_message[] =
     "SELECT message_id, kind, channel, patient_id, recipient, created_at, attempts, status"
     "  FROM main.portal_message"
-    " WHERE message_id = ?1 AND due_at <= ?2 AND channel IN (?3, ?4)";
+    " WHERE message_id = ?1 AND due_at <= ?2";
 /* A claim whose lease ran out may have been handed over all the same. */
 static const char claim_message[] =
     "UPDATE main.portal_message"
     "   SET status = 'claimed', claim = ?2, due_at = ?3, attempts = attempts + 1,"
     "       duplicate = duplicate OR status = 'claimed'"
     " WHERE message_id = ?1";
+static const char give_back[] =
+    "UPDATE main.portal_message"
+    "   SET status = 'queued', due_at = ?3, attempts = attempts - 1"
+    " WHERE message_id = ?1 AND claim = ?2 AND status = 'claimed'";
 static const char read_claimed[] =
     "SELECT message_id, kind, channel, patient_id, recipient, created_at, attempts, status, claim,"
     "       sent_at IS NOT NULL, duplicate"
@@ -55,7 +59,10 @@ int outbox_queue(struct portal *portal, const char *kind, enum medium medium,
 
     if (code != SQLITE_OK) return code;
     *message_id = sqlite3_last_insert_rowid(portal->db);
-    if (portal->fresh_count < FRESH_MAX) portal->fresh[portal->fresh_count++] = *message_id;
+    if (portal->fresh_count < FRESH_MAX) {
+        portal->fresh[portal->fresh_count].message_id = *message_id;
+        portal->fresh[portal->fresh_count++].medium = (int)medium;
+    }
     return SQLITE_OK;
 }
 
@@ -89,17 +96,14 @@ void outbox_read(sqlite3_stmt *statement, struct outbox_message *message)
 }
 
 /* All are read before any is changed: the index that is walked is the one that changes. */
-static int batch_read(struct portal *portal, struct outbox_batch *batch, int limit, int media,
-                      sqlite3_int64 only)
+static int batch_read(struct portal *portal, struct outbox_batch *batch, int limit,
+                      enum medium medium, sqlite3_int64 only)
 {
-    const char *email = (media & PORTAL_EMAIL) != 0 ? "email" : "";
-    const char *text = (media & PORTAL_TEXT) != 0 ? "text" : "";
     sqlite3_int64 now = connection_now(portal);
     sqlite3_stmt *statement = NULL;
-    int code = only != 0
-               ? statement_row(portal, &statement, one_message, "iiss", only, now, email, text)
-               : statement_row(portal, &statement, due_messages, "issi", now, email, text,
-                               (sqlite3_int64)limit);
+    int code = only != 0 ? statement_row(portal, &statement, one_message, "ii", only, now)
+                         : statement_row(portal, &statement, due_messages, "sii",
+                                         medium_name(medium), now, (sqlite3_int64)limit);
 
     batch->count = 0;
     while (code == SQLITE_ROW && batch->count < OUTBOX_BATCH) {
@@ -125,8 +129,8 @@ static const struct patient_id *patient_of(const struct outbox_message *message)
     return message->has_patient ? &message->patient : NULL;
 }
 
-static int message_fail(struct portal *portal, const struct outbox_message *message,
-                        const char *status, const char *detail)
+static int message_end(struct portal *portal, const struct outbox_message *message,
+                       const char *status, const char *detail)
 {
     int code = statement_run(portal, report_done, "isss", message->message_id, status, detail,
                              (const char *)NULL);
@@ -139,6 +143,15 @@ static int message_fail(struct portal *portal, const struct outbox_message *mess
     return code;
 }
 
+/* Seconds UTC until which there is a point in sending it: what it carries ends by itself. */
+static sqlite3_int64 useful_until(const struct portal *portal, const struct outbox_message *message)
+{
+    const struct kind *kind = kind_find(message->kind);
+
+    if (kind == NULL || kind->unit == 0) return message->created_at + NOTICE_SECONDS;
+    return message->created_at + setting_number(portal, kind->lifetime) * kind->unit;
+}
+
 /* Takes one message, or ends it when it must not be sent any more; *taken says which. */
 static int message_take(struct portal *portal, struct outbox_batch *batch, int index,
                         sqlite3_int64 lease_end, bool *taken)
@@ -149,8 +162,12 @@ static int message_take(struct portal *portal, struct outbox_batch *batch, int i
     int code = SQLITE_OK;
 
     *taken = false;
-    if (message->attempts >= setting_number(portal, SETTING_delivery_attempts)) {
-        return message_fail(portal, message, "failed", "no sender reported what became of it");
+    /* Whatever kills its senders may have handed it over each time. */
+    if (batch->lapsed[index] && message->attempts >= LAPSES) {
+        return message_end(portal, message, "failed", "no sender reported what became of it");
+    }
+    if (connection_now(portal) >= useful_until(portal, message)) {
+        return message_end(portal, message, "failed", "it could not be handed over in time");
     }
     if (kind != NULL && kind->claim != NULL) code = kind->claim(portal, message, &dead);
     if (code != SQLITE_OK) return code;
@@ -187,11 +204,11 @@ static void claim_name(struct portal *portal, struct outbox_batch *batch)
 }
 
 int outbox_claim_batch(struct portal *portal, struct outbox_batch *batch, sqlite3_int64 limit,
-                       int media, sqlite3_int64 only, int *seen)
+                       enum medium medium, sqlite3_int64 only, int *seen)
 {
     int kept = 0;
     int most = limit < OUTBOX_BATCH ? (int)limit : OUTBOX_BATCH;
-    int code = batch_read(portal, batch, most, media, only);
+    int code = batch_read(portal, batch, most, medium, only);
 
     *seen = batch->count;
     claim_name(portal, batch);
@@ -203,6 +220,11 @@ int outbox_claim_batch(struct portal *portal, struct outbox_batch *batch, sqlite
     }
     batch->count = kept;
     return code;
+}
+
+int outbox_give_back(struct portal *portal, const char *claim, sqlite3_int64 message_id)
+{
+    return statement_run(portal, give_back, "isi", message_id, claim, connection_now(portal));
 }
 
 sqlite3_int64 outbox_lease_end(const char *claim)
@@ -222,16 +244,18 @@ int outbox_claim(struct portal *portal, sqlite3_int64 limit, int media,
                  char claim[OUTBOX_CLAIM_SIZE])
 {
     struct outbox_batch *batch = sqlite3_malloc(sizeof *batch);
+    static const enum medium order[] = {MEDIUM_TEXT, MEDIUM_EMAIL};
     sqlite3_int64 claimed = 0;
-    int seen = 1;
     int code = SQLITE_OK;
 
     claim[0] = '\0';
     if (batch == NULL) return fault(portal, SQLITE_NOMEM);
     batch->claim[0] = '\0';
-    while (code == SQLITE_OK && claimed < limit && seen > 0) {
-        code = outbox_claim_batch(portal, batch, limit - claimed, media, 0, &seen);
-        claimed += batch->count;
+    for (int i = 0; i < 2; i++) {
+        for (int seen = (media & (int)order[i]) != 0; code == SQLITE_OK && claimed < limit && seen > 0;) {
+            code = outbox_claim_batch(portal, batch, limit - claimed, order[i], 0, &seen);
+            claimed += batch->count;
+        }
     }
     if (code == SQLITE_OK && claimed > 0) {
         (void)sqlite3_snprintf(OUTBOX_CLAIM_SIZE, claim, "%s", batch->claim);
@@ -260,38 +284,38 @@ static int hand_over_record(struct portal *portal, const struct outbox_message *
     return code == SQLITE_OK && !message->sent ? fate_tell(portal, message, FATE_SENT) : code;
 }
 
-static int report_sent(struct portal *portal, const struct outbox_message *message,
-                       const char *detail)
+static int handed_over(struct portal *portal, const struct outbox_message *message,
+                       const struct outbox_report *report, const char **became)
 {
-    return hand_over_record(portal, message, "sent", detail);
+    *became = strcmp(report->status, "delivered") == 0 ? "delivered" : "sent";
+    return hand_over_record(portal, message, *became, report->detail);
 }
 
-static int report_retry(struct portal *portal, const struct outbox_message *message,
-                        const char *detail)
+static int try_again(struct portal *portal, const struct outbox_message *message,
+                     const struct outbox_report *report, const char **became)
 {
-    if (message->attempts >= setting_number(portal, SETTING_delivery_attempts)) {
-        return message_fail(portal, message, "failed", detail);
+    sqlite3_int64 delay = retry_delay(message->attempts);
+    sqlite3_int64 due_at = connection_now(portal) + (report->retry_after > delay ? report->retry_after : delay);
+
+    if (due_at >= useful_until(portal, message)) {
+        *became = "failed";
+        return message_end(portal, message, "failed", report->detail);
     }
-    return statement_run(portal, report_again, "iisi", message->message_id,
-                         connection_now(portal) + retry_delay(message->attempts), detail,
+    *became = "queued";
+    return statement_run(portal, report_again, "iisi", message->message_id, due_at, report->detail,
                          (sqlite3_int64)0);
 }
 
-static int report_failed(struct portal *portal, const struct outbox_message *message,
-                         const char *detail)
-{
-    return message_fail(portal, message, "failed", detail);
-}
-
 /* Once more, under the same Message-ID; then it counts as sent, and the row says so. */
-static int report_uncertain(struct portal *portal, const struct outbox_message *message,
-                            const char *detail)
+static int uncertain(struct portal *portal, const struct outbox_message *message,
+                     const struct outbox_report *report, const char **became)
 {
     int code;
 
-    if (message->duplicate) return report_sent(portal, message, detail);
+    if (message->duplicate) return handed_over(portal, message, report, became);
+    *became = "queued";
     code = statement_run(portal, report_again, "iisi", message->message_id,
-                         connection_now(portal) + SECOND_TRY_AFTER, detail, (sqlite3_int64)1);
+                         connection_now(portal) + SECOND_TRY_AFTER, report->detail, (sqlite3_int64)1);
     if (code == SQLITE_OK) {
         code = audit_write_about(portal, "message.uncertain", patient_of(message), "message",
                                  message->message_id, "a duplicate is possible");
@@ -299,43 +323,37 @@ static int report_uncertain(struct portal *portal, const struct outbox_message *
     return code;
 }
 
-static int report_delivered(struct portal *portal, const struct outbox_message *message,
-                            const char *detail)
+/* For good: under the name that the report has for it, but where that is of the sender's making. */
+static int failed(struct portal *portal, const struct outbox_message *message,
+                  const struct outbox_report *report, const char **became)
 {
-    return hand_over_record(portal, message, "delivered", detail);
+    bool refused = strncmp(report->status, "undeliver", 9) == 0;
+
+    *became = refused ? "failed" : report->status;
+    return message_end(portal, message, *became, report->detail);
 }
 
-static int report_bounced(struct portal *portal, const struct outbox_message *message,
-                          const char *detail)
-{
-    return message_fail(portal, message, "bounced", detail);
-}
-
-static int report_opted_out(struct portal *portal, const struct outbox_message *message,
-                            const char *detail)
-{
-    return message_fail(portal, message, "opted_out", detail);
-}
-
-/* What a sender may report, and from which states of a message. */
-static const struct report {
+/* What a sender may report, and from which states of a message; the last four a provider, later. */
+static const struct row {
     const char *status;
     const char *from;         /* states, each with a space before and after */
-    int (*apply)(struct portal *portal, const struct outbox_message *message, const char *detail);
-} reports[] = {
-    {"sent", " claimed cancelled sent ", report_sent},
-    {"retry", " claimed ", report_retry},
-    {"undeliverable", " claimed sent ", report_failed},
-    {"uncertain", " claimed ", report_uncertain},
-    {"delivered", " claimed sent delivered ", report_delivered},
-    {"bounced", " claimed sent delivered bounced ", report_bounced},
-    {"opted_out", " claimed sent delivered opted_out ", report_opted_out},
+    int (*apply)(struct portal *portal, const struct outbox_message *message,
+                 const struct outbox_report *report, const char **became);
+} rows[] = {
+    {"sent", " claimed cancelled sent ", handed_over},
+    {"retry", " claimed ", try_again},
+    {"undeliverable", " claimed sent ", failed},
+    {"uncertain", " claimed ", uncertain},
+    {"delivered", " claimed sent delivered ", handed_over},
+    {"undelivered", " claimed sent delivered failed ", failed},
+    {"bounced", " claimed sent delivered bounced ", failed},
+    {"opted_out", " claimed sent delivered opted_out ", failed},
 };
 
-static const struct report *report_find(const char *status)
+static const struct row *row_find(const char *status)
 {
-    for (size_t i = 0; i < sizeof reports / sizeof reports[0]; i++) {
-        if (strcmp(reports[i].status, status) == 0) return &reports[i];
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (strcmp(rows[i].status, status) == 0) return &rows[i];
     }
     return NULL;
 }
@@ -364,28 +382,27 @@ static int report_read(struct portal *portal, const char *claim, sqlite3_int64 m
 }
 
 int outbox_report(struct portal *portal, const char *claim, sqlite3_int64 message_id,
-                  const char *status, const char *detail)
+                  const struct outbox_report *report, const char **became)
 {
-    const struct report *report = report_find(status);
+    const struct row *row = row_find(report->status);
     struct outbox_message message;
     char before[32];
     char spaced[40];
     int code;
 
-    if (report == NULL) {
+    if (row == NULL) {
         return refuse(portal,
                       "'%.40s' is no report; use sent, retry, undeliverable, uncertain, delivered, "
-                      "bounced or opted_out",
-                      status);
+                      "undelivered, bounced or opted_out",
+                      report->status);
     }
     code = report_read(portal, claim, message_id, &message, before);
     if (code != SQLITE_OK) return code;
     (void)sqlite3_snprintf((int)sizeof spaced, spaced, " %s ", before);
-    if (strstr(report->from, spaced) == NULL) {
-        /* Revoked or superseded meanwhile: a retry or a failure changes nothing about it. */
-        if (strcmp(before, "cancelled") == 0) return SQLITE_OK;
-        return refuse(portal, "message %lld is %s and can not be reported %s", message_id, before,
-                      status);
-    }
-    return report->apply(portal, &message, detail);
+    if (strstr(row->from, spaced) != NULL) return row->apply(portal, &message, report, became);
+    /* Revoked or superseded meanwhile: a retry or a failure changes nothing about it. */
+    *became = "cancelled";
+    if (strcmp(before, "cancelled") == 0) return SQLITE_OK;
+    return refuse(portal, "message %lld is %s and can not be reported %s", message_id, before,
+                  report->status);
 }

@@ -51,12 +51,15 @@ struct outbox_batch {
 };
 
 /*
-** Claims up to `limit` due messages (OUTBOX_BATCH at most) of the media, or `only` one when that is
+** Claims up to `limit` due messages (OUTBOX_BATCH at most) of a medium, or `only` one when that is
 ** not 0.  A message that must not be sent any more ends instead: *seen counts what was looked at,
 ** batch->count what was claimed.  Within a scope.
 */
 int outbox_claim_batch(struct portal *portal, struct outbox_batch *batch, sqlite3_int64 limit,
-                       int media, sqlite3_int64 only, int *seen);
+                       enum medium medium, sqlite3_int64 only, int *seen);
+
+/* Undoes the claim of a message that nobody has begun to hand over.  Within a scope. */
+int outbox_give_back(struct portal *portal, const char *claim, sqlite3_int64 message_id);
 
 /*
 ** Claims up to `limit` due messages (of one medium, or of any: 0) for a mailer of the caller's own.
@@ -68,13 +71,19 @@ int outbox_claim(struct portal *portal, sqlite3_int64 limit, int media,
 /* When the lease of a claim ends; 0 for a text that names none. */
 sqlite3_int64 outbox_lease_end(const char *claim);
 
+/* What a sender or a provider says became of a message. */
+struct outbox_report {
+    const char *status;         /* sent, retry, undeliverable, uncertain; later delivered, bounced, ... */
+    const char *detail;         /* for staff; may be NULL */
+    int retry_after;            /* seconds, of a retry: not sooner; 0: as the outbox sees fit */
+};
+
 /*
-** Records what became of a claimed message: sent, retry, undeliverable, uncertain; later delivered,
-** bounced, opted_out.  REFUSED for another status, or a message that is not of this claim.  Within a
-** scope.
+** Records it.  *became gets the status of the message from now on.  REFUSED for an unknown status, or a
+** message that is not of this claim.  Within a scope.
 */
 int outbox_report(struct portal *portal, const char *claim, sqlite3_int64 message_id,
-                  const char *status, const char *detail);
+                  const struct outbox_report *report, const char **became);
 
 /*
 ** Reads a row whose first columns are message_id, kind, channel, patient_id, recipient, created_at

@@ -74,6 +74,7 @@ int sqlite3_portal_init(sqlite3 *db, char **error, const sqlite3_api_routines *r
     if (code != SQLITE_OK || loaded) return code;
     portal = connection_open(db);
     if (portal == NULL) return SQLITE_NOMEM;
+    portal->routines = routines;
     code = register_all(portal);
     connection_release(portal);
     if (code != SQLITE_OK) {

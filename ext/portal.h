@@ -47,7 +47,9 @@ extern "C" {
 
 typedef struct portal_api portal_api;
 typedef struct portal_channel portal_channel;
+typedef struct portal_option portal_option;
 typedef struct portal_outgoing portal_outgoing;
+typedef struct portal_report portal_report;
 typedef struct portal_batch portal_batch;
 
 /* What a channel carries, as bits. */
@@ -59,12 +61,16 @@ typedef enum portal_result {
     PORTAL_SENT,           /* handed over: whoever took it answers for it */
     PORTAL_RETRY,          /* surely not handed over; may work later */
     PORTAL_UNDELIVERABLE,  /* surely not handed over; will not work later */
-    PORTAL_UNCERTAIN       /* may have been handed over: tried once more, and the row says so */
+    PORTAL_UNCERTAIN,      /* may have been handed over: tried once more, and the row says so */
+    PORTAL_OPTED_OUT       /* surely not handed over: its recipient wants no messages of this medium */
 } portal_result;
 
+/* The least that a channel may have under way at once: next() gives no more before one is reported. */
+#define PORTAL_UNDER_WAY 200
+
 /*
-** One message, rendered.  The strings are NUL-terminated UTF-8, belong to the caller and live until
-** deliver() returns; they hold links and PINs: do not log them.
+** One message, rendered.  The strings are NUL-terminated UTF-8, belong to the extension and live until
+** the message is reported; they hold links and PINs: do not log them.
 */
 struct portal_outgoing {
     sqlite3_int64 message_id;
@@ -76,24 +82,61 @@ struct portal_outgoing {
     const char *subject;            /* "" for a text message */
     const char *text;
     const char *html;               /* NULL for a text message */
-    const char *
-        message_id_header; /* with angle brackets; the same at every try: also an idempotency key */
+    const char *message_id_header;  /* with angle brackets; the same at every try: an idempotency key */
     const char *language;           /* language tag, "en" */
     sqlite3_int64 created_at;       /* seconds UTC; the Date of a mail, the same at every try */
     int attempt;                    /* 1 for the first */
+    sqlite3_int64 deadline;         /* seconds UTC: report before; after it another sender may have it */
+    const char *claim;              /* with message_id, what a provider's later report is known by */
+    int segments;                   /* of a text message: how many it is sent as; 0 for mail */
+    int is_gsm;                     /* all of it is of the GSM-7 alphabet (3GPP TS 23.038); else UCS-2 */
 };
 
-/*
-** Messages to hand over.  report() is called once for each message, as soon as its result is known,
-** from the thread that called deliver(), and makes it durable; a message without a report is
-** retried after its claim's lease.  `detail` is what staff read (the server's words, say): no line
-** breaks, no secrets; NULL for none; copied.  report() returns SQLITE_OK or an error code, after
-** which deliver() should return it.
-*/
+/* What a channel says of a message. */
+struct portal_report {
+    portal_result result;
+    const char *detail;             /* what staff read, the server's words say; no secrets; NULL: none */
+    int retry_after;                /* seconds, of PORTAL_RETRY: not sooner; 0: the extension decides */
+};
+
+/* A stream of messages to hand over.  Its functions are called from the thread that called deliver(). */
 struct portal_batch {
-    int count;
-    const portal_outgoing *messages;
-    int (*report)(portal_batch *batch, int index, portal_result result, const char *detail);
+    /* The next one, or NULL: there is none now. */
+    const portal_outgoing *(*next)(portal_batch *batch);
+
+    /*
+    ** Takes the result of a message, once, as soon as it is known; all is copied.  A message without
+    ** a report is tried again after its deadline.  SQLITE_OK, or an error code upon which deliver()
+    ** should return it.
+    */
+    int (*report)(portal_batch *batch, const portal_outgoing *message, const portal_report *report);
+
+    /*
+    ** Makes durable what was reported: to be called before waiting, and four times a second while
+    ** waiting.  SQLITE_INTERRUPT: somebody wants an end; next() gives no more, what is under way is to
+    ** be brought to its end within seconds.  Another error code: deliver() should return it.
+    */
+    int (*settle)(portal_batch *batch);
+
+    /* What people are told when deliver() returns an error: what stopped it, on one line; copied. */
+    void (*explain)(portal_batch *batch, const char *words);
+};
+
+/* What the value of an option may be. */
+typedef enum portal_option_kind {
+    PORTAL_OPTION_LINE,             /* a line of `least` to `most` characters */
+    PORTAL_OPTION_URL,              /* likewise, with a scheme */
+    PORTAL_OPTION_NUMBER,           /* a whole number from `least` to `most` */
+    PORTAL_OPTION_SECRET            /* a credential: set by portal_secret(), never shown */
+} portal_option_kind;
+
+/* A setting or a credential of a channel; its key is the channel's name, "_", and a word. */
+struct portal_option {
+    const char *key;                /* "smtp_url" */
+    portal_option_kind kind;
+    const char *standard;           /* what holds until it is set */
+    int least, most;
+    const char *description;        /* one sentence */
 };
 
 /*
@@ -106,7 +149,7 @@ struct portal_channel {
     int serves;             /* PORTAL_EMAIL | PORTAL_TEXT */
     const char *release;    /* version text of the plugin, for portal_channels; copied */
 
-    /* Hands over a batch.  SQLITE_OK when every result was reported, else an error code. */
+    /* Hands over what the batch gives.  SQLITE_OK when every result was reported, else an error code. */
     int (*deliver)(void *data, portal_batch *batch);
 
     /*
@@ -114,6 +157,9 @@ struct portal_channel {
     ** caller frees ("set smtp_url").  Quick, without network.  May be NULL: always ready.
     */
     char *(*problem)(void *data);
+
+    /* Its settings and credentials, ended by a row without a key; kept, not copied.  May be NULL. */
+    const portal_option *options;
 };
 
 /* What the extension offers to a plugin.  All calls belong to the thread that uses the connection. */
@@ -135,8 +181,8 @@ struct portal_api {
     char *(*setting)(portal_api *api, const char *key);
 
     /*
-    ** A credential stored by portal_secret(), a copy to be wiped and freed with sqlite3_free();
-    ** NULL when there is none.
+    ** A credential stored by portal_secret(), or else from the environment (PORTAL_SMTP_PASSWORD for
+    ** smtp_password); a copy to be wiped and freed with sqlite3_free(); NULL when there is none.
     */
     char *(*secret)(portal_api *api, const char *key);
 

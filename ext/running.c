@@ -35,13 +35,12 @@ static int init_act(struct call *call)
 
 static int setting_answer(struct call *call, const char *key)
 {
-    int index = setting_find(key);
+    char *value = NULL;
+    int code = setting_tell(call->portal, key, &value);
 
-    if (index < 0) {
-        return refuse(call->portal, "there is no setting '%.60s'; SELECT key FROM portal_settings lists them",
-                      key);
-    }
-    return answer_text(call, "%s", setting_text(call->portal, (enum setting)index));
+    if (code == SQLITE_OK) code = answer_text(call, "%s", value);
+    sqlite3_free(value);
+    return code;
 }
 
 /* Reading takes no lock. */
@@ -191,19 +190,19 @@ static int claim_act(struct call *call)
 static int report_act(struct call *call)
 {
     const char *claim = NULL;
-    const char *status = NULL;
-    const char *detail = NULL;
     sqlite3_int64 message_id = 0;
+    struct outbox_report report = {NULL, NULL, 0};
+    const char *became = NULL;
     int code = call_text(call, 0, "claim", &claim);
 
     if (code == SQLITE_OK) code = call_integer(call, 1, "message_id", &message_id);
-    if (code == SQLITE_OK) code = call_text(call, 2, "status", &status);
-    if (code == SQLITE_OK) code = call_text_or_null(call, 3, "detail", &detail);
-    if (code == SQLITE_OK && detail != NULL &&
-        (strlen(detail) >= OUTBOX_DETAIL_SIZE || normalize_has_hidden(detail))) {
+    if (code == SQLITE_OK) code = call_text(call, 2, "status", &report.status);
+    if (code == SQLITE_OK) code = call_text_or_null(call, 3, "detail", &report.detail);
+    if (code == SQLITE_OK && report.detail != NULL &&
+        (strlen(report.detail) >= OUTBOX_DETAIL_SIZE || normalize_has_hidden(report.detail))) {
         code = refuse(call->portal, "detail is one line of at most %d bytes", (int)OUTBOX_DETAIL_SIZE - 1);
     }
-    if (code == SQLITE_OK) code = outbox_report(call->portal, claim, message_id, status, detail);
+    if (code == SQLITE_OK) code = outbox_report(call->portal, claim, message_id, &report, &became);
     return code == SQLITE_OK ? answer_integer(call, 1) : code;
 }
 

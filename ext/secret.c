@@ -1,6 +1,7 @@
 #include "secret.h"
 
 #include "audit.h"
+#include "channel.h"
 
 #include <sodium.h>
 #include <string.h>
@@ -43,6 +44,7 @@ static int seal_store(struct portal *portal, const struct keyring *keyring, cons
 int secret_store(struct portal *portal, const char *key, const char *value)
 {
     const struct keyring *keyring = NULL;
+    const portal_option *option;
     size_t length = strlen(key);
     int code;
 
@@ -50,7 +52,8 @@ int secret_store(struct portal *portal, const char *key, const char *value)
         key[strspn(key, "abcdefghijklmnopqrstuvwxyz0123456789_")] != '\0') {
         return refuse(portal, "the name of a secret has 1 to 64 lower-case letters, digits and _");
     }
-    if (setting_find(key) >= 0) {
+    option = channel_option(portal, key);
+    if (setting_find(key) >= 0 || (option != NULL && option->kind != PORTAL_OPTION_SECRET)) {
         return refuse(portal, "%s is a setting; use portal_setting", key);
     }
     if (value != NULL && (*value == '\0' || strlen(value) > SECRET_MAX)) {

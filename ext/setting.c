@@ -1,6 +1,7 @@
 #include "setting.h"
 
 #include "audit.h"
+#include "channel.h"
 #include "connection.h"
 #include "contact.h"
 #include "normalize.h"
@@ -8,18 +9,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { LINE, PHONE, URL, EMAIL, DIGITS, NUMBER, NAME, CONTACTS };
+enum kind { LINE, PHONE, URL, ANY_URL, EMAIL, DIGITS, NUMBER, NAME, CONTACTS };
+
+/* What a value has to be like. */
+struct form {
+    enum kind kind;
+    int least, most;
+};
 
 static const struct {
     const char *key;
     const char *standard;
-    enum kind kind;
-    int least;
-    int most;
+    struct form form;
     const char *description;
 } rows[SETTING_COUNT] = {
 #define SETTING_ROW(name, standard, kind, least, most, description) \
-    {#name, standard, kind, least, most, description},
+    {#name, standard, {kind, least, most}, description},
     SETTING_LIST(SETTING_ROW)
 #undef SETTING_ROW
 };
@@ -28,6 +33,7 @@ static const char read_settings[] = "SELECT key, value FROM main.portal_setting"
 static const char store_setting[] =
     "INSERT INTO main.portal_setting (key, value) VALUES (?1, ?2)"
     " ON CONFLICT (key) DO UPDATE SET value = excluded.value";
+static const char read_setting[] = "SELECT value FROM main.portal_setting WHERE key = ?1";
 static const char delete_setting[] = "DELETE FROM main.portal_setting WHERE key = ?1";
 
 const char *setting_text(const struct portal *portal, enum setting setting)
@@ -87,15 +93,25 @@ static const char *number_problem(const char *value, int least, int most)
     return number < least || number > most ? "is out of range" : NULL;
 }
 
+static const char url_characters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                     "-._~:/[]%+";
+
+static const char *any_url_problem(const char *value)
+{
+    const char *host = strstr(value, "://");
+
+    if (*value == '\0') return NULL;
+    if (!consists_of(value, url_characters)) return "has a character that may not be in it";
+    return host == NULL || host == value || host[3] == '\0' ? "must be like scheme://host" : NULL;
+}
+
 /* A link over plain http could be read and used on its way: only this machine may have one. */
 static const char *url_problem(const char *value)
 {
     static const char *const loopback[] = {"http://localhost", "http://127.0.0.1", "http://[::1]"};
-    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                                  "-._~:/[]%+";
     const char *host;
 
-    if (!consists_of(value, allowed)) return "has a character that may not be in it";
+    if (!consists_of(value, url_characters)) return "has a character that may not be in it";
     if (value[strlen(value) - 1] == '/') return "must not end with a slash";
     if (strncmp(value, "https://", 8) == 0) {
         host = value + 8;
@@ -143,22 +159,19 @@ static const char *email_problem(const char *value)
     return sqlite3_stricmp(value, normal) == 0 ? NULL : "has a space around it or an unusual letter";
 }
 
-static const char *value_problem(int index, const char *value)
+static const char *value_problem(const struct form *form, const char *value)
 {
     long length = normalize_code_points(value);
 
     if (length < 0) return "is not valid text";
     if (normalize_has_hidden(value)) return "has a control or invisible character";
-    if (rows[index].kind == NUMBER) {
-        return number_problem(value, rows[index].least, rows[index].most);
-    }
-    if (length < rows[index].least || (length > 0 && consists_of(value, " "))) {
-        return "must not be empty";
-    }
-    if (length > rows[index].most) return "is too long";
-    switch (rows[index].kind) {
+    if (form->kind == NUMBER) return number_problem(value, form->least, form->most);
+    if (length < form->least || (length > 0 && consists_of(value, " "))) return "must not be empty";
+    if (length > form->most) return "is too long";
+    switch (form->kind) {
     case PHONE: return consists_of(value, "0123456789 +-.()/") ? NULL : "is no telephone number";
     case URL: return url_problem(value);
+    case ANY_URL: return any_url_problem(value);
     case EMAIL: return email_problem(value);
     case DIGITS: return consists_of(value, digits) && *value != '0' ? NULL : "must be digits";
     case NAME:
@@ -179,7 +192,7 @@ static int take(struct settings *settings, sqlite3_stmt *row)
     int index = key == NULL ? -1 : setting_find(key);
 
     if (index < 0 || value == NULL || strlen(value) != (size_t)sqlite3_column_bytes(row, 1) ||
-        value_problem(index, value) != NULL) {
+        value_problem(&rows[index].form, value) != NULL) {
         return SQLITE_OK;
     }
     settings->text[index] = sqlite3_mprintf("%s", value);
@@ -209,24 +222,76 @@ int setting_load(struct portal *portal, sqlite3_int64 stamp)
     return SQLITE_OK;
 }
 
-int setting_store(struct portal *portal, const char *key, const char *value)
+static struct form option_form(const portal_option *option)
+{
+    static const enum kind kinds[] = {
+        [PORTAL_OPTION_LINE] = LINE, [PORTAL_OPTION_URL] = ANY_URL, [PORTAL_OPTION_NUMBER] = NUMBER,
+        [PORTAL_OPTION_SECRET] = LINE,
+    };
+
+    return (struct form){kinds[option->kind], option->least, option->most};
+}
+
+int setting_option(struct portal *portal, const portal_option *option, char **value)
+{
+    struct form form = option_form(option);
+    sqlite3_stmt *statement = NULL;
+    const char *stored = NULL;
+    int code = statement_row(portal, &statement, read_setting, "s", option->key);
+
+    *value = NULL;
+    if (code != SQLITE_ROW && code != SQLITE_DONE) return code;
+    if (code == SQLITE_ROW) stored = statement_string(statement, 0);
+    if (stored == NULL || value_problem(&form, stored) != NULL) stored = option->standard;
+    *value = sqlite3_mprintf("%s", stored);
+    statement_done(portal, statement);
+    return *value == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
+}
+
+/* The form of a setting of ours or of a channel.  REFUSED when there is none of the key. */
+static int form_find(struct portal *portal, const char *key, struct form *form)
 {
     int index = setting_find(key);
-    const char *problem;
-    int code;
+    const portal_option *option = index < 0 ? channel_option(portal, key) : NULL;
 
-    if (index < 0) {
+    if (option != NULL && option->kind == PORTAL_OPTION_SECRET) {
+        return refuse(portal, "%s is a credential; use portal_secret", key);
+    }
+    if (index < 0 && option == NULL) {
         return refuse(portal, "there is no setting '%.40s'; SELECT key FROM portal_settings lists them",
                       key);
     }
-    problem = value == NULL ? NULL : value_problem(index, value);
-    if (problem != NULL && rows[index].kind == NUMBER) {
-        return refuse(portal, "the value of %s %s: from %d to %d", key, problem, rows[index].least,
-                      rows[index].most);
+    *form = index < 0 ? option_form(option) : rows[index].form;
+    return SQLITE_OK;
+}
+
+int setting_store(struct portal *portal, const char *key, const char *value)
+{
+    struct form form;
+    const char *problem;
+    int code = form_find(portal, key, &form);
+
+    if (code != SQLITE_OK) return code;
+    problem = value == NULL ? NULL : value_problem(&form, value);
+    if (problem != NULL && form.kind == NUMBER) {
+        return refuse(portal, "the value of %s %s: from %d to %d", key, problem, form.least, form.most);
     }
     if (problem != NULL) return refuse(portal, "the value of %s %s", key, problem);
     code = value == NULL ? statement_run(portal, delete_setting, "s", key)
                          : statement_run(portal, store_setting, "ss", key, value);
     if (code == SQLITE_OK) code = audit_write(portal, "setting.changed", NULL, key, value);
     return code;
+}
+
+int setting_tell(struct portal *portal, const char *key, char **value)
+{
+    struct form form;
+    int index = setting_find(key);
+    int code = form_find(portal, key, &form);
+
+    *value = NULL;
+    if (code != SQLITE_OK) return code;
+    if (index < 0) return setting_option(portal, channel_option(portal, key), value);
+    *value = sqlite3_mprintf("%s", setting_text(portal, (enum setting)index));
+    return *value == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
 }

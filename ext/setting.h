@@ -51,9 +51,7 @@ struct portal;
     X(session_hours, "12", NUMBER, 1, 168, \
       "Hours after which a session ends.") \
     X(lease_seconds, "300", NUMBER, 10, 86400, \
-      "Seconds that a sender has to report on the messages it claimed.") \
-    X(delivery_attempts, "8", NUMBER, 1, 100, \
-      "Tries of one message before it has failed.")
+      "Seconds that a sender has to report on the messages it claimed.")
 
 enum setting {
 #define SETTING_ENUM(name, standard, kind, least, most, description) SETTING_##name,
@@ -86,6 +84,12 @@ int setting_find(const char *key);
 
 /* Reads all from the table when the stamp is another than theirs.  SQLITE_OK or an error code. */
 int setting_load(struct portal *portal, sqlite3_int64 stamp);
+
+/* The value in force of a channel's option, sqlite3_free(). */
+int setting_option(struct portal *portal, const portal_option *option, char **value);
+
+/* portal_setting(key): the value in force of ours or a channel's, sqlite3_free().  REFUSED for another key. */
+int setting_tell(struct portal *portal, const char *key, char **value);
 
 /* portal_setting(key, value): checks and stores; value NULL restores the default. */
 int setting_store(struct portal *portal, const char *key, const char *value);

@@ -239,6 +239,23 @@ static int status_column(struct cursor *cursor, sqlite3_context *context, int co
 
 /* portal_settings */
 
+/* A channel's, but for its credentials. */
+static int options_add(struct cursor *cursor, const portal_option *option)
+{
+    int code = SQLITE_OK;
+
+    for (; option != NULL && option->key != NULL && code == SQLITE_OK; option++) {
+        char *value = NULL;
+        if (option->kind == PORTAL_OPTION_SECRET) continue;
+        code = setting_option(cursor->portal, option, &value);
+        if (code == SQLITE_OK) {
+            code = table_add(cursor, option->key, value, option->standard, option->description);
+        }
+        sqlite3_free(value);
+    }
+    return code;
+}
+
 static int settings_open(struct cursor *cursor, sqlite3_value *key[2])
 {
     struct setting_row row;
@@ -249,6 +266,11 @@ static int settings_open(struct cursor *cursor, sqlite3_value *key[2])
     for (int i = 0; code == SQLITE_OK && (row = setting_row(i)).key != NULL; i++) {
         code = table_add(cursor, row.key, setting_text(cursor->portal, (enum setting)i), row.standard,
                          row.description);
+    }
+    if (code == SQLITE_OK) code = channel_load_all(cursor->portal);
+    for (const struct channel *channel = cursor->portal->channels; channel != NULL && code == SQLITE_OK;
+         channel = channel->next) {
+        code = options_add(cursor, channel->api.options);
     }
     return code;
 }
@@ -285,8 +307,8 @@ static int channels_open(struct cursor *cursor, sqlite3_value *key[2])
 
 static const char read_claim[] =
     "SELECT message_id, kind, channel, patient_id, recipient, created_at, attempts"
-    "  FROM main.portal_message WHERE due_at = ?1 AND status = 'claimed' AND claim = ?2"
-    " ORDER BY message_id";
+    "  FROM main.portal_message WHERE channel IN ('email', 'text') AND due_at = ?1"
+    "   AND status = 'claimed' AND claim = ?2 ORDER BY message_id";
 
 static int claimed_open(struct cursor *cursor, sqlite3_value *key[2])
 {

@@ -59,7 +59,7 @@ CREATE TABLE main.portal_message (
     detail     TEXT                     -- what the channel said
 );
 
-CREATE INDEX main.portal_message_due ON portal_message (due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX main.portal_message_due ON portal_message (channel, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX main.portal_message_unsent ON portal_message (patient_id)
     WHERE due_at IS NOT NULL AND kind <> 'registration';
 

@@ -3,11 +3,13 @@
 ** file named by SPOOL_FILE, and reports what SPOOL_RESULTS says, a word for each message of a batch
 ** (the last one for those after it):
 **
-**     sent, retry, undeliverable, uncertain   reported, with SPOOL_DETAIL as the detail
+**     sent, retry, undeliverable, uncertain, opted_out
+**                                             reported, with SPOOL_DETAIL as the detail and
+**                                             SPOOL_RETRY_AFTER as the seconds to wait
 **     silent                                  not reported at all
 **     twice                                   reported sent, then retry
 **     stray                                   reported for a message that is not in the batch
-**     broken                                  deliver() stops and returns an error
+**     broken                                  deliver() stops, says SPOOL_EXPLAIN and returns an error
 **
 ** SPOOL_GATE names a FIFO: before it reports a message it waits until somebody has opened that for
 ** writing and closed it again, as slow as a test wants it.  SPOOL_PROBLEM is what problem() says.  Compiled with one of these, it is another plugin:
@@ -69,28 +71,34 @@ static void wait_at_gate(void)
     (void)fclose(gate);
 }
 
-static int report(portal_batch *batch, int index)
+static int report(portal_batch *batch, int index, const portal_outgoing *message)
 {
-    static const char *const results[] = {"sent", "retry", "undeliverable", "uncertain"};
-    const char *detail = getenv("SPOOL_DETAIL");
+    static const char *const results[] = {"sent", "retry", "undeliverable", "uncertain", "opted_out"};
+    const portal_outgoing stray = *message;
+    portal_report said = {PORTAL_SENT, getenv("SPOOL_DETAIL"), atoi(environment("SPOOL_RETRY_AFTER", "0"))};
     char word[32];
 
     word_of(index, word);
-    for (int i = 0; i < 4; i++) {
-        if (strcmp(word, results[i]) == 0) return batch->report(batch, index, (portal_result)i, detail);
+    for (int i = 0; i < 5; i++) {
+        said.result = (portal_result)i;
+        if (strcmp(word, results[i]) == 0) return batch->report(batch, message, &said);
     }
+    said.result = PORTAL_SENT;
     if (strcmp(word, "twice") == 0) {
-        (void)batch->report(batch, index, PORTAL_SENT, detail);
-        (void)batch->report(batch, index, PORTAL_RETRY, detail);
-    } else if (strcmp(word, "stray") == 0) {
-        return batch->report(batch, batch->count, PORTAL_SENT, detail) == SQLITE_MISUSE &&
-               batch->report(batch, -1, PORTAL_SENT, detail) == SQLITE_MISUSE &&
-               batch->report(batch, index, (portal_result)9, detail) == SQLITE_MISUSE &&
-               batch->report(batch, index, (portal_result)-1, detail) == SQLITE_MISUSE ? SQLITE_OK : SQLITE_ERROR;
-    } else if (strcmp(word, "broken") == 0) {
-        return SQLITE_IOERR;
+        (void)batch->report(batch, message, &said);
+        said.result = PORTAL_RETRY;
+        return batch->report(batch, message, &said) == SQLITE_MISUSE ? SQLITE_OK : SQLITE_ERROR;
     }
-    return SQLITE_OK;
+    if (strcmp(word, "stray") == 0) {
+        const portal_report wrong[] = {{(portal_result)9, NULL, 0}, {(portal_result)-1, NULL, 0},
+                                       {PORTAL_RETRY, NULL, -1}};
+        int code = batch->report(batch, &stray, &said);
+        for (int i = 0; i < 3 && code == SQLITE_MISUSE; i++) code = batch->report(batch, message, &wrong[i]);
+        return code == SQLITE_MISUSE ? SQLITE_OK : SQLITE_ERROR;
+    }
+    if (strcmp(word, "broken") != 0) return SQLITE_OK;
+    if (getenv("SPOOL_EXPLAIN") != NULL) batch->explain(batch, getenv("SPOOL_EXPLAIN"));
+    return SQLITE_IOERR;
 }
 
 static int spool_deliver(void *data, portal_batch *batch)
@@ -98,11 +106,11 @@ static int spool_deliver(void *data, portal_batch *batch)
     portal_api *api = data;
     char *practice = api->setting(api, "practice_name");
     FILE *file = fopen(environment("SPOOL_FILE", "spool"), "a");
+    const portal_outgoing *message;
     int code = file == NULL ? SQLITE_CANTOPEN : SQLITE_OK;
 
-    if (file != NULL) (void)fprintf(file, "batch of %d for %s\n", batch->count, practice);
-    for (int i = 0; i < batch->count && code == SQLITE_OK; i++) {
-        const portal_outgoing *message = &batch->messages[i];
+    if (file != NULL) (void)fprintf(file, "batch for %s\n", practice);
+    for (int i = 0; code == SQLITE_OK && (message = batch->next(batch)) != NULL; i++) {
         size_t size = 0;
         char *mail = api->mail(api, message, "\r\n", &size);
         (void)fprintf(file, "%s|%d|%s|%s|%d|%d|%zu|%s\n", message->kind, message->serves, message->recipient,
@@ -110,7 +118,8 @@ static int spool_deliver(void *data, portal_batch *batch)
                 mail == NULL ? 0 : size, strstr(message->text, "http"));
         sqlite3_free(mail);
         wait_at_gate();
-        code = report(batch, i);
+        code = report(batch, i, message);
+        if (code == SQLITE_OK) code = batch->settle(batch);
     }
     if (file != NULL && fclose(file) != 0) code = SQLITE_IOERR;
     sqlite3_free(practice);
@@ -141,7 +150,7 @@ int portal_plugin_init(sqlite3 *db, char **error, const sqlite3_api_routines *ro
 int portal_plugin_init(sqlite3 *db, char **error, const sqlite3_api_routines *routines)
 {
     static const portal_channel spool = {
-        PORTAL_API_VERSION, PLUGIN_NAME, PLUGIN_SERVES, "0.9", spool_deliver, spool_problem,
+        PORTAL_API_VERSION, PLUGIN_NAME, PLUGIN_SERVES, "0.9", spool_deliver, spool_problem, NULL,
     };
     portal_api *api;
 

@@ -162,47 +162,47 @@ static const char *base_name(const char *path)
     return slash == NULL || slash[1] == '\0' ? path : slash + 1;
 }
 
-static int message_deliver(portal_api *api, const char *root, portal_batch *batch, int index)
+static int message_deliver(portal_api *api, const char *root, portal_batch *batch,
+                           const portal_outgoing *message)
 {
-    char detail[512];
+    char detail[512] = "a header would be malformed";
+    portal_report report = {PORTAL_UNDELIVERABLE, detail, 0};
     size_t size = 0;
-    char *text = api->mail(api, &batch->messages[index], "\n", &size);
-    portal_result result = PORTAL_RETRY;
+    char *text = api->mail(api, message, "\n", &size);
 
-    if (text == NULL) {
-        return size == 0
-               ? batch->report(batch, index, PORTAL_UNDELIVERABLE, "a header would be malformed")
-               : batch->report(batch, index, PORTAL_RETRY, "out of memory");
+    if (text == NULL && size != 0) {
+        report = (portal_report){PORTAL_RETRY, "out of memory", 0};
+    } else if (text != NULL) {
+        report.result = maildir_make(root) == 0 ? message_store(root, message, text, size) : PORTAL_RETRY;
+        (void)snprintf(detail, sizeof detail, report.result == PORTAL_SENT ? "written to the Maildir %s"
+                                                                           : "the Maildir %s: %s",
+                       report.result == PORTAL_SENT ? base_name(root) : root, strerror(errno));
+        memset(text, 0, size);
+        sqlite3_free(text);
     }
-    if (maildir_make(root) == 0) result = message_store(root, &batch->messages[index], text, size);
-    if (result == PORTAL_SENT) {
-        (void)snprintf(detail, sizeof detail, "written to the Maildir %s", base_name(root));
-    } else {
-        (void)snprintf(detail, sizeof detail, "the Maildir %s: %s", root, strerror(errno));
-    }
-    memset(text, 0, size);
-    sqlite3_free(text);
-    return batch->report(batch, index, result, detail);
+    return batch->report(batch, message, &report);
 }
 
 static int maildir_deliver(void *data, portal_batch *batch)
 {
     portal_api *api = data;
+    const portal_outgoing *message;
     char *root = api->setting(api, "maildir");
     int code = root == NULL ? SQLITE_NOMEM : SQLITE_OK;
 
     if (root != NULL) drafts_sweep(root);
-    for (int i = 0; i < batch->count && code == SQLITE_OK; i++) {
-        code = message_deliver(api, root, batch, i);
+    while (code == SQLITE_OK && (message = batch->next(batch)) != NULL) {
+        code = message_deliver(api, root, batch, message);
+        if (code == SQLITE_OK) code = batch->settle(batch);
     }
     sqlite3_free(root);
-    return code;
+    return code == SQLITE_INTERRUPT ? SQLITE_OK : code;
 }
 
 int maildir_register(portal_api *api)
 {
     static const portal_channel maildir = {
-        PORTAL_API_VERSION, "maildir", PORTAL_EMAIL | PORTAL_TEXT, "1", maildir_deliver, NULL,
+        PORTAL_API_VERSION, "maildir", PORTAL_EMAIL | PORTAL_TEXT, "1", maildir_deliver, NULL, NULL,
     };
 
     return api->register_channel(api, &maildir, api, NULL);

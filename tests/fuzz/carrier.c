@@ -123,10 +123,11 @@ static void find(const char *text, const char *mark, size_t length, char *out)
 static int deliver(void *data, portal_batch *batch)
 {
     portal_api *api = data;
+    const portal_report report = {(portal_result)carrier.outcome, "what the carrier said", 0};
+    const portal_outgoing *message;
     int code = SQLITE_OK;
 
-    for (int i = 0; i < batch->count && code == SQLITE_OK; i++) {
-        const portal_outgoing *message = &batch->messages[i];
+    while (code == SQLITE_OK && (message = batch->next(batch)) != NULL) {
         check_body(message->text, message);
         REQUIRE_TELL(strlen(message->text) > 20, "%s", message->text);
         if (message->serves == PORTAL_EMAIL) check_email(api, message);
@@ -135,9 +136,7 @@ static int deliver(void *data, portal_batch *batch)
         find(message->text, "/p/", 32, carrier.reset);
         find(message->text, "PIN is ", 6, carrier.pin);
         carrier.count++;
-        if (carrier.outcome <= PORTAL_UNCERTAIN) {
-            code = batch->report(batch, i, (portal_result)carrier.outcome, "what the carrier said");
-        }
+        if (carrier.outcome <= PORTAL_OPTED_OUT) code = batch->report(batch, message, &report);
     }
     return code;
 }
@@ -147,7 +146,7 @@ int __wrap_maildir_register(portal_api *api);
 int __wrap_maildir_register(portal_api *api)
 {
     static const portal_channel channel = {
-        PORTAL_API_VERSION, "maildir", PORTAL_EMAIL | PORTAL_TEXT, "1", deliver, NULL,
+        PORTAL_API_VERSION, "maildir", PORTAL_EMAIL | PORTAL_TEXT, "1", deliver, NULL, NULL,
     };
 
     return api->register_channel(api, &channel, api, NULL);

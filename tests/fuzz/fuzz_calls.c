@@ -276,7 +276,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     for (int i = 0; i < STATEMENTS_MAX && run.input.left > 0; i++) {
         uint8_t world = input_byte(&run.input);
-        carrier.outcome = world % 5;
+        carrier.outcome = world % 6;
         practice_wait((world >> 4) * 600LL);
         one_statement(&run);
     }

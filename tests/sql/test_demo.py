@@ -175,7 +175,7 @@ def test_the_nightly_report_names_messages_to_be_tried_again_and_those_that_fail
     t.contains(text, 'Messages that will be tried again', f'(registration by email, patient {patient})',
                'File exists')
     t.true('All is well' not in text, text)
-    t.one(db, "SELECT portal_setting('delivery_attempts', 1)")
+    t.one(db, "SELECT portal_setting('link_hours', 24)")
     t.advance(DAY)
     t.contains(report(t, db), 'Messages of the last seven days that have failed',
                f'(registration by email, patient {patient}), failed')

@@ -198,14 +198,14 @@ def test_the_message_id_and_the_link_are_the_same_at_every_try(t):
     t.equal(len(seen), 1)
 
 
-def test_after_the_last_attempt_the_message_failed_and_staff_are_told(t):
-    db, [patient] = practice(t, delivery_attempts=3)
+def test_a_message_that_is_of_no_use_any_more_has_failed_and_staff_are_told(t):
+    db, [patient] = practice(t)
     break_maildir(t, db)
     queue(t, db)
     t.equal(deliver(t, db), counts(retrying=1, waiting=1))
     t.advance(DAY)
     t.equal(deliver(t, db), counts(retrying=1, waiting=1))
-    t.advance(DAY)
+    t.advance(2 * DAY - 60)
     t.equal(deliver(t, db), counts(failed=1))
     t.equal(message(t, db, 'status, due_at, attempts'), ('failed', None, 3))
     t.equal(flows.status(t, db, patient), 'failed')
@@ -219,8 +219,9 @@ def test_after_the_last_attempt_the_message_failed_and_staff_are_told(t):
 
 
 def test_the_link_of_a_failed_message_is_dead(t):
-    db, [patient] = practice(t, delivery_attempts=1)
+    db, [patient] = practice(t, link_hours=1)
     queue(t, db)
+    t.advance(HOUR - 30)
     claim = t.one(db, 'SELECT claim_messages(1)')
     token = re.search(r'/r/([\w-]{32})', t.one(db, 'SELECT text FROM portal_claimed(?)', claim)).group(1)
     t.equal(t.one(db, 'SELECT token_valid(?)', token), 1)
@@ -317,9 +318,9 @@ def test_a_lapsed_claim_is_taken_over_as_a_possible_duplicate(t):
     t.refuses(db, "SELECT report_delivery(?, 1, 'sent')", claim, says='not of the claim')
 
 
-def test_a_sender_that_always_crashes_ends_with_the_last_attempt(t):
-    db, patient, claim = claimed_and_lost(t, delivery_attempts=3)
-    for _ in range(2):
+def test_a_message_whose_senders_always_crash_has_failed(t):
+    db, patient, claim = claimed_and_lost(t)
+    for _ in range(7):
         t.advance(300)
         t.true(t.one(db, 'SELECT claim_messages(1)'))
     t.advance(300)
@@ -475,7 +476,7 @@ def test_no_lock_is_held_while_a_channel_works(t):
 
 
 def test_without_the_key_nothing_is_claimed_or_given_up(t):
-    db, [patient] = practice(t, delivery_attempts=1)
+    db, [patient] = practice(t)
     queue(t, db)
     db.execute('BEGIN')
     t.one(db, 'SELECT revoke_access(?)', patient)
@@ -490,7 +491,7 @@ def test_without_the_key_nothing_is_claimed_or_given_up(t):
 
 
 def test_a_retry_waits_four_hours_and_a_quarter_at_most(t):
-    db, _ = practice(t, email_channel='none', delivery_attempts=100)
+    db, _ = practice(t, email_channel='none')
     queue(t, db)
     db.execute('UPDATE portal_message SET attempts = 9')
     claim = t.one(db, 'SELECT claim_messages(1)')
@@ -499,10 +500,11 @@ def test_a_retry_waits_four_hours_and_a_quarter_at_most(t):
     t.true(4 * HOUR <= wait <= 5 * HOUR, wait)
 
 
-def test_a_message_of_an_unknown_kind_that_was_tried_too_often_has_failed(t):
+def test_a_message_of_an_unknown_kind_is_of_no_use_after_72_hours(t):
     db, _ = practice(t, email_channel='none')
     queue(t, db)
-    db.execute("UPDATE portal_message SET kind = 'unheard_of', attempts = 8")
+    db.execute("UPDATE portal_message SET kind = 'unheard_of'")
+    t.advance(72 * HOUR)
     t.equal(t.one(db, 'SELECT claim_messages(1)'), None)
     t.equal(message(t, db, 'status')[0], 'failed')
 

@@ -105,7 +105,7 @@ def test_no_more_than_ten_resets_go_out_in_a_day(t):
 
 def test_a_failed_hand_over_gives_the_cooldown_back(t):
     db, patient, web = practice(t)
-    t.one(db, "SELECT portal_setting('delivery_attempts', 1)")
+    t.one(db, "SELECT portal_setting('reset_minutes', 1)")
     t.one(db, "SELECT portal_setting('maildir', '/dev/null/nowhere')")
     forgot(t, web)
     t.one(db, 'SELECT deliver()')

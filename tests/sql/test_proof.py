@@ -367,7 +367,7 @@ def test_a_failed_hand_over_gives_the_cooldown_back(t):
 
 def test_an_undeliverable_pin_gives_the_cooldown_back_and_does_not_work(t):
     db, patient, token = sent(t)
-    t.one(db, "SELECT portal_setting('delivery_attempts', 1)")
+    t.one(db, "SELECT portal_setting('pin_minutes', 1)")
     break_channels(t, db)
     t.equal(prove(t, db, token), pin_sent())
     t.equal(t.one(db, "SELECT status FROM portal_message WHERE kind = 'pin'"), 'failed')

@@ -42,7 +42,6 @@ SETTINGS = {
     'session_idle_minutes': number('30', 1, 1440),
     'session_hours': number('12', 1, 168),
     'lease_seconds': number('300', 10, 86400),
-    'delivery_attempts': number('8', 1, 100),
 }
 
 
