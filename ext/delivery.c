@@ -41,12 +41,13 @@ struct delivery {
     struct delivery_count *count;
     int code;                      /* what ended it; SQLITE_OK while it goes on */
     bool dry;                      /* nothing is due any more */
+    bool insisted;                 /* on writing reports, in vain */
     sqlite3_int64 renew_at;        /* what waits then is claimed anew */
     int free_count, given_count, reported_count;
     int waiting_first, waiting_end;
     int free[SLOTS];
     int waiting[OUTBOX_BATCH];
-    int reported[REPORTS];
+    int reported[SLOTS];
     sqlite3_int64 reported_at;     /* the first of them, in milliseconds of uptime() */
     char words[OUTBOX_DETAIL_SIZE];   /* what stopped it; "": nothing was said */
     struct outbox_batch batch;
@@ -121,7 +122,6 @@ static int settlement_step(struct portal *portal, void *data)
     return code;
 }
 
-/* After it was written, or nothing can be done about it. */
 static void settlement_forget(const struct settlement *settlement)
 {
     struct delivery *delivery = settlement->delivery;
@@ -163,7 +163,10 @@ static int settle_elsewhere(struct portal *portal, struct settlement *settlement
     return code;
 }
 
-/* What was handed over and is not recorded would be sent twice: it is tried hard. */
+/*
+** What was handed over and is not recorded would be sent twice: it is tried hard, and when that was in
+** vain, once more at the end.
+*/
 static int settle(struct delivery *delivery, bool give_back)
 {
     struct settlement settlement = {delivery, give_back, *delivery->count, 0};
@@ -171,11 +174,17 @@ static int settle(struct delivery *delivery, bool give_back)
     int code;
 
     if (delivery->reported_count == 0 && !(give_back && waits)) return SQLITE_OK;
-    code = scope_insist(delivery->portal, settlement_step, &settlement);
+    code = delivery->insisted ? scope_run(delivery->portal, settlement_step, &settlement)
+                              : scope_insist(delivery->portal, settlement_step, &settlement);
     if (code == SQLITE_INTERRUPT) code = settle_elsewhere(delivery->portal, &settlement);
-    if (code == SQLITE_OK) *delivery->count = settlement.count;
+    if (code != SQLITE_OK) {
+        delivery->insisted = true;
+        if (delivery->code == SQLITE_OK) delivery->code = code;
+        return code;
+    }
+    *delivery->count = settlement.count;
     settlement_forget(&settlement);
-    return code;
+    return SQLITE_OK;
 }
 
 /* Claiming */
@@ -255,6 +264,7 @@ static int claim(struct delivery *delivery)
     }
     settlement_forget(&settlement);
     *delivery->count = settlement.count;
+    delivery->count->failed += delivery->batch.failed;
     delivery->limit -= delivery->batch.count;
     delivery->dry = settlement.seen == 0 || delivery->only != 0;
     delivery->renew_at = now + (outbox_lease_end(delivery->batch.claim) - now) / 2;
@@ -271,7 +281,7 @@ static const portal_outgoing *delivery_next(portal_batch *batch)
     /* Whoever is slow would begin what soon is another sender's. */
     if (delivery->code == SQLITE_OK && delivery->waiting_first < delivery->waiting_end &&
         connection_now(delivery->portal) >= delivery->renew_at) {
-        delivery->code = settle(delivery, true);
+        (void)settle(delivery, true);
     }
     while (delivery->code == SQLITE_OK && delivery->waiting_first == delivery->waiting_end) {
         if (delivery->dry || delivery->limit <= 0) return NULL;
@@ -317,19 +327,21 @@ static int delivery_report(portal_batch *batch, const portal_outgoing *message,
     delivery->given_count--;
     if (delivery->reported_count == 0) delivery->reported_at = uptime();
     delivery->reported[delivery->reported_count++] = (int)(slot - delivery->slot);
-    return delivery->reported_count < REPORTS ? SQLITE_OK : settle(delivery, false);
+    if (delivery->reported_count < REPORTS || delivery->code != SQLITE_OK) return SQLITE_OK;
+    return settle(delivery, false);
 }
 
 static int delivery_settle(portal_batch *batch)
 {
     struct delivery *delivery = (struct delivery *)batch;
-    int code = SQLITE_OK;
+    bool going = delivery->code == SQLITE_OK;
 
-    if (delivery->code == SQLITE_OK) delivery->code = statement_run(delivery->portal, probe, "");
-    if (delivery->code != SQLITE_OK || uptime() - delivery->reported_at >= REPORT_MILLISECONDS) {
-        code = settle(delivery, delivery->code != SQLITE_OK);
+    if (going) delivery->code = statement_run(delivery->portal, probe, "");
+    if (going && (delivery->code != SQLITE_OK ||
+                  uptime() - delivery->reported_at >= REPORT_MILLISECONDS)) {
+        (void)settle(delivery, delivery->code != SQLITE_OK);
     }
-    return delivery->code != SQLITE_OK ? delivery->code : code;
+    return delivery->code;
 }
 
 static void delivery_explain(portal_batch *batch, const char *words)
@@ -405,15 +417,28 @@ static bool is_ready(struct portal *portal, enum medium medium)
     return channel_for(portal, (int)medium, &channel) == SQLITE_OK;
 }
 
+/* Without anything to hand over no channel is loaded. */
+static int media_look(struct portal *portal, const enum medium *media, int count, bool *going)
+{
+    int code = SQLITE_OK;
+
+    for (int i = 0; i < count && code == SQLITE_OK; i++) {
+        code = outbox_due(portal, media[i], &going[i]);
+        if (code == SQLITE_OK && going[i]) going[i] = is_ready(portal, media[i]);
+    }
+    return code;
+}
+
 /* The media by turns, until neither has anything due; the one's trouble is not the other's. */
 static int deliver(struct portal *portal, sqlite3_int64 limit, struct delivery_count *count)
 {
     static const enum medium media[] = {MEDIUM_TEXT, MEDIUM_EMAIL};
     enum { MEDIA = sizeof media / sizeof media[0] };
-    bool going[MEDIA];
+    bool going[MEDIA] = {false, false};
     int codes[MEDIA] = {SQLITE_OK, SQLITE_OK};
+    int code = media_look(portal, media, MEDIA, going);
 
-    for (int i = 0; i < MEDIA; i++) going[i] = is_ready(portal, media[i]);
+    if (code != SQLITE_OK) return code;
     while (limit > 0 && (going[0] || going[1])) {
         for (int i = 0; i < MEDIA; i++) {
             sqlite3_int64 most = limit < TURN ? limit : TURN;

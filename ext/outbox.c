@@ -48,6 +48,8 @@ static const char report_again[] =
     "UPDATE main.portal_message"
     "   SET status = 'queued', due_at = ?2, detail = ?3, duplicate = duplicate OR ?4"
     " WHERE message_id = ?1";
+static const char any_due[] =
+    "SELECT EXISTS (SELECT 1 FROM main.portal_message WHERE channel = ?1 AND due_at <= ?2)";
 static const char count_waiting[] =
     "SELECT count(*) FROM main.portal_message WHERE due_at IS NOT NULL";
 
@@ -74,6 +76,16 @@ int outbox_cancel(struct portal *portal, sqlite3_int64 message_id, const char *w
 int outbox_cancel_patient(struct portal *portal, const struct patient_id *patient, const char *why)
 {
     return statement_run(portal, cancel_patient, "ps", patient, why);
+}
+
+int outbox_due(struct portal *portal, enum medium medium, bool *due)
+{
+    sqlite3_int64 found = 0;
+    int code = statement_integer(portal, &found, any_due, "si", medium_name(medium),
+                                 connection_now(portal));
+
+    *due = found != 0;
+    return code;
 }
 
 int outbox_waiting(struct portal *portal, sqlite3_int64 *count)
@@ -164,9 +176,11 @@ static int message_take(struct portal *portal, struct outbox_batch *batch, int i
     *taken = false;
     /* Whatever kills its senders may have handed it over each time. */
     if (batch->lapsed[index] && message->attempts >= LAPSES) {
+        batch->failed++;
         return message_end(portal, message, "failed", "no sender reported what became of it");
     }
     if (connection_now(portal) >= useful_until(portal, message)) {
+        batch->failed++;
         return message_end(portal, message, "failed", "it could not be handed over in time");
     }
     if (kind != NULL && kind->claim != NULL) code = kind->claim(portal, message, &dead);
@@ -211,6 +225,7 @@ int outbox_claim_batch(struct portal *portal, struct outbox_batch *batch, sqlite
     int code = batch_read(portal, batch, most, medium, only);
 
     *seen = batch->count;
+    batch->failed = 0;
     claim_name(portal, batch);
     for (int i = 0; i < batch->count && code == SQLITE_OK; i++) {
         bool taken = false;

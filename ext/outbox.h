@@ -45,6 +45,7 @@ int outbox_cancel_patient(struct portal *portal, const struct patient_id *patien
 /* The rows of one claim. */
 struct outbox_batch {
     int count;
+    int failed;                          /* which were of no use any more */
     struct outbox_message message[OUTBOX_BATCH];
     bool lapsed[OUTBOX_BATCH];           /* an earlier claim whose lease ran out */
     char claim[OUTBOX_CLAIM_SIZE];       /* "": to be named */
@@ -90,6 +91,9 @@ int outbox_report(struct portal *portal, const char *claim, sqlite3_int64 messag
 ** and attempts.
 */
 void outbox_read(sqlite3_stmt *statement, struct outbox_message *message);
+
+/* Is there a message of the medium to be handed over now? */
+int outbox_due(struct portal *portal, enum medium medium, bool *due);
 
 /* Counts what waits. */
 int outbox_waiting(struct portal *portal, sqlite3_int64 *count);

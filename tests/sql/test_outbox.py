@@ -237,7 +237,7 @@ def test_failed_messages_do_not_hold_up_others(t):
     t.equal(deliver(t, db), counts(sent=2, retrying=1, waiting=1))
     t.contains(message(t, db, 'detail', 2)[0], 'lost what it carries')
     t.equal(len(t.mails(db)), 2)
-    for _ in range(7):
+    for _ in range(3):
         t.advance(DAY)
         answer = deliver(t, db)
     t.equal(answer, counts(failed=1))
@@ -416,11 +416,15 @@ def test_deliver_stopped_by_another_writer_tells_what_it_had_handed_over(t):
         answer = deliver(t, db)
         t.contains(answer.pop('stopped'), 'try again')
         t.equal(answer, {**counts(sent=count), 'waiting': waiting})
-        t.refuses(db, 'SELECT deliver()', says='try again')
+        if waiting is None:
+            t.refuses(db, 'SELECT deliver()', says='try again')
         db.set_trace_callback(None)
         other.execute('ROLLBACK')
+        # The one more was handed over and could not be recorded: its lease has to run out.
+        t.advance(300)
         t.equal(deliver(t, db), counts(sent=messages - count))
-        t.equal(t.all(db, 'SELECT DISTINCT status, attempts, duplicate FROM portal_message'), [('sent', 1, 0)])
+        t.equal(t.all(db, 'SELECT attempts, duplicate, count(*) FROM portal_message GROUP BY 1, 2'),
+                [(1, 0, count), (2, 1, 1)][:1 + messages - count])
         t.equal(len({mail['To'] for mail in t.mails(db)}), messages)
 
 
