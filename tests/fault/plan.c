@@ -31,6 +31,7 @@ const char *plan_problem(const struct plan *plan, const struct outcome *outcome)
         {true, SQLITE_NOMEM, "out of memory"},
         {true, SQLITE_ERROR, "the key file practice.key "},
         /* Within a writing statement, which SQLite then rolls back with its transaction. */
+        {false, SQLITE_IOERR, "unable to open database file"},
         {true, SQLITE_IOERR, "the key file practice.key "},
     };
 
