@@ -267,7 +267,7 @@ static int form_find(struct portal *portal, const char *key, struct form *form)
 
 int setting_store(struct portal *portal, const char *key, const char *value)
 {
-    struct form form;
+    struct form form = {LINE, 0, 0};
     const char *problem;
     int code = form_find(portal, key, &form);
 
@@ -285,7 +285,7 @@ int setting_store(struct portal *portal, const char *key, const char *value)
 
 int setting_tell(struct portal *portal, const char *key, char **value)
 {
-    struct form form;
+    struct form form = {LINE, 0, 0};
     int index = setting_find(key);
     int code = form_find(portal, key, &form);
 
