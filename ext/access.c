@@ -3,6 +3,7 @@
 #include "audit.h"
 #include "calendar.h"
 #include "json.h"
+#include "optout.h"
 #include "session.h"
 
 #include "normalize.h"
@@ -82,7 +83,9 @@ int access_grant_again(struct portal *portal, const struct patient_id *patient)
 /* One notice, by email where there is an address, else by text; never more than what it is about. */
 static int notice_queue(struct portal *portal, const struct patient_id *id, bool *noticed)
 {
-    static const enum medium media[] = {MEDIUM_EMAIL, MEDIUM_TEXT};
+    enum medium medium = MEDIUM_EMAIL;
+    char contact[CONTACT_SIZE];
+    char *problem = NULL;
     struct patient patient;
     sqlite3_int64 message_id = 0;
     int code = patient_find(portal, id, &patient);
@@ -92,17 +95,12 @@ static int notice_queue(struct portal *portal, const struct patient_id *id, bool
         return SQLITE_OK;
     }
     if (code != SQLITE_ROW) return code;
-    code = SQLITE_OK;
-    for (size_t i = 0; i < 2 && code == SQLITE_OK && !*noticed; i++) {
-        char contact[CONTACT_SIZE];
-        char *problem = NULL;
-        code = patient_contact(portal, &patient, media[i], contact, &problem);
-        if (code == SQLITE_OK && problem == NULL) {
-            code = outbox_queue(portal, "deactivated", media[i], id, contact, &message_id);
-            *noticed = code == SQLITE_OK;
-        }
-        sqlite3_free(problem);
+    code = optout_reach_either(portal, &patient, &medium, contact, &problem);
+    if (code == SQLITE_OK && problem == NULL) {
+        code = outbox_queue(portal, "deactivated", medium, id, contact, &message_id);
+        *noticed = code == SQLITE_OK;
     }
+    sqlite3_free(problem);
     return code;
 }
 

@@ -3,6 +3,7 @@
 #include "access.h"
 #include "audit.h"
 #include "normalize.h"
+#include "optout.h"
 #include "session.h"
 #include "throttle.h"
 
@@ -200,21 +201,6 @@ int account_unlock(struct portal *portal, const char *username)
     return code;
 }
 
-/* Email when there is an "@" in it, else a telephone number. */
-static int contact_read(struct portal *portal, const char *contact, enum medium *medium,
-                        char out[CONTACT_SIZE])
-{
-    const char *problem;
-
-    *medium = strchr(contact, '@') != NULL ? MEDIUM_EMAIL : MEDIUM_TEXT;
-    if (*medium == MEDIUM_EMAIL) {
-        problem = contact_normalize_email(contact, out);
-        return problem == NULL ? SQLITE_OK : refuse(portal, "contact: the email address %s", problem);
-    }
-    problem = contact_normalize_phone(contact, setting_text(portal, SETTING_country_code), out);
-    return problem == NULL ? SQLITE_OK : refuse(portal, "contact: the phone number %s", problem);
-}
-
 static int contact_tell(struct portal *portal, enum medium medium, const char *contact)
 {
     sqlite3_int64 message_id = 0;
@@ -228,12 +214,13 @@ int account_set_contact(struct portal *portal, const char *username, const char 
     char next[CONTACT_SIZE];
     char before[CONTACT_SIZE];
     char masked[CONTACT_SIZE];
-    enum medium medium;
+    enum medium medium = medium_of_contact(contact);
     enum medium medium_before;
     sqlite3_stmt *statement = NULL;
     sqlite3_int64 account_id;
-    int code = contact_read(portal, contact, &medium, next);
+    int code = patient_contact_given(portal, medium, contact, next);
 
+    if (code == SQLITE_OK) code = optout_check(portal, next);
     if (code == SQLITE_OK) code = known_key(portal, username, key, sizeof key);
     if (code == SQLITE_OK) code = statement_row(portal, &statement, read_contact, "s", key);
     if (code != SQLITE_ROW) return code;

@@ -53,11 +53,11 @@ static const struct check {
      "SELECT 'session ' || session_id FROM main.portal_session AS s WHERE ended_at IS NULL"
      "   AND NOT EXISTS (SELECT 1 FROM main.portal_access AS a"
      "     WHERE a.account_id = s.account_id AND a.status = 'active') LIMIT 100"},
-    {"a trigger that protects the audit or the settings is missing",
+    {"a trigger that protects the audit, the settings or the opt-outs is missing",
      "restore the database from a backup",
      "WITH needed (name) AS (VALUES ('portal_audit_no_replace'), ('portal_audit_no_update'),"
      "   ('portal_audit_no_delete'), ('portal_setting_inserted'), ('portal_setting_updated'),"
-     "   ('portal_setting_deleted'))"
+     "   ('portal_setting_deleted'), ('portal_opt_out_inserted'), ('portal_opt_out_deleted'))"
      " SELECT name FROM needed"
      " WHERE name NOT IN (SELECT name FROM main.sqlite_schema WHERE type = 'trigger')"},
 };

@@ -15,9 +15,9 @@
 enum { PATIENCE = 10 /* seconds */, PAUSE = 20 /* milliseconds */ };
 
 static const char read_state[] =
-    "SELECT schema_version, settings_stamp FROM main.portal_state";
+    "SELECT schema_version, settings_stamp, opt_outs FROM main.portal_state";
 static const char read_state_and_head[] =
-    "SELECT schema_version, settings_stamp, audit_count, audit_head FROM main.portal_state";
+    "SELECT schema_version, settings_stamp, opt_outs, audit_count, audit_head FROM main.portal_state";
 static const char read_key_check[] =
     "SELECT key_check, schema_version FROM main.portal_state";
 /* Changes nothing, and takes the write lock of the main database alone, as BEGIN IMMEDIATE would not. */
@@ -235,7 +235,8 @@ int connection_enter(struct portal *portal)
     if (code != SQLITE_ROW) return code;
     version = sqlite3_column_int64(statement, 0);
     stamp = sqlite3_column_int64(statement, 1);
-    if (with_head) audit_head_take(&portal->head, statement, 2);
+    portal->opt_outs = sqlite3_column_int(statement, 2) != 0;
+    if (with_head) audit_head_take(&portal->head, statement, 3);
     statement_done(portal, statement);
     code = version_check(portal, version);
     return code == SQLITE_OK ? setting_load(portal, stamp) : code;

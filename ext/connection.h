@@ -53,6 +53,7 @@ struct portal {
     bool inserting;                  /* which is an insert form */
     bool entered;                    /* by an insert form of this transaction, which has the write lock */
     sqlite3_int64 entered_at;        /* changes of the connection by then */
+    bool opt_outs;                   /* somebody has opted out of messages */
     struct audit_head head;          /* of the audit, while it may be ahead of portal_state */
     struct {                         /* messages that the running call queued */
         sqlite3_int64 message_id;
@@ -75,7 +76,8 @@ void connection_act_as(struct portal *portal, enum application application, cons
 const char *connection_application(const struct portal *portal);
 
 /*
-** Checks that the portal's tables are there and of this version, and takes over changed settings.
+** Checks that the portal's tables are there and of this version, and takes over changed settings and
+** whether there are opt-outs.
 ** Every call on the database starts with it.  SQLITE_OK, REFUSED or an error code.
 */
 int connection_enter(struct portal *portal);

@@ -2,6 +2,7 @@
 
 #include "audit.h"
 #include "kind.h"
+#include "optout.h"
 
 #include <sodium.h>
 #include <stdlib.h>
@@ -18,13 +19,17 @@ static const char cancel_message[] =
 static const char cancel_patient[] =
     "UPDATE main.portal_message SET status = 'cancelled', due_at = NULL, detail = ?2"
     " WHERE patient_id = ?1 AND due_at IS NOT NULL AND kind <> 'registration'";
-static const char due_messages[] =
-    "SELECT message_id, kind, channel, patient_id, recipient, created_at, attempts, status"
+/* portal_state is looked at once, and the opt-outs only where there are some. */
+#define DUE_MESSAGE \
+    "SELECT message_id, kind, channel, patient_id, recipient, created_at, attempts, status = 'claimed'," \
+    "       CASE (SELECT opt_outs FROM main.portal_state) WHEN 1 THEN EXISTS" \
+    "         (SELECT 1 FROM main.portal_opt_out WHERE contact = recipient) END" \
     "  FROM main.portal_message"
+static const char due_messages[] =
+    DUE_MESSAGE
     " WHERE channel = ?1 AND due_at <= ?2 ORDER BY due_at LIMIT ?3";
 static const char one_message[] =
-    "SELECT message_id, kind, channel, patient_id, recipient, created_at, attempts, status"
-    "  FROM main.portal_message"
+    DUE_MESSAGE
     " WHERE message_id = ?1 AND due_at <= ?2";
 /* A claim whose lease ran out may have been handed over all the same. */
 static const char claim_message[] =
@@ -120,7 +125,8 @@ static int batch_read(struct portal *portal, struct outbox_batch *batch, int lim
     batch->count = 0;
     while (code == SQLITE_ROW && batch->count < OUTBOX_BATCH) {
         outbox_read(statement, &batch->message[batch->count]);
-        batch->lapsed[batch->count] = statement_is(statement, 7, "claimed");
+        batch->lapsed[batch->count] = sqlite3_column_int(statement, 7) != 0;
+        batch->opted_out[batch->count] = sqlite3_column_int(statement, 8) != 0;
         batch->count++;
         code = statement_next(portal, statement);
     }
@@ -179,6 +185,7 @@ static int message_take(struct portal *portal, struct outbox_batch *batch, int i
         batch->failed++;
         return message_end(portal, message, "failed", "no sender reported what became of it");
     }
+    if (batch->opted_out[index]) return message_end(portal, message, "opted_out", NULL);
     if (connection_now(portal) >= useful_until(portal, message)) {
         batch->failed++;
         return message_end(portal, message, "failed", "it could not be handed over in time");
@@ -348,6 +355,15 @@ static int failed(struct portal *portal, const struct outbox_message *message,
     return message_end(portal, message, *became, report->detail);
 }
 
+/* Whatever became of the message: what was said counts for all that come after it. */
+static int opted_out(struct portal *portal, const struct outbox_message *message,
+                     const struct outbox_report *report, const char **became)
+{
+    int code = failed(portal, message, report, became);
+
+    return code == SQLITE_OK ? optout_add(portal, message->recipient) : code;
+}
+
 /* What a sender may report, and from which states of a message; the last four a provider, later. */
 static const struct row {
     const char *status;
@@ -362,7 +378,7 @@ static const struct row {
     {"delivered", " claimed sent delivered ", handed_over},
     {"undelivered", " claimed sent delivered failed ", failed},
     {"bounced", " claimed sent delivered bounced ", failed},
-    {"opted_out", " claimed sent delivered opted_out ", failed},
+    {"opted_out", " claimed cancelled sent delivered failed bounced opted_out ", opted_out},
 };
 
 static const struct row *row_find(const char *status)

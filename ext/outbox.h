@@ -48,6 +48,7 @@ struct outbox_batch {
     int failed;                          /* which were of no use any more */
     struct outbox_message message[OUTBOX_BATCH];
     bool lapsed[OUTBOX_BATCH];           /* an earlier claim whose lease ran out */
+    bool opted_out[OUTBOX_BATCH];        /* the recipient did, since it was queued */
     char claim[OUTBOX_CLAIM_SIZE];       /* "": to be named */
 };
 

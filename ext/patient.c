@@ -39,6 +39,16 @@ enum medium medium_from_name(const char *name)
     return name != NULL && strcmp(name, "text") == 0 ? MEDIUM_TEXT : MEDIUM_EMAIL;
 }
 
+enum medium medium_of_contact(const char *contact)
+{
+    return strchr(contact, '@') != NULL ? MEDIUM_EMAIL : MEDIUM_TEXT;
+}
+
+enum medium medium_other(enum medium medium)
+{
+    return medium == MEDIUM_EMAIL ? MEDIUM_TEXT : MEDIUM_EMAIL;
+}
+
 const char *patient_id_text(const struct patient_id *id, char out[PATIENT_ID_TEXT_SIZE])
 {
     if (id->type == SQLITE_INTEGER) {
@@ -165,6 +175,23 @@ const char *patient_closed(const struct patient *patient)
     return NULL;
 }
 
+static const char *contact_normalize(struct portal *portal, enum medium medium, const char *contact,
+                                     char out[CONTACT_SIZE])
+{
+    if (medium == MEDIUM_EMAIL) return contact_normalize_email(contact, out);
+    return contact_normalize_phone(contact, setting_text(portal, SETTING_country_code), out);
+}
+
+int patient_contact_given(struct portal *portal, enum medium medium, const char *contact,
+                          char out[CONTACT_SIZE])
+{
+    const char *problem = contact_normalize(portal, medium, contact, out);
+
+    if (problem == NULL) return SQLITE_OK;
+    return refuse(portal, "contact: the %s %s",
+                  medium == MEDIUM_EMAIL ? "email address" : "phone number", problem);
+}
+
 int patient_contact(struct portal *portal, const struct patient *patient, enum medium medium,
                     char out[CONTACT_SIZE], char **problem)
 {
@@ -183,8 +210,7 @@ int patient_contact(struct portal *portal, const struct patient *patient, enum m
                             patient_id_text(id, text), noun);
         return *problem == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
     }
-    wrong = email ? contact_normalize_email(on_file, out)
-                  : contact_normalize_phone(on_file, setting_text(portal, SETTING_country_code), out);
+    wrong = contact_normalize(portal, medium, on_file, out);
     if (wrong != NULL) {
         *problem = sqlite3_mprintf("the %s of patient %s %s; correct %s, then send again", noun,
                                    patient_id_text(id, text), wrong, email ? "email" : "cell_phone");

@@ -18,6 +18,8 @@ struct patient_id {
 enum medium { MEDIUM_EMAIL = PORTAL_EMAIL, MEDIUM_TEXT = PORTAL_TEXT };
 const char *medium_name(enum medium medium);            /* "email", "text" */
 enum medium medium_from_name(const char *name);         /* of a row of ours; email unless "text" */
+enum medium medium_of_contact(const char *contact);     /* email when there is an "@" in it */
+enum medium medium_other(enum medium medium);
 
 enum { PATIENT_NAME_SIZE = 256, PATIENT_CONTACT_SIZE = 320, PATIENT_SHORT_SIZE = 40 };
 
@@ -76,6 +78,10 @@ bool patient_is(const struct keyring *keyring, const struct patient *patient, sq
 */
 int patient_contact(struct portal *portal, const struct patient *patient, enum medium medium,
                     char out[CONTACT_SIZE], char **problem);
+
+/* Normalises a contact that somebody gave.  SQLITE_OK, or REFUSED with what is wrong with it. */
+int patient_contact_given(struct portal *portal, enum medium medium, const char *contact,
+                          char out[CONTACT_SIZE]);
 
 /* Keyed hash of a normalised contact; equal contacts, equal hashes. */
 sqlite3_int64 patient_destination(const struct keyring *keyring, const char *contact);

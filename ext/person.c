@@ -81,7 +81,8 @@ static int request_act(struct call *call)
     if (proof.result == PROOF_WAIT) {
         return answer_text(call, "{\"result\":\"wait\",\"seconds\":%lld}", proof.seconds);
     }
-    return answer_refused(call, NULL);
+    return answer_refused(call, proof.result == PROOF_OPTED_OUT
+                                    ? "opted out of messages; ask the practice to send them again" : NULL);
 }
 
 /* A PIN that a driver bound as a number has lost its leading zeros. */

@@ -2,6 +2,7 @@
 
 #include "audit.h"
 #include "normalize.h"
+#include "optout.h"
 #include "registration.h"
 
 #include <sodium.h>
@@ -118,17 +119,11 @@ static bool proof_fits(const struct patient *patient, const char *last_name,
 /* The channel of the PIN: the other one than the link's, if it can be used, else the same. */
 static int pin_contact(struct portal *portal, struct proof_attempt *attempt, bool *found)
 {
-    enum medium link = attempt->registration.medium;
     char *problem = NULL;
     int code;
 
-    attempt->medium = link == MEDIUM_EMAIL ? MEDIUM_TEXT : MEDIUM_EMAIL;
-    code = patient_contact(portal, &attempt->patient, attempt->medium, attempt->contact, &problem);
-    if (code == SQLITE_OK && problem != NULL) {
-        sqlite3_free(problem);
-        attempt->medium = link;
-        code = patient_contact(portal, &attempt->patient, link, attempt->contact, &problem);
-    }
+    attempt->medium = medium_other(attempt->registration.medium);
+    code = optout_reach_either(portal, &attempt->patient, &attempt->medium, attempt->contact, &problem);
     *found = code == SQLITE_OK && problem == NULL;
     sqlite3_free(problem);
     return code;
@@ -205,6 +200,8 @@ static int pin_step(struct portal *portal, void *data)
         return SQLITE_OK;
     }
     if (code == SQLITE_OK) code = pin_contact(portal, attempt, &found);
+    /* The contact that the link went to is on the chart still: nothing else can be in the way. */
+    if (code == SQLITE_OK && !found) step->answer->result = PROOF_OPTED_OUT;
     if (code != SQLITE_OK || !found) return code;
     code = statement_change(portal, &changes, count_pin, "ii", attempt->registration.registration_id,
                             (sqlite3_int64)REGISTRATION_PINS);

@@ -9,7 +9,7 @@
 
 enum { PROOF_PIN_TRIES = 5 };
 
-enum proof_result { PROOF_REFUSED, PROOF_WAIT, PROOF_SENT };
+enum proof_result { PROOF_REFUSED, PROOF_OPTED_OUT, PROOF_WAIT, PROOF_SENT };
 
 struct proof_answer {
     enum proof_result result;

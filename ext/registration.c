@@ -3,6 +3,7 @@
 #include "access.h"
 #include "audit.h"
 #include "calendar.h"
+#include "optout.h"
 
 #include <string.h>
 
@@ -130,12 +131,12 @@ static int missing_check(struct portal *portal, const struct patient *patient, i
 
 static int contacts_check(struct portal *portal, struct registration_draft *draft, int required)
 {
-    enum medium other = draft->medium == MEDIUM_EMAIL ? MEDIUM_TEXT : MEDIUM_EMAIL;
+    enum medium other = medium_other(draft->medium);
     char *problem = NULL;
     int code = missing_check(portal, &draft->patient, required);
 
     if (code != SQLITE_OK) return code;
-    code = patient_contact(portal, &draft->patient, draft->medium, draft->contact, &problem);
+    code = optout_reach(portal, &draft->patient, draft->medium, draft->contact, &problem);
     if (code == SQLITE_OK) code = contact_refuse(portal, problem);
     if (code == SQLITE_OK && (required & (int)other) != 0) {
         code = required_check(portal, &draft->patient, other);

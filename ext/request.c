@@ -5,6 +5,7 @@
 #include "field.h"
 #include "json.h"
 #include "normalize.h"
+#include "optout.h"
 #include "outbox.h"
 #include "session.h"
 
@@ -302,7 +303,7 @@ static int old_contact_tell(struct portal *portal, const struct request *request
     if (strcmp(request->field, "email") != 0 && strcmp(request->field, "cell_phone") != 0) {
         return SQLITE_OK;
     }
-    code = patient_contact(portal, before, medium, contact, &problem);
+    code = optout_reach(portal, before, medium, contact, &problem);
     if (code == SQLITE_OK && problem == NULL) {
         code = outbox_queue(portal, "contact_changed", medium, &request->patient, contact,
                             &message_id);

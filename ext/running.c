@@ -305,8 +305,8 @@ const struct function running_functions[] = {
      .arguments = "claim, message_id, status [, detail]", .least = 3, .most = 4,
      .allowed = EHR, .flags = CALL_WRITES,
      .result = "1",
-     .description = "Reports sent, retry, undeliverable or uncertain; later delivered, bounced "
-                    "or opted_out.",
+     .description = "Reports sent, retry, undeliverable or uncertain; later, as the provider tells, "
+                    "delivered, undelivered, bounced or opted_out, which opts the contact out.",
      .act = report_act},
     {.name = "portal_audit_verify", .arguments = "", .least = 0, .most = 0,
      .allowed = EHR, .flags = 0,

@@ -14,9 +14,9 @@ static const char count_tables[] =
 static const char has_patient[] =
     "SELECT count(*) FROM main.sqlite_schema WHERE type IN ('table', 'view') AND name = 'patient'";
 static const char insert_state[] =
-    "INSERT INTO main.portal_state (state_id, schema_version, settings_stamp, key_check, audit_count,"
-    " audit_head, audit_seal, checkpoint_id, checkpoint_hash, checkpoint_seal)"
-    " VALUES (1, ?1, random(), ?2, 0, ?3, ?4, 0, ?3, ?5)";
+    "INSERT INTO main.portal_state (state_id, schema_version, settings_stamp, opt_outs, key_check,"
+    " audit_count, audit_head, audit_seal, checkpoint_id, checkpoint_hash, checkpoint_seal)"
+    " VALUES (1, ?1, random(), 0, ?2, 0, ?3, ?4, 0, ?3, ?5)";
 
 static int execute(struct portal *portal, const char *sql)
 {

@@ -5,6 +5,7 @@
 #include "call.h"
 #include "contact.h"
 #include "normalize.h"
+#include "optout.h"
 #include "request.h"
 #include "status.h"
 
@@ -83,21 +84,14 @@ static int add_patient(struct call *call, const struct patient_entry *entry)
     return code;
 }
 
-/* The contact of Quick Add: of the channel's kind, normalised as the chart gets it. */
+/* The contact of Quick Add: of the channel's kind, normalised as the chart gets it, open to messages. */
 static int contact_read(struct call *call, enum medium medium, char out[CONTACT_SIZE])
 {
-    struct portal *portal = call->portal;
     const char *contact = NULL;
-    const char *problem;
     int code = call_text(call, 4, "contact", &contact);
 
-    if (code != SQLITE_OK) return code;
-    problem = medium == MEDIUM_EMAIL
-              ? contact_normalize_email(contact, out)
-              : contact_normalize_phone(contact, setting_text(portal, SETTING_country_code), out);
-    if (problem == NULL) return SQLITE_OK;
-    return refuse(portal, "contact: the %s %s",
-                  medium == MEDIUM_EMAIL ? "email address" : "phone number", problem);
+    if (code == SQLITE_OK) code = patient_contact_given(call->portal, medium, contact, out);
+    return code == SQLITE_OK ? optout_check(call->portal, out) : code;
 }
 
 static int entry_read(struct call *call, struct patient_entry *entry)
@@ -259,6 +253,34 @@ static int contact_say(struct call *call)
                        (const char *)sqlite3_value_text(call->argv[0]));
 }
 
+/* Opts a contact out or in, and says so. */
+static int opt(struct call *call, int (*change)(struct portal *portal, const char *contact),
+               const char *sentence)
+{
+    char contact[CONTACT_SIZE];
+    char masked[CONTACT_SIZE];
+    const char *given = NULL;
+    int code = call_text(call, 0, "contact", &given);
+
+    if (code == SQLITE_OK) {
+        code = patient_contact_given(call->portal, medium_of_contact(given), given, contact);
+    }
+    if (code == SQLITE_OK) code = change(call->portal, contact);
+    if (code != SQLITE_OK) return code;
+    contact_mask(contact, masked, sizeof masked);
+    return answer_text(call, sentence, masked);
+}
+
+static int out_act(struct call *call)
+{
+    return opt(call, optout_add, "%s has opted out: no message goes there any more.");
+}
+
+static int in_act(struct call *call)
+{
+    return opt(call, optout_remove, "%s has opted in: messages may go there again.");
+}
+
 const struct function staff_functions[] = {
     {.name = "send_registration", .arguments = "patient_id, channel", .least = 2, .most = 2,
      .allowed = STAFF, .flags = CALL_WRITES | CALL_ACTION,
@@ -315,5 +337,17 @@ const struct function staff_functions[] = {
      .description = "Sets the email address or telephone number that password resets go to; the "
                     "old and the new one are told.",
      .act = contact_act, .say = contact_say},
+    {.name = "portal_opt_out", .arguments = "contact", .least = 1, .most = 1,
+     .allowed = ANYBODY, .flags = CALL_WRITES,
+     .result = "one sentence",
+     .description = "Whoever has the email address or telephone number wants no messages, by a reply of "
+                    "STOP, say: sending there is refused, and what waits is not sent. A link that was "
+                    "sent before still works.",
+     .act = out_act},
+    {.name = "portal_opt_in", .arguments = "contact", .least = 1, .most = 1,
+     .allowed = ANYBODY, .flags = CALL_WRITES,
+     .result = "one sentence",
+     .description = "Whoever has the email address or telephone number wants messages again.",
+     .act = in_act},
     {.name = NULL},
 };

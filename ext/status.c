@@ -2,13 +2,14 @@
 
 #include "calendar.h"
 #include "channel.h"
+#include "optout.h"
 #include "table.h"
 #include "throttle.h"
 
 #include <string.h>
 
 static const char people[] =
-    "SELECT a.identity, u.username, u.username_key FROM main.portal_access AS a"
+    "SELECT a.identity, u.username, u.username_key, u.contact FROM main.portal_access AS a"
     "  JOIN main.portal_account AS u USING (account_id)"
     " WHERE a.patient_id = ?1 AND a.status = 'active' ORDER BY a.access_id";
 
@@ -61,6 +62,7 @@ static char *say_sent(struct portal *portal, sqlite3_stmt *row)
     char expires[CALENDAR_TIME_SIZE];
     char recipient[CONTACT_SIZE];
     bool detail = !is_null(row, STATUS_DETAIL);
+    bool delivered = statement_is(row, STATUS_MESSAGE_STATUS, "delivered");
     sqlite3_int64 hours = (sqlite3_column_int64(row, STATUS_EXPIRES_AT) -
                            sqlite3_column_int64(row, STATUS_SENT_AT)) / 3600;
 
@@ -69,9 +71,9 @@ static char *say_sent(struct portal *portal, sqlite3_stmt *row)
     time_of(row, STATUS_SENT_AT, sent);
     time_of(row, STATUS_EXPIRES_AT, expires);
     return sqlite3_mprintf(
-        "Portal registration sent by %s to %s on %s%s%s%s. The link is valid for %lld hour%s, "
+        "Portal registration sent%s by %s to %s on %s%s%s%s. The link is valid for %lld hour%s, "
         "until %s.",
-        statement_string(row, STATUS_CHANNEL), recipient, sent, detail ? " (" : "", statement_string(row, STATUS_DETAIL), detail ? ")" : "", hours,
+        delivered ? " and delivered" : "", statement_string(row, STATUS_CHANNEL), recipient, sent, detail ? " (" : "", statement_string(row, STATUS_DETAIL), detail ? ")" : "", hours,
         hours == 1 ? "" : "s", expires);
 }
 
@@ -90,30 +92,42 @@ static char *say_expired(struct portal *portal, sqlite3_stmt *row)
         statement_string(row, STATUS_CHANNEL), recipient, sent, expires);
 }
 
-/* Why a registration failed, in words that stand after a colon. */
-static const char *failure(sqlite3_stmt *row)
+/* Why a registration failed: words that stand after a colon, and what the channel said to them, or "". */
+static const char *failure(sqlite3_stmt *row, const char **detail)
 {
-    const char *status = statement_string(row, STATUS_REGISTRATION_STATUS);
+    static const struct { enum status_column column; const char *status, *words; } rows[] = {
+        {STATUS_REGISTRATION_STATUS, "spent", "ten wrong answers or PINs were given"},
+        {STATUS_REGISTRATION_STATUS, "revoked", "it was revoked"},
+        {STATUS_MESSAGE_STATUS, "cancelled", NULL},
+        {STATUS_REGISTRATION_STATUS, "changed", "the chart has changed since it was sent"},
+        {STATUS_MESSAGE_STATUS, "bounced", "it bounced"},
+        {STATUS_MESSAGE_STATUS, "opted_out", "the recipient has opted out of messages"},
+    };
+    const char *said = statement_string(row, STATUS_DETAIL);
+    const char *words = NULL;
+    size_t i = 0;
 
-    if (strcmp(status, "spent") == 0) return "ten wrong answers or PINs were given";
-    if (strcmp(status, "revoked") == 0) return "it was revoked";
-    if (strcmp(status, "changed") == 0 &&
-        strcmp(statement_string(row, STATUS_MESSAGE_STATUS), "cancelled") != 0) {
-        return "the chart has changed since it was sent";
-    }
-    return is_null(row, STATUS_DETAIL) ? "no reason was given" : statement_string(row, STATUS_DETAIL);
+    while (i < sizeof rows / sizeof rows[0] && !statement_is(row, (int)rows[i].column, rows[i].status)) i++;
+    if (i < sizeof rows / sizeof rows[0]) words = rows[i].words;
+    *detail = words != NULL && rows[i].column == STATUS_MESSAGE_STATUS ? said : "";
+    if (words != NULL) return words;
+    return *said == '\0' ? "no reason was given" : said;
 }
 
 static char *say_failed(struct portal *portal, sqlite3_stmt *row)
 {
     char ended[CALENDAR_TIME_SIZE];
     char recipient[CONTACT_SIZE];
+    const char *detail;
+    const char *words = failure(row, &detail);
+    bool more = *detail != '\0';
 
     (void)portal;
     recipient_of(row, recipient);
     time_of(row, is_null(row, STATUS_ENDED_AT) ? STATUS_CREATED_AT : STATUS_ENDED_AT, ended);
-    return sqlite3_mprintf("Portal registration by %s to %s failed on %s: %s.",
-                           statement_string(row, STATUS_CHANNEL), recipient, ended, failure(row));
+    return sqlite3_mprintf("Portal registration by %s to %s failed on %s: %s%s%s%s.",
+                           statement_string(row, STATUS_CHANNEL), recipient, ended, words,
+                           more ? " (" : "", detail, more ? ")" : "");
 }
 
 static char *say_registered(struct portal *portal, sqlite3_stmt *row)
@@ -210,12 +224,30 @@ static int step_deliver(struct portal *portal, sqlite3_stmt *row, struct registr
     return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
 }
 
+/* Why no PIN can be sent to somebody who opens the link; else *text is NULL. */
+static int step_pin(struct portal *portal, const struct patient *patient, char **text)
+{
+    enum medium medium = MEDIUM_TEXT;
+    char contact[CONTACT_SIZE];
+    char *problem = NULL;
+    int code;
+
+    /* The contact of the link is there, or step_chart() would have told. */
+    if (!portal->opt_outs) return SQLITE_OK;
+    code = optout_reach_either(portal, patient, &medium, contact, &problem);
+    if (code != SQLITE_OK || problem == NULL) return code;
+    *text = sqlite3_mprintf("the link works, but no PIN can be sent: %s", problem);
+    sqlite3_free(problem);
+    return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
+}
+
 static int step_wait(struct portal *portal, sqlite3_stmt *row, struct registration_draft *draft,
                      char **text)
 {
     int guesses = sqlite3_column_int(row, STATUS_GUESSES);
     int code = step_chart(portal, row, draft, text);
 
+    if (code == SQLITE_OK && *text == NULL) code = step_pin(portal, &draft->patient, text);
     if (code != SQLITE_OK || *text != NULL) return code;
     if (sqlite3_column_int(row, STATUS_PINS) >= REGISTRATION_PINS) {
         *text = sqlite3_mprintf(
@@ -233,7 +265,19 @@ static int step_wait(struct portal *portal, sqlite3_stmt *row, struct registrati
     return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
 }
 
-/* One person's trouble: an access that does not work, or a delay. */
+/* No link to choose a new password would reach this person. */
+static int person_contact_step(struct portal *portal, sqlite3_stmt *person, char **text)
+{
+    int code = optout_check(portal, statement_string(person, 3));
+
+    if (code != REFUSED) return code;
+    *text = sqlite3_mprintf("'%s' could be sent no link to choose a new password, having opted out of "
+                            "messages; set_account_contact('%q', contact) gives another contact",
+                            statement_string(person, 1), statement_string(person, 1));
+    return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
+}
+
+/* One person's trouble: an access that does not work, a delay, or a contact without messages. */
 static int person_step(struct portal *portal, const struct patient *patient, sqlite3_stmt *person,
                        char **text)
 {
@@ -256,7 +300,8 @@ static int person_step(struct portal *portal, const struct patient *patient, sql
     if (code == SQLITE_OK) {
         code = throttle_until(portal, statement_string(person, 2), &end);
     }
-    if (code != SQLITE_OK || end == 0) return code;
+    if (code == SQLITE_OK && end == 0) return person_contact_step(portal, person, text);
+    if (code != SQLITE_OK) return code;
     calendar_local(end, until);
     *text = sqlite3_mprintf(
         "'%s' gave wrong passwords and has to wait until %s; unlock_account('%q') ends "

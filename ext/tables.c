@@ -303,6 +303,30 @@ static int channels_open(struct cursor *cursor, sqlite3_value *key[2])
     return code;
 }
 
+/* portal_opt_outs */
+
+static const char every_opt_out[] =
+    "SELECT contact, iif(instr(contact, '@') > 0, 'email', 'text'), opted_out_at, opted_out_by"
+    "  FROM main.portal_opt_out ORDER BY contact";
+
+static int opt_outs_open(struct cursor *cursor, sqlite3_value *key[2])
+{
+    (void)key;
+    return table_scan(cursor, statement_row(cursor->portal, &cursor->statement, every_opt_out, ""));
+}
+
+static int opt_outs_column(struct cursor *cursor, sqlite3_context *context, int column)
+{
+    enum { OPTED_OUT_AT = 2 };
+
+    if (column == OPTED_OUT_AT) {
+        time_result(context, cursor->statement, column);
+    } else {
+        column_result(context, cursor->statement, column);
+    }
+    return SQLITE_OK;
+}
+
 /* portal_claimed(claim) */
 
 static const char read_claim[] =
@@ -428,6 +452,11 @@ static const struct table tables[] = {
      .description = "Self-check; empty when all is well.",
      .allowed = EHR, .direct = true, .key = {-1, -1},
      .open = check_open},
+    {.name = "portal_opt_outs",
+     .columns = "contact TEXT, channel TEXT, opted_out_at TEXT, opted_out_by TEXT",
+     .description = "Contacts that want no messages; portal_opt_in(contact) ends it.",
+     .allowed = STAFF, .key = {-1, -1},
+     .open = opt_outs_open, .column = opt_outs_column},
     {.name = "portal_claimed",
      .columns = "message_id INTEGER, kind TEXT, channel TEXT, recipient TEXT, subject TEXT,"
                 " text TEXT, html TEXT, message_id_header TEXT, claim TEXT HIDDEN",

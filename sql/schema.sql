@@ -10,6 +10,7 @@ CREATE TABLE main.portal_state (
     state_id        INTEGER PRIMARY KEY CHECK (state_id = 1),
     schema_version  INTEGER NOT NULL,   -- which version of these tables they are
     settings_stamp  INTEGER NOT NULL,   -- random, new with every change of portal_setting
+    opt_outs        INTEGER NOT NULL,   -- 1: there are some in portal_opt_out, to be looked at
     key_check       BLOB NOT NULL,      -- tells the right key file from a wrong one
     audit_count     INTEGER NOT NULL,   -- events ever written
     audit_head      BLOB NOT NULL,      -- hash of the newest event
@@ -62,6 +63,20 @@ CREATE TABLE main.portal_message (
 CREATE INDEX main.portal_message_due ON portal_message (channel, due_at) WHERE due_at IS NOT NULL;
 CREATE INDEX main.portal_message_unsent ON portal_message (patient_id)
     WHERE due_at IS NOT NULL AND kind <> 'registration';
+
+CREATE TABLE main.portal_opt_out (
+    -- Contacts that no message goes to, because whoever has them said so.
+    contact      TEXT PRIMARY KEY,      -- normalised address or number
+    opted_out_at INTEGER NOT NULL,      -- when
+    opted_out_by TEXT NOT NULL          -- application and user that told it
+) WITHOUT ROWID;
+
+CREATE TRIGGER main.portal_opt_out_inserted AFTER INSERT ON portal_opt_out BEGIN
+    UPDATE portal_state SET opt_outs = 1;
+END;
+CREATE TRIGGER main.portal_opt_out_deleted AFTER DELETE ON portal_opt_out BEGIN
+    UPDATE portal_state SET opt_outs = EXISTS (SELECT 1 FROM portal_opt_out);
+END;
 
 CREATE TABLE main.portal_registration (
     -- A link that was sent, or is to be.  Only the newest of a patient works.

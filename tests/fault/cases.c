@@ -71,6 +71,9 @@ static const char last_free_password[] = "UPDATE portal_throttle SET failures = 
 static const char no_cell_phone[] = "UPDATE patient SET cell_phone = NULL WHERE patient_id = 2";
 static const char bad_address[] = "UPDATE patient SET email = 'none' WHERE patient_id = 1";
 static const char forgotten[] = "SELECT forgot_password('ada.l');";
+/* Of whom the scene has something waiting, a link or an account. */
+static const char opted_out[] =
+    "SELECT portal_opt_out(email) FROM patient; SELECT portal_opt_out(cell_phone) FROM patient";
 static const char within_the_hour[] = "SELECT portal_setting('resend_seconds', 3600)";
 
 #define TOLD_LATER "Done, but what became of it can not be read now: portal_status tells."
@@ -90,6 +93,7 @@ const struct fault_case fault_cases[] = {
     {.name = "portal_restored", .arguments = ""},
 
     {.name = "send_problem", .arguments = "5, 'email'"},
+    {.name = "send_problem", .arguments = "5, 'email'", .set_up = opted_out},
     {.name = "send_registration", .arguments = "2, 'email'", .more = "5, 'text'",
      .alternative = TOLD_LATER},
     {.name = "send_registration", .arguments = "6, 'text'", .more = "5, 'email'",
@@ -115,6 +119,8 @@ const struct fault_case fault_cases[] = {
      .alternative = TOLD_LATER},
     {.name = "set_account_contact", .arguments = "'ada.l', '212 555 0142'",
      .more = "'rita.p', 'rita@example.com'", .alternative = TOLD_LATER},
+    {.name = "portal_opt_out", .arguments = "'ada@example.com'"},
+    {.name = "portal_opt_in", .arguments = "'ada@example.com'", .set_up = opted_out},
     {.name = "pending_requests", .arguments = "'accept'"},
     {.name = "pending_requests", .arguments = "'decline'"},
 
@@ -122,6 +128,7 @@ const struct fault_case fault_cases[] = {
     {.name = "token_status", .arguments = "@link"},
     {.name = "request_pin", .arguments = "@link, 'Bitdiddle', '1980-01-02'"},
     {.name = "request_pin", .arguments = "@link, 'Bitdiddle', '1980-01-02'", .set_up = no_cell_phone},
+    {.name = "request_pin", .arguments = "@link, 'Bitdiddle', '1980-01-02'", .set_up = opted_out},
     {.name = "request_pin", .arguments = "@link, 'Wrong', '1980-01-02'"},
     {.name = "request_pin", .arguments = "@link, 'Spent', '1980-01-02'", .set_up = last_guess},
     {.name = "register_patient", .arguments = "@link, @pin, 'ben.b', " PASSWORD},
@@ -148,14 +155,18 @@ const struct fault_case fault_cases[] = {
     {.name = "claim_messages", .arguments = "10"},
     {.name = "claim_messages", .arguments = "10", .set_up = forgotten},
     {.name = "claim_messages", .arguments = "10, 'text'", .set_up = after_a_week},
+    {.name = "claim_messages", .arguments = "10", .set_up = opted_out},
     {.name = "report_delivery", .arguments = "@claim, @message, 'sent', 'accepted'"},
     {.name = "report_delivery", .arguments = "@claim, @message, 'retry'"},
     {.name = "report_delivery", .arguments = "@claim, @message, 'uncertain'"},
     {.name = "report_delivery", .arguments = "@claim, @message, 'bounced', 'no such number'"},
+    {.name = "report_delivery", .arguments = "@claim, @message, 'opted_out'"},
     {.name = "expire_links", .arguments = "", .set_up = after_a_week},
     {.name = "portal_purge", .arguments = "400", .set_up = after_years},
 
     {.name = "portal_status"},
+    {.name = "portal_status", .set_up = opted_out},
+    {.name = "portal_opt_outs", .set_up = opted_out},
     {.name = "portal_settings"},
     {.name = "portal_channels", .alternative = "maildir|"},
     {.name = "portal_check"},

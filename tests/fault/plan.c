@@ -28,6 +28,8 @@ const char *plan_problem(const struct plan *plan, const struct outcome *outcome)
         {false, SQLITE_IOERR, "disk I/O error"},
         {false, SQLITE_FULL, "disk is full"},
         {false, SQLITE_CANTOPEN, "unable to open database file"},
+        /* The same after a first write within a writing statement. */
+        {false, SQLITE_IOERR, "unable to open database file"},
         {true, SQLITE_NOMEM, "out of memory"},
         {true, SQLITE_ERROR, "the key file practice.key "},
         /* Within a writing statement, which SQLite then rolls back with its transaction. */

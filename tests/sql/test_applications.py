@@ -42,6 +42,8 @@ FUNCTIONS = {
     'portal_purge': ('(365)', ADMIN),
     'portal_restored': ('()', ADMIN),
     'portal_as': ("('scheduling')", None),      # its own tests, below
+    'portal_opt_out': ("('nobody@example.com')", ANYBODY),
+    'portal_opt_in': ("('nobody@example.com')", ANYBODY),
     'portal_version': ('()', ANYBODY),
 }
 INSERTABLE = {
@@ -58,6 +60,7 @@ TABLES = {
     'pending_requests': ('SELECT * FROM pending_requests', STAFF),
     'portal_status': ('SELECT * FROM portal_status', STAFF),
     'portal_settings': ('SELECT * FROM portal_settings', ADMIN),
+    'portal_opt_outs': ('SELECT * FROM portal_opt_outs', STAFF),
     'portal_channels': ('SELECT * FROM portal_channels', ADMIN),
     'portal_check': ('SELECT * FROM portal_check()', ADMIN),
     'portal_claimed': ("SELECT * FROM portal_claimed('x')", ADMIN),

@@ -217,8 +217,8 @@ def test_undeliverable_kills_the_link_and_tells_staff(t):
         flows.send(t, db, patient)      # no cooldown after a failure
 
 
-def test_bounced_and_opted_out_later_kill_the_link(t):
-    for status in ('bounced', 'opted_out'):
+def test_undelivered_bounced_and_opted_out_later_kill_the_link(t):
+    for status, shown in (('undelivered', 'failed'), ('bounced', 'bounced'), ('opted_out', 'opted_out')):
         for before in ([], ['sent'], ['sent', 'delivered']):
             db, [patient] = practice(t)
             name = claim(t, db)
@@ -227,7 +227,7 @@ def test_bounced_and_opted_out_later_kill_the_link(t):
                 report(t, db, name, step)
                 t.advance(HOUR)
             t.equal(report(t, db, name, status, 'mailbox is full'), 1)
-            t.equal(state(t, db), (status,))
+            t.equal(state(t, db), (shown,))
             t.equal(t.one(db, 'SELECT token_valid(?)', link), 0)
             t.equal(flows.status(t, db, patient), 'failed')
             t.contains(flows.status(t, db, patient, 'message'), 'mailbox is full')
@@ -273,10 +273,12 @@ def test_uncertain_is_tried_once_more_and_then_counts_as_sent(t):
 
 def test_reports_that_do_not_fit_the_state_are_refused(t):
     allowed = {
-        'claimed': {'sent', 'retry', 'undeliverable', 'uncertain', 'delivered', 'bounced', 'opted_out'},
-        'sent': {'sent', 'undeliverable', 'delivered', 'bounced', 'opted_out'},
-        'delivered': {'delivered', 'bounced', 'opted_out'},
-        'bounced': {'bounced'}, 'opted_out': {'opted_out'}, 'failed': set(), 'queued': set(),
+        'claimed': {'sent', 'retry', 'undeliverable', 'uncertain', 'delivered', 'undelivered', 'bounced',
+                    'opted_out'},
+        'sent': {'sent', 'undeliverable', 'delivered', 'undelivered', 'bounced', 'opted_out'},
+        'delivered': {'delivered', 'undelivered', 'bounced', 'opted_out'},
+        'bounced': {'bounced', 'opted_out'}, 'opted_out': {'opted_out'}, 'failed': {'undelivered', 'opted_out'},
+        'queued': set(),
     }
     paths = {'claimed': [], 'sent': ['sent'], 'delivered': ['sent', 'delivered'], 'bounced': ['bounced'],
              'opted_out': ['opted_out'], 'failed': ['undeliverable'], 'queued': ['retry']}

@@ -68,7 +68,7 @@ def test_of_our_tables_a_view_shows_those_that_hold_no_secret_and_decides_nothin
             if outcome(t, db, 'SELECT * FROM v') == 'done':
                 shown[trusted].add(name)
             db.execute('DROP VIEW v')
-    t.equal(shown, {'on': {'portal_status', 'portal_settings', 'portal_help'}, 'off': set()})
+    t.equal(shown, {'on': {'portal_status', 'portal_settings', 'portal_opt_outs', 'portal_help'}, 'off': set()})
     db.execute('PRAGMA trusted_schema = on')
     db.execute("CREATE TRIGGER g AFTER INSERT ON patient BEGIN UPDATE pending_requests SET decision = 'accept'; END")
     t.refuses(db, "INSERT INTO patient(first_name, last_name, date_of_birth) VALUES ('a', 'b', '1990-01-01')",

@@ -121,7 +121,7 @@ def test_a_registration_that_bounced_later_failed(t):
     t.advance(HOUR)
     t.one(db, "SELECT report_delivery(?, (SELECT registration_id FROM portal_registration), 'bounced', 'full')", claim)
     t.equal(row(t, db, ada)['status'], 'failed')
-    t.contains(row(t, db, ada)['message'], 'failed on 2026-11-22 10:20 EST: full.')
+    t.contains(row(t, db, ada)['message'], 'failed on 2026-11-22 10:20 EST: it bounced (full).')
 
 
 def test_a_registration_whose_last_try_failed(t):

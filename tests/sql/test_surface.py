@@ -6,8 +6,8 @@ import harness
 
 FUNCTIONS = '''
 accept_request claim_messages decline_request deliver expire_links forgot_password portal_api
-portal_as portal_audit_verify portal_init portal_login portal_logout portal_purge portal_restored
-portal_secret portal_session portal_setting portal_version quick_add register_patient register_representative
+portal_as portal_audit_verify portal_init portal_login portal_logout portal_opt_in portal_opt_out
+portal_purge portal_restored portal_secret portal_session portal_setting portal_version quick_add register_patient register_representative
 remove_representative report_delivery request_pin reset_password revoke_access send_problem
 send_registration set_account_contact submit_demographics token_status token_valid unlock_account
 '''.split()
@@ -16,7 +16,7 @@ accept_request decline_request quick_add remove_representative revoke_access sen
 set_account_contact unlock_account
 '''.split()
 TABLES = '''
-pending_requests portal_channels portal_check portal_claimed portal_help portal_settings
+pending_requests portal_channels portal_check portal_claimed portal_help portal_opt_outs portal_settings
 portal_status
 '''.split()
 # Only plugins call it, through portal_api_from_db().
