@@ -101,6 +101,26 @@ static int report(portal_batch *batch, int index, const portal_outgoing *message
     return SQLITE_IOERR;
 }
 
+static const portal_option options[] = {
+    {"spool_greeting", PORTAL_OPTION_LINE, "hello", 0, 20, "What the spool says."},
+    {"spool_url", PORTAL_OPTION_URL, "", 0, 100, "Where the spool is."},
+    {"spool_limit", PORTAL_OPTION_NUMBER, "10", 1, 50, "What the spool takes."},
+    {"spool_password", PORTAL_OPTION_SECRET, NULL, 1, 100, "What opens the spool."},
+    {NULL, PORTAL_OPTION_LINE, NULL, 0, 0, NULL},
+};
+
+static void options_write(portal_api *api, FILE *file)
+{
+    (void)fprintf(file, "options");
+    for (const portal_option *option = options; option->key != NULL; option++) {
+        char *value = option->kind == PORTAL_OPTION_SECRET ? api->secret(api, option->key)
+                                                           : api->setting(api, option->key);
+        (void)fprintf(file, "|%s", value == NULL ? "none" : value);
+        sqlite3_free(value);
+    }
+    (void)fprintf(file, "\n");
+}
+
 static int spool_deliver(void *data, portal_batch *batch)
 {
     portal_api *api = data;
@@ -110,6 +130,7 @@ static int spool_deliver(void *data, portal_batch *batch)
     int code = file == NULL ? SQLITE_CANTOPEN : SQLITE_OK;
 
     if (file != NULL) (void)fprintf(file, "batch for %s\n", practice);
+    if (file != NULL) options_write(api, file);
     for (int i = 0; code == SQLITE_OK && (message = batch->next(batch)) != NULL; i++) {
         size_t size = 0;
         char *mail = api->mail(api, message, "\r\n", &size);
@@ -150,7 +171,7 @@ int portal_plugin_init(sqlite3 *db, char **error, const sqlite3_api_routines *ro
 int portal_plugin_init(sqlite3 *db, char **error, const sqlite3_api_routines *routines)
 {
     static const portal_channel spool = {
-        PORTAL_API_VERSION, PLUGIN_NAME, PLUGIN_SERVES, "0.9", spool_deliver, spool_problem, NULL,
+        PORTAL_API_VERSION, PLUGIN_NAME, PLUGIN_SERVES, "0.9", spool_deliver, spool_problem, options,
     };
     portal_api *api;
 
