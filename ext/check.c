@@ -253,6 +253,17 @@ static int channel_check(struct cursor *cursor, int serves, const char *setting)
     return table_add(cursor, cursor->portal->error, setting, "see portal_channels");
 }
 
+/* Whether a stored value is in force. */
+static int setting_holds(struct portal *portal, const char *key, const char *value, bool *holds)
+{
+    char *told = NULL;
+    int code = key == NULL ? REFUSED : setting_tell(portal, key, &told);
+
+    *holds = code == SQLITE_OK && value != NULL && strcmp(told, value) == 0;
+    sqlite3_free(told);
+    return code == REFUSED ? SQLITE_OK : code;
+}
+
 static int settings_check(struct cursor *cursor)
 {
     sqlite3_stmt *statement = NULL;
@@ -261,10 +272,9 @@ static int settings_check(struct cursor *cursor)
     while (code == SQLITE_ROW) {
         const char *key = (const char *)sqlite3_column_text(statement, 0);
         const char *value = (const char *)sqlite3_column_text(statement, 1);
-        int index = key == NULL ? -1 : setting_find(key);
-        code = SQLITE_OK;
-        if (index < 0 || value == NULL ||
-            strcmp(setting_text(cursor->portal, (enum setting)index), value) != 0) {
+        bool holds = false;
+        code = setting_holds(cursor->portal, key, value, &holds);
+        if (code == SQLITE_OK && !holds) {
             code = table_add(cursor,
                              "a setting is unknown or has a value that does not fit, and counts as "
                              "not set",

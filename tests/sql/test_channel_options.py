@@ -50,6 +50,11 @@ def test_a_value_that_was_put_there_past_the_checks_counts_as_unset(t):
     db = practice(t, patients=1)
     db.execute("INSERT INTO portal_setting VALUES ('spool_limit', '99'), ('spool_url', 'nowhere')")
     t.equal(options(t, db)[1:3], ['', '10'])
+    t.equal(t.all(db, "SELECT subject FROM portal_check WHERE problem LIKE 'a setting%' ORDER BY 1"),
+            [('spool_limit',), ('spool_url',)])
+    put(t, db, 'spool_limit', 7)
+    put(t, db, 'spool_url', None)
+    t.equal(t.all(db, 'SELECT * FROM portal_check'), [])
 
 
 def test_settings_of_channels_are_listed_and_credentials_are_not(t):
