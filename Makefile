@@ -41,9 +41,14 @@ HEADERS := $(wildcard ext/*.h ext/plugins/*.h)
 
 .PHONY: all demo reference install uninstall clean
 .DELETE_ON_ERROR:
+.SECONDEXPANSION:
 
-# Channels that are libraries of their own, each from its source and what that is made with.
-CHANNELS := smtp
+# Channels that are libraries of their own: what each is made of, besides its source, and linked with.
+CHANNELS := smtp kannel twilio
+smtp_PARTS := smtp_session.o
+kannel_PARTS := http.o account.o
+twilio_PARTS := http.o account.o
+twilio_LDLIBS := -lcjson
 CHANNEL_LIBRARIES := $(CHANNELS:%=build/portal.d/%.so)
 
 all: build/portal.so $(CHANNEL_LIBRARIES) build/libportal.a
@@ -54,11 +59,11 @@ build/portal.so: $(OBJECTS)
 	@echo '  LINK    $@'
 	$(Q)$(CC) -shared -Wl,-z,defs,-z,relro,-z,now -o $@ $^ $(LDFLAGS) $(LDLIBS)
 
-build/portal.d/smtp.so: build/ext/plugins/smtp_session.o
-build/portal.d/%.so: build/ext/plugins/%.o
+$(CHANNEL_LIBRARIES): build/portal.d/%.so: \
+		build/ext/plugins/%.o $$(addprefix build/ext/plugins/,$$($$*_PARTS))
 	@mkdir -p $(@D)
 	@echo '  LINK    $@'
-	$(Q)$(CC) -shared -Wl,-z,defs,-z,relro,-z,now -o $@ $^ $(LDFLAGS) -lcurl
+	$(Q)$(CC) -shared -Wl,-z,defs,-z,relro,-z,now -o $@ $^ $(LDFLAGS) -lcurl $($*_LDLIBS)
 
 # The extension for programs that link SQLite themselves: sqlite3_auto_extension(sqlite3_portal_init).
 build/libportal.a: $(STATIC_OBJECTS)
@@ -105,6 +110,7 @@ reference: all
 install: all
 	install -d $(DESTDIR)$(libdir)/portal.d $(DESTDIR)$(includedir) $(DESTDIR)$(datadir) $(DESTDIR)$(docdir)
 	install -m 644 build/portal.so $(DESTDIR)$(libdir)/portal.so
+	install -m 644 $(CHANNEL_LIBRARIES) $(DESTDIR)$(libdir)/portal.d
 	install -m 644 build/libportal.a $(DESTDIR)$(libdir)/libportal.a
 	install -m 644 ext/portal.h $(DESTDIR)$(includedir)/portal.h
 	sed 's|^\.load build/portal$$|.load $(libdir)/portal|' sql/nightly.sql > $(DESTDIR)$(datadir)/nightly.sql
@@ -114,6 +120,7 @@ install: all
 # Plugins that somebody dropped into portal.d stay.
 uninstall:
 	$(RM) $(DESTDIR)$(libdir)/portal.so $(DESTDIR)$(libdir)/libportal.a \
+		$(CHANNELS:%=$(DESTDIR)$(libdir)/portal.d/%.so) \
 		$(DESTDIR)$(includedir)/portal.h $(DESTDIR)$(datadir)/nightly.sql \
 		$(DESTDIR)$(docdir)/README.md $(DESTDIR)$(docdir)/LICENSE
 	for folder in $(libdir)/portal.d $(libdir) $(datadir) $(docdir); do \

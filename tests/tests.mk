@@ -9,14 +9,16 @@ ASAN_OBJECTS := $(EXTENSION_SOURCES:%.c=build/asan/%.o)
 ASAN_STATIC_OBJECTS := $(EXTENSION_SOURCES:%.c=build/asan/static/%.o)
 comma := ,
 FAULT_SOURCES := $(wildcard tests/fault/*.c)
-TEST_HEADERS := $(wildcard ext/*.h tests/unit/*.h tests/fault/*.h)
+TEST_HEADERS := $(wildcard ext/*.h ext/plugins/*.h tests/unit/*.h tests/fault/*.h)
 
 TEST_CFLAGS := -std=c11 -g -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
 SANITIZE := -O1 -fsanitize=address,undefined -fno-omit-frame-pointer
 UNIT_LIBRARIES := -lutf8proc -lsodium
 
+ASAN_CHANNELS := $(CHANNELS:%=build/asan/portal.d/%.so)
+
 # One source, compiled to a channel that works and to several that do not.
-PLUGINS := $(patsubst %,build/tests/portal.d/%.so,spool newer empty failing misnamed mailonly textonly)
+PLUGINS := $(patsubst %,build/tests/portal.d/%.so,spool newer empty failing misnamed mailonly textonly webhook)
 
 .PHONY: test test-packages test-build lint valgrind coverage fault soak
 
@@ -28,7 +30,7 @@ test: test-packages
 test-packages:
 	tests/packages test
 
-test-build: all build/tests/clock_vfs.so build/tests/compiler-flags build/asan/portal.so $(PLUGINS) \
+test-build: all build/tests/clock_vfs.so build/tests/compiler-flags build/asan/portal.so $(ASAN_CHANNELS) $(PLUGINS) \
 	$(UNIT_PROGRAMS) $(ASAN_UNIT_PROGRAMS) build/fault/test_fault build/asan/fault/test_fault \
 	fuzz-replays build/tsan/threads
 
@@ -70,6 +72,11 @@ build/tests/portal.d/%.so: tests/plugin_example.c build/tests/include/portal.h
 	@echo '  CC      $@'
 	$(Q)$(CC) -Ibuild/tests/include $(PLUGIN_FLAGS) $(TEST_CFLAGS) -O2 -fPIC -shared -o $@ $<
 
+build/tests/portal.d/webhook.so: tests/plugins/webhook.c build/tests/include/portal.h
+	@mkdir -p $(@D)
+	@echo '  CC      $@'
+	$(Q)$(CC) -Ibuild/tests/include $(TEST_CFLAGS) -O2 -fPIC -shared -o $@ $< -lcurl
+
 # What the static checks have to know to read the sources as the compiler does.
 build/tests/compiler-flags: Makefile tests/tests.mk
 	@mkdir -p $(@D)
@@ -78,6 +85,12 @@ build/tests/compiler-flags: Makefile tests/tests.mk
 build/asan/portal.so: $(ASAN_OBJECTS)
 	@echo '  CC      $@'
 	$(Q)$(CC) $(SANITIZE) -shared -o $@ $^ $(LDLIBS)
+
+$(ASAN_CHANNELS): build/asan/portal.d/%.so: build/asan/ext/plugins/%.o \
+		$$(addprefix build/asan/ext/plugins/,$$($$*_PARTS))
+	@mkdir -p $(@D)
+	@echo '  CC      $@'
+	$(Q)$(CC) $(SANITIZE) -shared -o $@ $^ -lcurl $($*_LDLIBS)
 
 build/asan/%.o: %.c $(TEST_HEADERS) $(EMBEDDED)
 	@mkdir -p $(@D)

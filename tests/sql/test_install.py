@@ -3,13 +3,14 @@ import subprocess
 
 import harness
 
-INSTALLED = ['include/portal.h', 'lib/portal/libportal.a', 'lib/portal/portal.so',
-             'share/doc/portal/LICENSE', 'share/doc/portal/README.md', 'share/portal/nightly.sql']
+CHANNELS = ['portal.d/kannel.so', 'portal.d/smtp.so', 'portal.d/twilio.so']
+INSTALLED = ['include/portal.h', 'lib/portal/libportal.a', *(f'lib/portal/{name}' for name in CHANNELS),
+             'lib/portal/portal.so', 'share/doc/portal/LICENSE', 'share/doc/portal/README.md', 'share/portal/nightly.sql']
 
 
 def make(t, *arguments):
     """What is built counts as up to date: tests that run beside this one use it."""
-    built = [f'--old-file=build/{name}' for name in ('portal.so', 'libportal.a', 'portal.d')]
+    built = [f'--old-file=build/{name}' for name in ('portal.so', 'libportal.a', *CHANNELS)]
     done = subprocess.run(['make', '-C', str(harness.ROOT), *built, *arguments],
                           capture_output=True, text=True)
     t.equal(done.returncode, 0, f'make {arguments}:\n{done.stdout}{done.stderr}')
@@ -26,7 +27,6 @@ def test_install_puts_every_file_below_destdir_and_prefix(t):
     root = t.path('root')
     make(t, 'install', f'DESTDIR={root}', 'prefix=/usr')
     t.equal(files_below(root / 'usr'), INSTALLED)
-    t.true((root / 'usr/lib/portal/portal.d').is_dir(), 'no folder for plugins')
     for name in INSTALLED:
         t.equal((root / 'usr' / name).stat().st_mode & 0o777, 0o644, name)
 
@@ -83,9 +83,9 @@ def test_uninstall_leaves_nothing_of_ours_and_everything_of_others(t):
 def test_uninstall_keeps_a_plugin_that_somebody_dropped_in(t):
     root = t.path('root')
     make(t, 'install', f'DESTDIR={root}', 'prefix=/usr')
-    (root / 'usr/lib/portal/portal.d/smtp.so').write_text('a plugin')
+    (root / 'usr/lib/portal/portal.d/letters.so').write_text('a plugin')
     make(t, 'uninstall', f'DESTDIR={root}', 'prefix=/usr')
-    t.equal(files_below(root), ['usr/lib/portal/portal.d/smtp.so'])
+    t.equal(files_below(root), ['usr/lib/portal/portal.d/letters.so'])
 
 
 @harness.release_only

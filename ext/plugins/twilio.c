@@ -1,0 +1,143 @@
+/*
+** The channel twilio: hands text messages to Twilio's Messages API, version 2010-04-01.
+*/
+#include "http.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <string.h>
+
+SQLITE_EXTENSION_INIT1
+
+static const portal_option options[] = {
+    [HTTP_URL] = {"twilio_url", PORTAL_OPTION_URL, "https://api.twilio.com", 0, 200,
+                  "Where Twilio's API is."},
+    [HTTP_USER] = {"twilio_account", PORTAL_OPTION_LINE, "", 0, 40, "Account SID: AC and 32 digits."},
+    [HTTP_SECRET] = {"twilio_token", PORTAL_OPTION_SECRET, NULL, 1, 400, "Auth token of the account."},
+    [HTTP_FROM] = {"twilio_from", PORTAL_OPTION_LINE, "", 0, 40,
+                   "Sender: a number of the account, or the SID of a messaging service (MG...)."},
+    HTTP_OPTIONS("twilio", "10"),
+};
+
+/* Twilio's error codes that say more than the status; the others are tried again. */
+static const struct {
+    int code;
+    portal_result result;
+    enum http_next next;
+    const char *remedy;
+} errors[] = {
+    {20003, PORTAL_RETRY, HTTP_STOP, "; check twilio_account and twilio_token"},
+    {20404, PORTAL_RETRY, HTTP_STOP, "; check twilio_url and twilio_account"},
+    {21211, PORTAL_UNDELIVERABLE, HTTP_GO_ON, ""},   /* invalid To */
+    {21212, PORTAL_RETRY, HTTP_STOP, "; check twilio_from"},
+    {21214, PORTAL_UNDELIVERABLE, HTTP_GO_ON, ""},   /* To can not be reached */
+    {21217, PORTAL_UNDELIVERABLE, HTTP_GO_ON, ""},   /* To seems to be no number */
+    {21219, PORTAL_UNDELIVERABLE, HTTP_GO_ON, ""},   /* To is not verified: a trial account */
+    {21265, PORTAL_UNDELIVERABLE, HTTP_GO_ON, ""},   /* To is a short code */
+    {21266, PORTAL_UNDELIVERABLE, HTTP_GO_ON, ""},   /* To and From are the same */
+    {21408, PORTAL_UNDELIVERABLE, HTTP_GO_ON, ""},   /* its country is not enabled */
+    {21603, PORTAL_RETRY, HTTP_STOP, "; set twilio_from"},
+    {21606, PORTAL_RETRY, HTTP_STOP, "; check twilio_from"},
+    {21608, PORTAL_UNDELIVERABLE, HTTP_GO_ON, ""},   /* To is not verified: a trial account */
+    {21609, PORTAL_RETRY, HTTP_STOP, "; check portal_url"},
+    {21610, PORTAL_OPTED_OUT, HTTP_GO_ON, ""},       /* To answered STOP */
+    {21611, PORTAL_RETRY, HTTP_WAIT, ""},            /* too many of From are queued */
+    {21612, PORTAL_UNDELIVERABLE, HTTP_GO_ON, ""},   /* no way from From to To */
+    {21614, PORTAL_UNDELIVERABLE, HTTP_GO_ON, ""},   /* To is no mobile number */
+    {21617, PORTAL_UNDELIVERABLE, HTTP_GO_ON, ""},   /* longer than 1600 characters */
+    {21619, PORTAL_UNDELIVERABLE, HTTP_GO_ON, ""},   /* no text */
+    {21635, PORTAL_UNDELIVERABLE, HTTP_GO_ON, ""},   /* To is a landline */
+    {21659, PORTAL_RETRY, HTTP_STOP, "; check twilio_from"},
+    {21660, PORTAL_RETRY, HTTP_STOP, "; check twilio_from and twilio_account"},
+    {21703, PORTAL_RETRY, HTTP_STOP, "; check twilio_from"},
+};
+
+static const char *text_of(const cJSON *object, const char *name)
+{
+    const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
+
+    return text == NULL ? "" : text;
+}
+
+static int number_of(const cJSON *object, const char *name)
+{
+    const cJSON *number = cJSON_GetObjectItemCaseSensitive(object, name);
+
+    return cJSON_IsNumber(number) ? number->valueint : 0;
+}
+
+static void refused(const cJSON *json, int status, struct http_verdict *verdict)
+{
+    const char *remedy = status == 401 || status == 403 ? "; check twilio_account and twilio_token" : "";
+    int code = number_of(json, "code");
+
+    /* The message may be the reason: it alone waits, unless others fail alike. */
+    if (status == 400) verdict->next = HTTP_DOUBT;
+    for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++) {
+        if (errors[i].code != code) continue;
+        verdict->result = errors[i].result;
+        verdict->next = errors[i].next;
+        remedy = errors[i].remedy;
+    }
+    (void)snprintf(verdict->words, sizeof verdict->words, "Twilio says %d%s%.0d %.200s%s", status,
+                   code == 0 ? "" : ", error ", code, text_of(json, "message"), remedy);
+}
+
+static struct http_verdict twilio_judge(int status, const char *body, const portal_outgoing *message)
+{
+    struct http_verdict verdict = http_judge_status(status);
+    cJSON *json = cJSON_Parse(body);
+
+    if (status == 201 && *text_of(json, "sid") != '\0') {
+        verdict.result = PORTAL_SENT;
+        verdict.next = HTTP_GO_ON;
+        (void)snprintf(verdict.words, sizeof verdict.words, "%.40s %.20s, as %d segment%s",
+                       text_of(json, "sid"), text_of(json, "status"), message->segments,
+                       message->segments == 1 ? "" : "s");
+    } else {
+        refused(json, status, &verdict);
+    }
+    cJSON_Delete(json);
+    return verdict;
+}
+
+static char *twilio_address(const struct account *account)
+{
+    return sqlite3_mprintf("%s/2010-04-01/Accounts/%s/Messages.json", account->value[HTTP_URL],
+                           account->value[HTTP_USER]);
+}
+
+/* Twilio reports to what it can reach: another machine, over https. */
+static bool twilio_compose(const struct account *account, const char *portal_url,
+                           const portal_outgoing *message, struct http_post *post)
+{
+    bool reports = strncmp(portal_url, "https://", 8) == 0;
+    char *callback = reports ? http_callback(portal_url, "twilio", message, "") : NULL;
+    const char *from = account->value[HTTP_FROM];
+    const struct http_field fields[] = {
+        {"To", message->recipient},
+        {"StatusCallback", callback},
+        {strncmp(from, "MG", 2) == 0 ? "MessagingServiceSid" : "From", from},
+        {"Body", message->text},
+        {NULL, NULL},
+    };
+
+    if (!reports || callback != NULL) post->body = http_form(fields);
+    sqlite3_free(callback);
+    return post->body != NULL;
+}
+
+int portal_plugin_init(sqlite3 *db, char **error, const sqlite3_api_routines *routines);
+
+__attribute__((visibility("default"))) int portal_plugin_init(sqlite3 *db, char **error,
+                                                              const sqlite3_api_routines *routines)
+{
+    static const struct http_service twilio = {
+        {PORTAL_API_VERSION, "twilio", PORTAL_TEXT, "1", http_deliver, http_problem, options},
+        1U << HTTP_URL | 1U << HTTP_USER | 1U << HTTP_SECRET | 1U << HTTP_FROM, true,
+        twilio_address, twilio_compose, twilio_judge,
+    };
+
+    SQLITE_EXTENSION_INIT2(routines);
+    return http_register(&twilio, db, error);
+}
