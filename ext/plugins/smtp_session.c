@@ -1,42 +1,43 @@
 #include "smtp_session.h"
 
 #include <ctype.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
+enum {
+    REPLY_SIZE = 400,
+    LINE_SIZE = 2048,
+    AWAITED = 8,                          /* an end, or a reset, and two envelopes are less */
+    COMMANDS_SIZE = 200                   /* what is put for a message besides its addresses and content */
+};
+
 /* What a reply is about.  The order is that of a transaction. */
 enum step { MAIL, RCPT, DATA, END, RESET };
-
-/* RFC 5321 section 4.5.3.2: seconds for each. */
-static const int patience[] = {[MAIL] = 300, [RCPT] = 300, [DATA] = 120, [END] = 600, [RESET] = 300};
-
-struct transaction {
-    const struct smtp_message *message;   /* NULL: it has ended, and only its replies are awaited */
-    bool refused;                         /* MAIL or RCPT was: nothing may be delivered */
-    uint64_t end;                         /* of its content in all that was ever put out; 0: not there yet */
-};
 
 struct awaited {
     enum step step;
     int transaction;
+    uint64_t put;                         /* the end of what it answers, in all that was ever put out */
 };
 
 struct smtp_session {
     struct smtp_client client;
     struct smtp_extensions extensions;
-    struct transaction transaction[2];
+    /* One for each transaction; NULL: it was refused or has ended, though replies may be awaited. */
+    const struct smtp_message *message[SMTP_UNDER_WAY];
     int newest;                           /* of the two */
-    struct awaited awaited[SMTP_AWAITED]; /* in the order of what was put out */
+    struct awaited awaited[AWAITED];      /* in the order of what was put out */
     int awaited_count;
     char *out;                            /* not yet written: from out_start to out_end */
     size_t out_start, out_end, out_size;
     uint64_t put, written;                /* bytes ever */
-    bool failed;                          /* no memory: the output is not whole */
-    char line[SMTP_LINE_MOST];
+    bool dismissed;                       /* by 421: what was not accepted by then is not */
+    char line[LINE_SIZE];
     size_t line_length;
-    char reply[SMTP_REPLY_SIZE];          /* the lines of a reply so far, on one */
+    char reply[REPLY_SIZE];               /* the lines of a reply so far, on one */
 };
 
 void smtp_extension_read(struct smtp_extensions *extensions, const char *line)
@@ -46,6 +47,7 @@ void smtp_extension_read(struct smtp_extensions *extensions, const char *line)
         {"8BITMIME", &extensions->eight_bit},
         {"SMTPUTF8", &extensions->utf8},
         {"SIZE", &extensions->size},
+        {"AUTH", &extensions->auth},
     };
 
     if (strncmp(line, "250", 3) != 0 || (line[3] != '-' && line[3] != ' ')) return;
@@ -87,6 +89,7 @@ void smtp_session_free(struct smtp_session *session)
 
 /* Output */
 
+/* Room for so many bytes more; false without memory. */
 static bool room_make(struct smtp_session *session, size_t more)
 {
     size_t used = session->out_end - session->out_start;
@@ -96,10 +99,7 @@ static bool room_make(struct smtp_session *session, size_t more)
     if (session->out_size - session->out_end >= more) return true;
     while (size < used + more) size *= 2;
     out = malloc(size);
-    if (out == NULL) {
-        session->failed = true;
-        return false;
-    }
+    if (out == NULL) return false;
     if (used > 0) memcpy(out, session->out + session->out_start, used);
     /* Not realloc(): it would leave pieces of links behind. */
     if (session->out != NULL) wipe(session->out, session->out_size);
@@ -111,9 +111,9 @@ static bool room_make(struct smtp_session *session, size_t more)
     return true;
 }
 
+/* smtp_session_fill() made room for all of a message. */
 static void put(struct smtp_session *session, const char *bytes, size_t size)
 {
-    if (!room_make(session, size)) return;
     memcpy(session->out + session->out_end, bytes, size);
     session->out_end += size;
     session->put += size;
@@ -125,20 +125,20 @@ static void put_text(struct smtp_session *session, const char *text)
 }
 
 /* RFC 5321 section 4.5.2: a full stop at the beginning of a line is doubled. */
-static void put_content(struct smtp_session *session, const char *content, size_t size)
+static void put_content(struct smtp_session *session, const struct smtp_message *message)
 {
-    const char *end = content + size;
-    bool at_start = true;
+    const char *at = message->content;
+    const char *end = at + message->size;
+    const char *stop;
 
-    while (content < end) {
-        const char *line_end = memchr(content, '\n', (size_t)(end - content));
-        size_t length = (size_t)((line_end == NULL ? end : line_end + 1) - content);
-        if (*content == '.') put(session, ".", 1);
-        put(session, content, length);
-        content += length;
-        at_start = line_end != NULL;
+    if (message->size > 0 && *at == '.') put_text(session, ".");
+    while ((stop = memmem(at, (size_t)(end - at), "\n.", 2)) != NULL) {
+        put(session, at, (size_t)(stop + 1 - at));
+        put_text(session, ".");
+        at = stop + 1;
     }
-    put_text(session, at_start ? ".\r\n" : "\r\n.\r\n");
+    put(session, at, (size_t)(end - at));
+    put_text(session, message->size == 0 || end[-1] == '\n' ? ".\r\n" : "\r\n.\r\n");
 }
 
 static bool is_ascii(const char *text)
@@ -147,39 +147,48 @@ static bool is_ascii(const char *text)
     return *text == '\0';
 }
 
-static void await(struct smtp_session *session, enum step step, int transaction)
+/* What was put last is to be answered. */
+static void await(struct smtp_session *session, enum step step)
 {
-    session->awaited[session->awaited_count].step = step;
-    session->awaited[session->awaited_count++].transaction = transaction;
+    session->awaited[session->awaited_count++] = (struct awaited){step, session->newest, session->put};
+}
+
+static void put_mail(struct smtp_session *session, const struct smtp_message *message)
+{
+    bool utf8 = !is_ascii(message->sender) || !is_ascii(message->recipient);
+    char size[32];
+
+    put_text(session, "MAIL FROM:<");
+    put_text(session, message->sender);
+    put_text(session, ">");
+    (void)snprintf(size, sizeof size, " SIZE=%zu", message->size);
+    if (session->extensions.size) put_text(session, size);
+    /* Content is 7-bit but for such an address in its header. */
+    if (utf8 && session->extensions.eight_bit) put_text(session, " BODY=8BITMIME");
+    if (utf8) put_text(session, " SMTPUTF8");
+    put_text(session, "\r\n");
 }
 
 static void put_step(struct smtp_session *session, enum step step)
 {
-    const struct smtp_message *message = session->transaction[session->newest].message;
-    bool utf8 = !is_ascii(message->sender) || !is_ascii(message->recipient);
-    char size[32];
+    const struct smtp_message *message = session->message[session->newest];
 
-    await(session, step, session->newest);
     switch (step) {
-    case MAIL:
-        put_text(session, "MAIL FROM:<");
-        put_text(session, message->sender);
-        put_text(session, ">");
-        (void)snprintf(size, sizeof size, " SIZE=%zu", message->size);
-        if (session->extensions.size) put_text(session, size);
-        if (utf8 && session->extensions.eight_bit) put_text(session, " BODY=8BITMIME");
-        if (utf8) put_text(session, " SMTPUTF8");
-        break;
+    case MAIL: put_mail(session, message); break;
     case RCPT:
         put_text(session, "RCPT TO:<");
         put_text(session, message->recipient);
-        put_text(session, ">");
+        put_text(session, ">\r\n");
         break;
-    case DATA: put_text(session, "DATA"); break;
-    case RESET: put_text(session, "RSET"); break;
-    case END: break;
+    case DATA: put_text(session, "DATA\r\n"); break;
+    case RESET: put_text(session, "RSET\r\n"); break;
+    case END:
+        /* After a refusal the server gets no content, and has nobody to deliver that to. */
+        if (message == NULL) put_text(session, ".\r\n");
+        else put_content(session, message);
+        break;
     }
-    put_text(session, "\r\n");
+    await(session, step);
 }
 
 const char *smtp_session_output(const struct smtp_session *session, size_t *size)
@@ -197,21 +206,22 @@ void smtp_session_written(struct smtp_session *session, size_t size)
 
 /* Transactions */
 
-static void finish(struct smtp_session *session, struct transaction *transaction,
-                   enum smtp_result result, const char *words)
+static void finish(struct smtp_session *session, int transaction, enum smtp_result result,
+                   const char *words)
 {
-    const struct smtp_message *message = transaction->message;
+    const struct smtp_message *message = session->message[transaction];
 
-    transaction->message = NULL;
+    session->message[transaction] = NULL;
     if (message != NULL) session->client.done(session->client.data, message, result, words);
 }
 
-static bool is_awaited(const struct smtp_session *session, int transaction)
+/* The first reply that is awaited for a transaction, or NULL. */
+static const struct awaited *awaited_first(const struct smtp_session *session, int transaction)
 {
     for (int i = 0; i < session->awaited_count; i++) {
-        if (session->awaited[i].transaction == transaction) return true;
+        if (session->awaited[i].transaction == transaction) return &session->awaited[i];
     }
-    return false;
+    return NULL;
 }
 
 /* What no server could take; NULL when it can be tried. */
@@ -231,111 +241,104 @@ static const char *envelope_problem(const struct smtp_session *session,
     return NULL;
 }
 
+/* The next message that can be sent, with room for all that is put for it; or NULL. */
+static const struct smtp_message *message_next(struct smtp_session *session)
+{
+    const struct smtp_message *message;
+
+    while ((message = session->client.next(session->client.data)) != NULL) {
+        const char *problem = envelope_problem(session, message);
+        size_t most = COMMANDS_SIZE + strlen(message->sender) + strlen(message->recipient) +
+                      2 * message->size;
+        if (problem != NULL) {
+            session->client.done(session->client.data, message, SMTP_PERMANENT, problem);
+        } else if (!room_make(session, most)) {
+            session->client.done(session->client.data, message, SMTP_TEMPORARY, "out of memory");
+        } else {
+            break;
+        }
+    }
+    return message;
+}
+
 void smtp_session_fill(struct smtp_session *session)
 {
     int other = 1 - session->newest;
+    const struct awaited *newest = awaited_first(session, session->newest);
     const struct smtp_message *message;
 
     /* The envelope before must have been answered, and of two contents one: there is one slot each. */
-    if (session->failed || is_awaited(session, other) ||
-        (is_awaited(session, session->newest) &&
-         (!session->extensions.pipelining || session->transaction[session->newest].end == 0))) {
-        return;
-    }
-    while ((message = session->client.next(session->client.data)) != NULL) {
-        const char *problem = envelope_problem(session, message);
-        if (problem == NULL) break;
-        session->client.done(session->client.data, message, SMTP_PERMANENT, problem);
-    }
+    if (awaited_first(session, other) != NULL) return;
+    if (newest != NULL && (!session->extensions.pipelining || newest->step < END)) return;
+    message = message_next(session);
     if (message == NULL) return;
     session->newest = other;
-    session->transaction[other] = (struct transaction){message, false, 0};
+    session->message[other] = message;
     put_step(session, MAIL);
     if (!session->extensions.pipelining) return;
     put_step(session, RCPT);
     put_step(session, DATA);
 }
 
-/* RFC 5321 sections 4.2.1 and 4.2.3; what is about the client and not about the message may pass. */
+/* RFC 5321 sections 4.2.1 and 4.2.3, RFC 4954 section 6: not all that begins with 5 is for good. */
 static enum smtp_result refusal(enum step step, int code)
 {
-    static const struct { int step, code; } passing[] = {
-        {-1, 503}, {-1, 530}, {-1, 534}, {-1, 535}, {-1, 538}, {RCPT, 552},
+    static const struct {
+        int code;
+        enum step first, last;
+        enum smtp_result result;
+    } rows[] = {
+        {503, MAIL, RESET, SMTP_TEMPORARY},   /* a bad sequence of commands is nobody's address */
+        {530, MAIL, RESET, SMTP_DENIED},      {534, MAIL, RESET, SMTP_DENIED},
+        {535, MAIL, RESET, SMTP_DENIED},      {538, MAIL, RESET, SMTP_DENIED},
+        {552, RCPT, RCPT, SMTP_TEMPORARY},    /* section 4.5.3.1.10 */
     };
 
-    for (size_t i = 0; i < sizeof passing / sizeof passing[0]; i++) {
-        if (passing[i].code == code && (passing[i].step < 0 || passing[i].step == (int)step)) {
-            return SMTP_TEMPORARY;
-        }
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (rows[i].code == code && step >= rows[i].first && step <= rows[i].last) return rows[i].result;
     }
     return code / 100 == 5 ? SMTP_PERMANENT : SMTP_TEMPORARY;
 }
 
-static void refuse(struct smtp_session *session, struct transaction *transaction, enum step step,
-                   int code)
+/* The reply to the envelope was `bad`, or not. */
+static void envelope_answered(struct smtp_session *session, enum step step, bool bad)
 {
-    transaction->refused = true;
-    finish(session, transaction, refusal(step, code), session->reply);
-}
-
-/* What was agreed so far is taken back, so that the next message begins afresh. */
-static void start_over(struct smtp_session *session, struct transaction *transaction)
-{
-    put_step(session, RESET);
-    /* Nothing of it is to come. */
-    transaction->end = session->put;
-}
-
-/* The server wants the content.  After a refusal it gets none, and has nobody to deliver that to. */
-static void content_put(struct smtp_session *session, struct transaction *transaction)
-{
-    const struct smtp_message *message = transaction->message;
-
-    await(session, END, session->newest);
-    if (message == NULL) {
-        put_text(session, ".\r\n");
+    /* All of it is on its way already. */
+    if (session->extensions.pipelining && step != DATA) return;
+    if (bad) {
+        put_step(session, RESET);
     } else {
-        put_content(session, message->content, message->size);
+        put_step(session, step + 1);
     }
-    transaction->end = session->put;
     if (session->extensions.pipelining) smtp_session_fill(session);
 }
 
-/* False for a reply that can not be one to this step. */
+static bool is_refusal(int code)
+{
+    return code / 100 == 4 || code / 100 == 5;
+}
+
+/* Can it be a reply to this?  Nobody accepts what was not yet written. */
+static bool is_reply(const struct smtp_session *session, const struct awaited *awaited, int code)
+{
+    return is_refusal(code) || (code / 100 == (awaited->step == DATA ? 3 : 2) &&
+                                session->written >= awaited->put);
+}
+
+/* False when nothing more can be said on this connection. */
 static bool answered(struct smtp_session *session, const struct awaited *awaited, int code)
 {
-    struct transaction *transaction = &session->transaction[awaited->transaction];
-    bool pipelining = session->extensions.pipelining;
-    bool good = code / 100 == (awaited->step == DATA ? 3 : 2);
-    bool bad = code / 100 == 4 || code / 100 == 5;
+    bool bad = is_refusal(code);
 
-    if (!good && !bad) return false;
-    switch (awaited->step) {
-    case MAIL:
-    case RCPT:
-        if (bad && !transaction->refused) refuse(session, transaction, awaited->step, code);
-        if (pipelining) return true;
-        if (bad) {
-            start_over(session, transaction);
-        } else {
-            put_step(session, awaited->step == MAIL ? RCPT : DATA);
-        }
-        return true;
-    case DATA:
-        if (good) {
-            content_put(session, transaction);
-            return true;
-        }
-        if (!transaction->refused) refuse(session, transaction, DATA, code);
-        start_over(session, transaction);
-        return true;
-    case END:
-        finish(session, transaction, good ? SMTP_ACCEPTED : refusal(END, code), session->reply);
-        return true;
-    case RESET:
-        break;
+    if (bad) {
+        finish(session, awaited->transaction, refusal(awaited->step, code), session->reply);
+    } else if (awaited->step == END) {
+        finish(session, awaited->transaction, SMTP_ACCEPTED, session->reply);
     }
-    return good;
+    /* Who refuses before all was written may take the rest of it for commands. */
+    if (bad && (awaited->step == RESET || session->written < awaited->put)) return false;
+    if (awaited->step < END) envelope_answered(session, awaited->step, bad);
+    return true;
 }
 
 /* Input */
@@ -344,10 +347,10 @@ static bool answered(struct smtp_session *session, const struct awaited *awaited
 static void reply_append(struct smtp_session *session, const char *line)
 {
     size_t length = strlen(session->reply);
+    const char *text = line[3] == '\0' ? "" : line + 4;
 
-    (void)snprintf(session->reply + length, sizeof session->reply - length, "%s%s",
-                   length == 0 || line[3] == '\0' ? "" : " ",
-                   length == 0 ? line : line[3] == '\0' ? "" : line + 4);
+    (void)snprintf(session->reply + length, sizeof session->reply - length, "%.*s%s%s",
+                   length == 0 ? 3 : 0, line, *text == '\0' ? "" : " ", text);
 }
 
 static bool line_take(struct smtp_session *session)
@@ -355,7 +358,6 @@ static bool line_take(struct smtp_session *session)
     const char *line = session->line;
     struct awaited awaited;
     int code;
-    bool makes_sense;
 
     if (!isdigit((unsigned char)line[0]) || !isdigit((unsigned char)line[1]) ||
         !isdigit((unsigned char)line[2]) || strchr("- ", line[3]) == NULL) {
@@ -365,14 +367,16 @@ static bool line_take(struct smtp_session *session)
     if (line[3] == '-') return true;
     code = (int)strtol(line, NULL, 10);
     /* RFC 5321 section 3.8: after 421 the server is gone. */
-    if (session->awaited_count == 0 || code == 421) return false;
+    session->dismissed = code == 421;
+    if (session->awaited_count == 0 || session->dismissed) return false;
     awaited = session->awaited[0];
+    if (!is_reply(session, &awaited, code)) return false;
     session->awaited_count--;
     memmove(session->awaited, session->awaited + 1,
             (size_t)session->awaited_count * sizeof session->awaited[0]);
-    makes_sense = answered(session, &awaited, code);
-    if (makes_sense) session->reply[0] = '\0';
-    return makes_sense && !session->failed;
+    if (!answered(session, &awaited, code)) return false;
+    session->reply[0] = '\0';
+    return true;
 }
 
 bool smtp_session_input(struct smtp_session *session, const char *bytes, size_t size)
@@ -392,18 +396,37 @@ bool smtp_session_input(struct smtp_session *session, const char *bytes, size_t 
     return true;
 }
 
+/* What becomes of a message whose replies do not come any more. */
+static enum smtp_result lost_result(const struct smtp_session *session, int transaction)
+{
+    const struct awaited *first = awaited_first(session, transaction);
+
+    if (first == NULL || first->step == MAIL) return SMTP_UNTOUCHED;
+    if (first->step == END && session->written >= first->put && !session->dismissed) return SMTP_UNKNOWN;
+    return SMTP_TEMPORARY;
+}
+
 void smtp_session_lost(struct smtp_session *session, const char *words)
 {
-    /* The server's last words, when they were the reason. */
     const char *told = session->reply[0] != '\0' ? session->reply : words;
 
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < SMTP_UNDER_WAY; i++) {
         /* The older first. */
-        struct transaction *transaction = &session->transaction[i == 0 ? 1 - session->newest
-                                                                       : session->newest];
-        bool whole = transaction->end != 0 && session->written >= transaction->end;
-        finish(session, transaction, whole ? SMTP_UNKNOWN : SMTP_TEMPORARY, told);
+        int transaction = i == 0 ? 1 - session->newest : session->newest;
+        finish(session, transaction, lost_result(session, transaction), told);
     }
+}
+
+const struct smtp_message *smtp_session_message(const struct smtp_session *session, int index)
+{
+    const struct smtp_message *older = session->message[1 - session->newest];
+    const struct smtp_message *newer = session->message[session->newest];
+
+    if (older == NULL) {
+        older = newer;
+        newer = NULL;
+    }
+    return index == 0 ? older : index == 1 ? newer : NULL;
 }
 
 int smtp_session_awaited(const struct smtp_session *session)
@@ -413,5 +436,5 @@ int smtp_session_awaited(const struct smtp_session *session)
 
 int smtp_session_patience(const struct smtp_session *session)
 {
-    return session->awaited_count == 0 ? 0 : patience[session->awaited[0].step];
+    return session->awaited_count > 0 && session->awaited[0].step == END ? 10 : 1;
 }

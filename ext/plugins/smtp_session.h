@@ -11,12 +11,18 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
-enum { SMTP_REPLY_SIZE = 400, SMTP_LINE_MOST = 2048, SMTP_AWAITED = 8 };
+enum { SMTP_UNDER_WAY = 2 };
 
-/* What became of a message.  RFC 5321 section 4.2.1: 2yz, 4yz, 5yz; and RFC 1047's uncertainty. */
-enum smtp_result { SMTP_ACCEPTED, SMTP_TEMPORARY, SMTP_PERMANENT, SMTP_UNKNOWN };
+/* What became of a message: RFC 5321 section 4.2.1's 2yz, 4yz, 5yz; and what no reply tells. */
+enum smtp_result {
+    SMTP_ACCEPTED,
+    SMTP_TEMPORARY,
+    SMTP_PERMANENT,
+    SMTP_DENIED,                    /* the client is, whatever it sends: it has to sign in, say */
+    SMTP_UNTOUCHED,                 /* the connection ended before anything of it was answered */
+    SMTP_UNKNOWN                    /* it ended after all was written: RFC 1047 */
+};
 
 /* A message to send.  All of it belongs to the caller, until done() was called. */
 struct smtp_message {
@@ -32,6 +38,7 @@ struct smtp_extensions {
     bool eight_bit;                 /* RFC 6152 */
     bool utf8;                      /* RFC 6531 */
     bool size;                      /* RFC 1870 */
+    bool auth;                      /* RFC 4954 */
 };
 
 /* Takes one line of the reply to EHLO, "250-PIPELINING" with or without its line break. */
@@ -57,26 +64,32 @@ struct smtp_session *smtp_session_new(const struct smtp_client *client,
 /* Wipes and frees it; messages under way are forgotten: smtp_session_lost() comes first. */
 void smtp_session_free(struct smtp_session *session);
 
-/* Asks for messages, if there is room for one, and puts them into the output. */
+/* Asks for a message, if there is room for one, and puts its envelope into the output. */
 void smtp_session_fill(struct smtp_session *session);
 
 /* Bytes to write, NULL when there are none; and how many of them were written. */
 const char *smtp_session_output(const struct smtp_session *session, size_t *size);
 void smtp_session_written(struct smtp_session *session, size_t size);
 
-/* Bytes that were read.  False when the connection is to be closed: what the server said made no sense, or it said goodbye. */
+/*
+** Bytes that were read.  False when the connection is to be closed: the server said goodbye, or what is
+** no reply to what was written.
+*/
 bool smtp_session_input(struct smtp_session *session, const char *bytes, size_t size);
 
-/*
-** The connection is gone or given up.  What was under way ends: temporary when the end of its content
-** surely was not written, else unknown.
-*/
+/* The connection is gone or given up: what was under way ends, with the server's last words or these. */
 void smtp_session_lost(struct smtp_session *session, const char *words);
+
+/* A message under way, the older first; NULL for less than index + 1 of them. */
+const struct smtp_message *smtp_session_message(const struct smtp_session *session, int index);
 
 /* Replies that are awaited; 0: idle. */
 int smtp_session_awaited(const struct smtp_session *session);
 
-/* Seconds that the server may take for the reply that is awaited (RFC 5321 section 4.5.3.2). */
+/*
+** How much longer than for other replies to wait for the awaited one.  RFC 5321 section 4.5.3.2.6 gives
+** the server the most time after the content, because giving up there makes duplicates.
+*/
 int smtp_session_patience(const struct smtp_session *session);
 
 #endif

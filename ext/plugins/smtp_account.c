@@ -1,0 +1,152 @@
+#include "smtp_account.h"
+
+#include <arpa/inet.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+const portal_option smtp_options[SMTP_OPTIONS + 1] = {
+    [SMTP_URL] = {"smtp_url", PORTAL_OPTION_URL, "", 0, 200,
+                  "Mail server: smtp://host:port, with STARTTLS, or smtps://host:port."},
+    [SMTP_USER] = {"smtp_user", PORTAL_OPTION_LINE, "", 0, 200,
+                   "User to sign in to the mail server as. Empty: none."},
+    [SMTP_PASSWORD] = {"smtp_password", PORTAL_OPTION_SECRET, NULL, 1, 400, "Password of smtp_user."},
+    [SMTP_CONNECTIONS] = {"smtp_connections", PORTAL_OPTION_NUMBER, "10", 1, SMTP_CONNECTIONS_MOST,
+                          "Connections to the mail server at once, at most."},
+    [SMTP_TIMEOUT] = {"smtp_timeout", PORTAL_OPTION_NUMBER, "60", 1, 300,
+                      "Seconds that the mail server may take to let us in, and for a reply; ten times as "
+                      "many for the one after a message."},
+    [SMTP_TLS] = {"smtp_tls", PORTAL_OPTION_LINE, "auto", 1, 10,
+                  "TLS of smtp://: auto (required, but not to this very machine), required, or off."},
+    [SMTP_CA_FILE] = {"smtp_ca_file", PORTAL_OPTION_LINE, "", 0, 1000,
+                      "File of certificates to trust instead of the system's, as PEM."},
+};
+
+bool smtp_account_read(portal_api *api, struct smtp_account *account)
+{
+    bool whole = true;
+
+    for (int i = 0; i < SMTP_OPTIONS; i++) {
+        bool is_secret = smtp_options[i].kind == PORTAL_OPTION_SECRET;
+        account->value[i] = is_secret ? api->secret(api, smtp_options[i].key)
+                                      : api->setting(api, smtp_options[i].key);
+        if (account->value[i] == NULL && !is_secret) whole = false;
+    }
+    return whole;
+}
+
+void smtp_account_clear(struct smtp_account *account)
+{
+    for (int i = 0; i < SMTP_OPTIONS; i++) {
+        if (account->value[i] != NULL) memset(account->value[i], 0, strlen(account->value[i]));
+        sqlite3_free(account->value[i]);
+        account->value[i] = NULL;
+    }
+}
+
+bool smtp_account_same(const struct smtp_account *a, const struct smtp_account *b)
+{
+    for (int i = 0; i < SMTP_OPTIONS; i++) {
+        const char *left = a->value[i];
+        const char *right = b->value[i];
+        if (left == NULL || right == NULL ? left != right : strcmp(left, right) != 0) return false;
+    }
+    return true;
+}
+
+int smtp_account_number(const struct smtp_account *account, enum smtp_option option)
+{
+    return (int)strtol(account->value[option], NULL, 10);
+}
+
+/* One part of an URL, to be freed with curl_free(); NULL when it has none, or is no URL. */
+static char *url_part(const char *url, CURLUPart part)
+{
+    CURLU *parsed = curl_url();
+    char *text = NULL;
+
+    if (parsed != NULL && curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK) {
+        (void)curl_url_get(parsed, part, &text, 0);
+    }
+    curl_url_cleanup(parsed);
+    return text;
+}
+
+/* The host of an URL is this very machine: nobody is on the way. */
+static bool is_loopback(const char *url)
+{
+    char *host = url_part(url, CURLUPART_HOST);
+    struct in_addr address = {0};
+    bool loopback = host != NULL &&
+                    (strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
+                     (inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127));
+
+    curl_free(host);
+    return loopback;
+}
+
+/* The URL is seen by many; curl would take credentials from it. */
+static char *url_problem(const char *url)
+{
+    char *host = url_part(url, CURLUPART_HOST);
+    char *user = url_part(url, CURLUPART_USER);
+    char *problem = NULL;
+
+    if (strncmp(url, "smtp://", 7) != 0 && strncmp(url, "smtps://", 8) != 0) {
+        problem = sqlite3_mprintf("smtp_url must begin with smtp:// or smtps://");
+    } else if (host == NULL) {
+        problem = sqlite3_mprintf("smtp_url names no host");
+    } else if (user != NULL) {
+        problem = sqlite3_mprintf("smtp_url must not hold a user; set smtp_user, and store the password with "
+                                  "portal_secret('smtp_password', ...)");
+    }
+    curl_free(host);
+    curl_free(user);
+    return problem;
+}
+
+char *smtp_account_problem(const struct smtp_account *account)
+{
+    const char *tls = account->value[SMTP_TLS];
+    const char *ca_file = account->value[SMTP_CA_FILE];
+    char *problem;
+
+    if (*account->value[SMTP_URL] == '\0') return sqlite3_mprintf("set smtp_url");
+    problem = url_problem(account->value[SMTP_URL]);
+    if (problem != NULL) return problem;
+    if (strcmp(tls, "auto") != 0 && strcmp(tls, "required") != 0 && strcmp(tls, "off") != 0) {
+        return sqlite3_mprintf("smtp_tls is auto, required or off");
+    }
+    if (*ca_file != '\0' && access(ca_file, R_OK) != 0) {
+        return sqlite3_mprintf("smtp_ca_file %s can not be read", ca_file);
+    }
+    if (*account->value[SMTP_USER] != '\0' && account->value[SMTP_PASSWORD] == NULL) {
+        return sqlite3_mprintf("store the password of %s with portal_secret('smtp_password', ...)",
+                               account->value[SMTP_USER]);
+    }
+    return NULL;
+}
+
+bool smtp_account_apply(const struct smtp_account *account, CURL *easy)
+{
+    const char *url = account->value[SMTP_URL];
+    const char *tls = account->value[SMTP_TLS];
+    bool plain = strcmp(tls, "off") == 0 || (strcmp(tls, "auto") == 0 && is_loopback(url));
+    long timeout = smtp_account_number(account, SMTP_TIMEOUT);
+    /* The environment names no proxy: what goes to this very machine would go elsewhere. */
+    bool set = curl_easy_setopt(easy, CURLOPT_URL, url) == CURLE_OK &&
+               curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "smtp,smtps") == CURLE_OK &&
+               curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK &&
+               curl_easy_setopt(easy, CURLOPT_USE_SSL,
+                                plain ? (long)CURLUSESSL_NONE : (long)CURLUSESSL_ALL) == CURLE_OK &&
+               curl_easy_setopt(easy, CURLOPT_TIMEOUT, timeout) == CURLE_OK;
+
+    if (set && *account->value[SMTP_CA_FILE] != '\0') {
+        set = curl_easy_setopt(easy, CURLOPT_CAINFO, account->value[SMTP_CA_FILE]) == CURLE_OK;
+    }
+    if (set && *account->value[SMTP_USER] != '\0') {
+        set = curl_easy_setopt(easy, CURLOPT_USERNAME, account->value[SMTP_USER]) == CURLE_OK &&
+              curl_easy_setopt(easy, CURLOPT_PASSWORD, account->value[SMTP_PASSWORD]) == CURLE_OK;
+    }
+    return set;
+}

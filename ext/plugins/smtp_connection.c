@@ -1,0 +1,139 @@
+#include "smtp_connection.h"
+
+#include <stdio.h>
+#include <string.h>
+
+time_t smtp_now(void)
+{
+    struct timespec time = {0, 0};
+
+    (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
+    return time.tv_sec;
+}
+
+/* Lines of the server while libcurl speaks with it: the last reply to EHLO counts. */
+static size_t greeting_line(char *line, size_t size, size_t count, void *data)
+{
+    struct smtp_connection *connection = data;
+    char text[128];
+
+    (void)snprintf(text, sizeof text, "%.*s", (int)(size * count), line);
+    if (strncmp(text, "220", 3) == 0) {
+        /* What was announced before TLS is not to be believed (RFC 3207 section 4.2). */
+        memset(&connection->extensions, 0, sizeof connection->extensions);
+    }
+    smtp_extension_read(&connection->extensions, text);
+    return size * count;
+}
+
+bool smtp_connection_begin(struct smtp_connection *connection, CURLM *multi,
+                           const struct smtp_account *account, void *owner)
+{
+    CURL *easy = curl_easy_init();
+
+    memset(connection, 0, sizeof *connection);
+    connection->since = smtp_now();
+    if (easy != NULL && smtp_account_apply(account, easy) &&
+        curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L) == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, connection->words) == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, greeting_line) == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_HEADERDATA, connection) == CURLE_OK &&
+        curl_easy_setopt(easy, CURLOPT_PRIVATE, owner) == CURLE_OK &&
+        curl_multi_add_handle(multi, easy) == CURLM_OK) {
+        connection->easy = easy;
+        return true;
+    }
+    curl_easy_cleanup(easy);
+    return false;
+}
+
+static bool broke(struct smtp_connection *connection, const char *words)
+{
+    (void)snprintf(connection->words, sizeof connection->words, "%s", words);
+    return false;
+}
+
+bool smtp_connection_stand(struct smtp_connection *connection, CURLcode code,
+                           const struct smtp_account *account, const struct smtp_client *client)
+{
+    if (code != CURLE_OK) {
+        return connection->words[0] != '\0' ? false : broke(connection, curl_easy_strerror(code));
+    }
+    /* libcurl goes on without. */
+    if (*account->value[SMTP_USER] != '\0' && !connection->extensions.auth) {
+        return broke(connection, "the mail server lets nobody sign in; is smtp_user needed?");
+    }
+    if (curl_easy_getinfo(connection->easy, CURLINFO_ACTIVESOCKET, &connection->socket) != CURLE_OK) {
+        return broke(connection, "the mail server closed the connection");
+    }
+    connection->session = smtp_session_new(client, &connection->extensions);
+    connection->since = smtp_now();
+    return connection->session != NULL || broke(connection, "out of memory");
+}
+
+bool smtp_connection_write(struct smtp_connection *connection)
+{
+    const char *bytes;
+    size_t size = 0;
+
+    connection->blocked = false;
+    while ((bytes = smtp_session_output(connection->session, &size)) != NULL) {
+        size_t written = 0;
+        CURLcode code = curl_easy_send(connection->easy, bytes, size, &written);
+        if (code == CURLE_AGAIN) {
+            connection->blocked = true;
+            return true;
+        }
+        if (code != CURLE_OK) return broke(connection, "the connection to the mail server broke");
+        smtp_session_written(connection->session, written);
+        connection->since = smtp_now();
+    }
+    return true;
+}
+
+bool smtp_connection_read(struct smtp_connection *connection)
+{
+    char bytes[4096];
+    size_t size = sizeof bytes;
+    int awaited = smtp_session_awaited(connection->session);
+
+    /* A full buffer was not all; with TLS, what is left would wake up nobody. */
+    while (size == sizeof bytes) {
+        CURLcode code = curl_easy_recv(connection->easy, bytes, sizeof bytes, &size);
+        if (code == CURLE_AGAIN) return true;
+        if (code != CURLE_OK || size == 0) return broke(connection, "the mail server closed the connection");
+        if (!smtp_session_input(connection->session, bytes, size)) {
+            return broke(connection, "the mail server said what is no reply");
+        }
+    }
+    /* Bytes alone are no reply: some server may send one a second.  What a reply brings about is written. */
+    if (smtp_session_awaited(connection->session) != awaited) connection->since = smtp_now();
+    return true;
+}
+
+bool smtp_connection_is_idle(const struct smtp_connection *connection)
+{
+    return connection->session != NULL && smtp_session_awaited(connection->session) == 0;
+}
+
+time_t smtp_connection_until(const struct smtp_connection *connection, int timeout)
+{
+    return connection->since + timeout * smtp_session_patience(connection->session);
+}
+
+void smtp_connection_close(struct smtp_connection *connection, CURLM *multi)
+{
+    static const char quit[] = "QUIT\r\n";
+    size_t written = 0;
+
+    if (connection->easy == NULL) return;
+    if (smtp_connection_is_idle(connection)) {
+        (void)curl_easy_send(connection->easy, quit, sizeof quit - 1, &written);
+    }
+    (void)curl_multi_remove_handle(multi, connection->easy);
+    curl_easy_cleanup(connection->easy);
+    smtp_session_free(connection->session);
+    connection->easy = NULL;
+    connection->session = NULL;
+}
