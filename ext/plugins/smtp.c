@@ -127,6 +127,17 @@ static struct item *item_next(struct smtp *smtp)
     return NULL;
 }
 
+/* What waits for a connection that does not come. */
+static void items_give_up(struct smtp *smtp)
+{
+    while (smtp->returned != NULL) {
+        struct item *item = smtp->returned;
+        smtp->returned = item->next;
+        item_end(smtp, item, PORTAL_RETRY,
+                 smtp->trouble[0] != '\0' ? smtp->trouble : "the delivery was interrupted");
+    }
+}
+
 /* No more is taken: the rest of the backlog keeps its attempts. */
 static void stop(struct smtp *smtp, const char *words)
 {
@@ -400,10 +411,7 @@ static int smtp_deliver(void *data, portal_batch *batch)
         interrupt_heed(smtp);
         lanes_wait(smtp);
     }
-    while (smtp->returned != NULL) {
-        item_end(smtp, item_next(smtp), PORTAL_RETRY,
-                 smtp->trouble[0] != '\0' ? smtp->trouble : "the delivery was interrupted");
-    }
+    items_give_up(smtp);
     if (smtp->code != SQLITE_OK || smtp->trouble[0] == '\0') return smtp->code;
     batch->explain(batch, smtp->trouble);
     return SQLITE_ERROR;

@@ -119,7 +119,7 @@ bool smtp_connection_is_idle(const struct smtp_connection *connection)
 
 time_t smtp_connection_until(const struct smtp_connection *connection, int timeout)
 {
-    return connection->since + timeout * smtp_session_patience(connection->session);
+    return connection->since + (time_t)timeout * smtp_session_patience(connection->session);
 }
 
 void smtp_connection_close(struct smtp_connection *connection, CURLM *multi)
