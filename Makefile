@@ -50,7 +50,6 @@ kannel_PARTS := http.o account.o
 twilio_PARTS := http.o account.o
 twilio_LDLIBS := -lcjson
 CHANNEL_LIBRARIES := $(CHANNELS:%=build/portal.d/%.so)
-.SECONDARY: $(CHANNELS:%=build/ext/plugins/%.o)
 
 all: build/portal.so $(CHANNEL_LIBRARIES) build/libportal.a
 
