@@ -45,7 +45,7 @@ HEADERS := $(wildcard ext/*.h ext/plugins/*.h)
 
 # Channels that are libraries of their own: what each is made of, besides its source, and linked with.
 CHANNELS := smtp kannel twilio
-smtp_PARTS := smtp_account.o smtp_connection.o smtp_session.o
+smtp_PARTS := account.o smtp_account.o smtp_connection.o smtp_session.o
 kannel_PARTS := http.o account.o
 twilio_PARTS := http.o account.o
 twilio_LDLIBS := -lcjson

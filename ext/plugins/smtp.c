@@ -37,7 +37,7 @@ struct lane {
 
 struct smtp {
     portal_api *api;
-    struct smtp_account account;
+    struct account account;
     CURLM *multi;
     int limit;                     /* of lanes */
     struct lane lane[SMTP_CONNECTIONS_MOST];
@@ -368,14 +368,14 @@ static void lanes_close(struct smtp *smtp)
 /* Takes over the account; connections of another one are closed. */
 static bool account_take(struct smtp *smtp)
 {
-    struct smtp_account account = {{NULL}};
+    struct account account;
 
-    if (!smtp_account_read(smtp->api, &account)) {
-        smtp_account_clear(&account);
+    if (!account_read(&account, smtp->api, smtp_options)) {
+        account_clear(&account);
         return false;
     }
-    if (!smtp_account_same(&smtp->account, &account)) lanes_close(smtp);
-    smtp_account_clear(&smtp->account);
+    if (!account_same(&smtp->account, &account)) lanes_close(smtp);
+    account_clear(&smtp->account);
     smtp->account = account;
     smtp->limit = smtp_account_number(&account, SMTP_CONNECTIONS);
     return true;
@@ -420,11 +420,11 @@ static int smtp_deliver(void *data, portal_batch *batch)
 static char *smtp_problem(void *data)
 {
     const struct smtp *smtp = data;
-    struct smtp_account account = {{NULL}};
-    char *problem = smtp_account_read(smtp->api, &account) ? smtp_account_problem(&account)
+    struct account account;
+    char *problem = account_read(&account, smtp->api, smtp_options) ? smtp_account_problem(&account)
                                                            : sqlite3_mprintf("out of memory");
 
-    smtp_account_clear(&account);
+    account_clear(&account);
     return problem;
 }
 
@@ -434,7 +434,7 @@ static void smtp_destroy(void *data)
 
     lanes_close(smtp);
     (void)curl_multi_cleanup(smtp->multi);
-    smtp_account_clear(&smtp->account);
+    account_clear(&smtp->account);
     free(smtp);
 }
 

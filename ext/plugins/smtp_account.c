@@ -1,6 +1,5 @@
 #include "smtp_account.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -22,39 +21,7 @@ const portal_option smtp_options[SMTP_OPTIONS + 1] = {
                       "File of certificates to trust instead of the system's, as PEM."},
 };
 
-bool smtp_account_read(portal_api *api, struct smtp_account *account)
-{
-    bool whole = true;
-
-    for (int i = 0; i < SMTP_OPTIONS; i++) {
-        bool is_secret = smtp_options[i].kind == PORTAL_OPTION_SECRET;
-        account->value[i] = is_secret ? api->secret(api, smtp_options[i].key)
-                                      : api->setting(api, smtp_options[i].key);
-        if (account->value[i] == NULL && !is_secret) whole = false;
-    }
-    return whole;
-}
-
-void smtp_account_clear(struct smtp_account *account)
-{
-    for (int i = 0; i < SMTP_OPTIONS; i++) {
-        if (account->value[i] != NULL) memset(account->value[i], 0, strlen(account->value[i]));
-        sqlite3_free(account->value[i]);
-        account->value[i] = NULL;
-    }
-}
-
-bool smtp_account_same(const struct smtp_account *a, const struct smtp_account *b)
-{
-    for (int i = 0; i < SMTP_OPTIONS; i++) {
-        const char *left = a->value[i];
-        const char *right = b->value[i];
-        if (left == NULL || right == NULL ? left != right : strcmp(left, right) != 0) return false;
-    }
-    return true;
-}
-
-int smtp_account_number(const struct smtp_account *account, enum smtp_option option)
+int smtp_account_number(const struct account *account, enum smtp_option option)
 {
     return (int)strtol(account->value[option], NULL, 10);
 }
@@ -70,19 +37,6 @@ static char *url_part(const char *url, CURLUPart part)
     }
     curl_url_cleanup(parsed);
     return text;
-}
-
-/* The host of an URL is this very machine: nobody is on the way. */
-static bool is_loopback(const char *url)
-{
-    char *host = url_part(url, CURLUPART_HOST);
-    struct in_addr address = {0};
-    bool loopback = host != NULL &&
-                    (strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
-                     (inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127));
-
-    curl_free(host);
-    return loopback;
 }
 
 /* The URL is seen by many; curl would take credentials from it. */
@@ -105,7 +59,7 @@ static char *url_problem(const char *url)
     return problem;
 }
 
-char *smtp_account_problem(const struct smtp_account *account)
+char *smtp_account_problem(const struct account *account)
 {
     const char *tls = account->value[SMTP_TLS];
     const char *ca_file = account->value[SMTP_CA_FILE];
@@ -120,18 +74,18 @@ char *smtp_account_problem(const struct smtp_account *account)
     if (*ca_file != '\0' && access(ca_file, R_OK) != 0) {
         return sqlite3_mprintf("smtp_ca_file %s can not be read", ca_file);
     }
-    if (*account->value[SMTP_USER] != '\0' && account->value[SMTP_PASSWORD] == NULL) {
+    if (*account->value[SMTP_USER] != '\0' && *account->value[SMTP_PASSWORD] == '\0') {
         return sqlite3_mprintf("store the password of %s with portal_secret('smtp_password', ...)",
                                account->value[SMTP_USER]);
     }
     return NULL;
 }
 
-bool smtp_account_apply(const struct smtp_account *account, CURL *easy)
+bool smtp_account_apply(const struct account *account, CURL *easy)
 {
     const char *url = account->value[SMTP_URL];
     const char *tls = account->value[SMTP_TLS];
-    bool plain = strcmp(tls, "off") == 0 || (strcmp(tls, "auto") == 0 && is_loopback(url));
+    bool plain = strcmp(tls, "off") == 0 || (strcmp(tls, "auto") == 0 && account_is_loopback(url));
     long timeout = smtp_account_number(account, SMTP_TIMEOUT);
     /* The environment names no proxy: what goes to this very machine would go elsewhere. */
     bool set = curl_easy_setopt(easy, CURLOPT_URL, url) == CURLE_OK &&

@@ -27,7 +27,7 @@ static size_t greeting_line(char *line, size_t size, size_t count, void *data)
 }
 
 bool smtp_connection_begin(struct smtp_connection *connection, CURLM *multi,
-                           const struct smtp_account *account, void *owner)
+                           const struct account *account, void *owner)
 {
     CURL *easy = curl_easy_init();
 
@@ -55,7 +55,7 @@ static bool broke(struct smtp_connection *connection, const char *words)
 }
 
 bool smtp_connection_stand(struct smtp_connection *connection, CURLcode code,
-                           const struct smtp_account *account, const struct smtp_client *client)
+                           const struct account *account, const struct smtp_client *client)
 {
     if (code != CURLE_OK) {
         return connection->words[0] != '\0' ? false : broke(connection, curl_easy_strerror(code));

@@ -27,11 +27,11 @@ time_t smtp_now(void);
 
 /* Begins to connect, as a transfer of `multi` whose CURLINFO_PRIVATE is `owner`.  False without memory. */
 bool smtp_connection_begin(struct smtp_connection *connection, CURLM *multi,
-                           const struct smtp_account *account, void *owner);
+                           const struct account *account, void *owner);
 
 /* The transfer has ended with `code`: gives the connection its session, or is false: words say why. */
 bool smtp_connection_stand(struct smtp_connection *connection, CURLcode code,
-                           const struct smtp_account *account, const struct smtp_client *client);
+                           const struct account *account, const struct smtp_client *client);
 
 /* Writes what the session puts out; reads what there is.  False when it broke: words say how. */
 bool smtp_connection_write(struct smtp_connection *connection);
