@@ -114,9 +114,9 @@ def furnish(directory, text):
     os.environ['PATH'] = f'{shell.parent}:{os.environ["PATH"]}'
 
 
-def code(text, language):
-    """The one block of a language."""
-    (found,) = re.findall(rf'^```{language}\n(.*?)^```$', text, re.M | re.S)
+def code(text, language, part=''):
+    """The one block of a language that has a part."""
+    (found,) = [block for block in re.findall(rf'^```{language}\n(.*?)^```$', text, re.M | re.S) if part in block]
     return found
 
 

@@ -154,4 +154,5 @@ build/asan/unit/test_%: tests/unit/test_%.c $(LEAVES) $(TEST_HEADERS)
 	$(Q)$(CC) -Iext $(CPPFLAGS) $(TEST_CFLAGS) $(SANITIZE) -o $@ $< $(LEAVES) $(UNIT_LIBRARIES)
 include tests/threads/threads.mk
 include tests/bench/bench.mk
+include tests/clients/clients.mk
 include tests/fuzz/fuzz.mk

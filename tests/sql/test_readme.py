@@ -1,6 +1,7 @@
 """The README: its sessions go as it shows them, its reference is what the extension says of itself."""
 import json
 import os
+import pathlib
 import re
 import subprocess
 import sys
@@ -32,10 +33,15 @@ def test_every_session_goes_as_it_is_shown(t):
 @harness.release_only
 def test_the_python_example_runs_and_prints_an_answer(t):
     text, _ = played(t)
-    done = subprocess.run([sys.executable, '-c', readme.code(text, 'python')], capture_output=True,
+    done = subprocess.run([sys.executable, '-c', readme.code(text, 'python', 'portal_login')], capture_output=True,
                           text=True, cwd=t.path('clone'))
     t.equal((done.returncode, done.stderr), (0, ''))
     t.equal(json.loads(done.stdout)['result'], 'refused')
+
+
+def test_the_mailer_that_is_shown_is_the_one_that_is_tested(t):
+    mailer = pathlib.Path(harness.ROOT, 'tests/clients/mailer.py').read_text()
+    t.contains(mailer, readme.code(README.read_text(), 'python', 'claim_messages').rstrip())
 
 
 def test_every_file_that_is_linked_is_there(t):
