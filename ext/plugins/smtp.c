@@ -259,14 +259,15 @@ static bool is_late(const struct lane *lane)
 {
     const struct smtp *smtp = lane->smtp;
     const struct smtp_connection *connection = &lane->connection;
-    const struct smtp_message *message;
-    int timeout = smtp_account_number(&smtp->account, SMTP_TIMEOUT);
-    time_t until = is_open(lane) ? smtp_connection_until(connection, timeout) : lane->first->until;
+    const struct item *item = lane->first;
+    time_t until = smtp->end == 0 ? smtp_now() + 1 : smtp->end;
 
-    for (int i = 0; is_open(lane) && (message = smtp_session_message(connection->session, i)) != NULL; i++) {
-        until = earlier(until, ((const struct item *)message)->until);
+    if (is_open(lane)) {
+        item = (const struct item *)smtp_session_message(connection->session);
+        until = earlier(until, smtp_connection_until(connection,
+                                                     smtp_account_number(&smtp->account, SMTP_TIMEOUT)));
     }
-    if (smtp->end != 0) until = earlier(until, smtp->end);
+    if (item != NULL) until = earlier(until, item->until);
     return until <= smtp_now();
 }
 

@@ -10,7 +10,7 @@
 enum {
     REPLY_SIZE = 400,
     LINE_SIZE = 2048,
-    AWAITED = 8,                          /* an end, or a reset, and two envelopes are less */
+    AWAITED = 4,                          /* an envelope is three, and a reset may follow */
     COMMANDS_SIZE = 200                   /* what is put for a message besides its addresses and content */
 };
 
@@ -19,16 +19,13 @@ enum step { MAIL, RCPT, DATA, END, RESET };
 
 struct awaited {
     enum step step;
-    int transaction;
     uint64_t put;                         /* the end of what it answers, in all that was ever put out */
 };
 
 struct smtp_session {
     struct smtp_client client;
     struct smtp_extensions extensions;
-    /* One for each transaction; NULL: it was refused or has ended, though replies may be awaited. */
-    const struct smtp_message *message[SMTP_UNDER_WAY];
-    int newest;                           /* of the two */
+    const struct smtp_message *message;   /* NULL: it was refused or has ended, though replies may be awaited */
     struct awaited awaited[AWAITED];      /* in the order of what was put out */
     int awaited_count;
     char *out;                            /* not yet written: from out_start to out_end */
@@ -150,7 +147,7 @@ static bool is_ascii(const char *text)
 /* What was put last is to be answered. */
 static void await(struct smtp_session *session, enum step step)
 {
-    session->awaited[session->awaited_count++] = (struct awaited){step, session->newest, session->put};
+    session->awaited[session->awaited_count++] = (struct awaited){step, session->put};
 }
 
 static void put_mail(struct smtp_session *session, const struct smtp_message *message)
@@ -171,7 +168,7 @@ static void put_mail(struct smtp_session *session, const struct smtp_message *me
 
 static void put_step(struct smtp_session *session, enum step step)
 {
-    const struct smtp_message *message = session->message[session->newest];
+    const struct smtp_message *message = session->message;
 
     switch (step) {
     case MAIL: put_mail(session, message); break;
@@ -206,22 +203,12 @@ void smtp_session_written(struct smtp_session *session, size_t size)
 
 /* Transactions */
 
-static void finish(struct smtp_session *session, int transaction, enum smtp_result result,
-                   const char *words)
+static void finish(struct smtp_session *session, enum smtp_result result, const char *words)
 {
-    const struct smtp_message *message = session->message[transaction];
+    const struct smtp_message *message = session->message;
 
-    session->message[transaction] = NULL;
+    session->message = NULL;
     if (message != NULL) session->client.done(session->client.data, message, result, words);
-}
-
-/* The first reply that is awaited for a transaction, or NULL. */
-static const struct awaited *awaited_first(const struct smtp_session *session, int transaction)
-{
-    for (int i = 0; i < session->awaited_count; i++) {
-        if (session->awaited[i].transaction == transaction) return &session->awaited[i];
-    }
-    return NULL;
 }
 
 /* What no server could take; NULL when it can be tried. */
@@ -263,17 +250,9 @@ static const struct smtp_message *message_next(struct smtp_session *session)
 
 void smtp_session_fill(struct smtp_session *session)
 {
-    int other = 1 - session->newest;
-    const struct awaited *newest = awaited_first(session, session->newest);
-    const struct smtp_message *message;
-
-    /* The envelope before must have been answered, and of two contents one: there is one slot each. */
-    if (awaited_first(session, other) != NULL) return;
-    if (newest != NULL && (!session->extensions.pipelining || newest->step < END)) return;
-    message = message_next(session);
-    if (message == NULL) return;
-    session->newest = other;
-    session->message[other] = message;
+    if (session->awaited_count > 0) return;
+    session->message = message_next(session);
+    if (session->message == NULL) return;
     put_step(session, MAIL);
     if (!session->extensions.pipelining) return;
     put_step(session, RCPT);
@@ -305,12 +284,7 @@ static void envelope_answered(struct smtp_session *session, enum step step, bool
 {
     /* All of it is on its way already. */
     if (session->extensions.pipelining && step != DATA) return;
-    if (bad) {
-        put_step(session, RESET);
-    } else {
-        put_step(session, step + 1);
-    }
-    if (session->extensions.pipelining) smtp_session_fill(session);
+    put_step(session, bad ? RESET : step + 1);
 }
 
 static bool is_refusal(int code)
@@ -331,9 +305,9 @@ static bool answered(struct smtp_session *session, const struct awaited *awaited
     bool bad = is_refusal(code);
 
     if (bad) {
-        finish(session, awaited->transaction, refusal(awaited->step, code), session->reply);
+        finish(session, refusal(awaited->step, code), session->reply);
     } else if (awaited->step == END) {
-        finish(session, awaited->transaction, SMTP_ACCEPTED, session->reply);
+        finish(session, SMTP_ACCEPTED, session->reply);
     }
     /* Who refuses before all was written may take the rest of it for commands. */
     if (bad && (awaited->step == RESET || session->written < awaited->put)) return false;
@@ -397,36 +371,24 @@ bool smtp_session_input(struct smtp_session *session, const char *bytes, size_t 
 }
 
 /* What becomes of a message whose replies do not come any more. */
-static enum smtp_result lost_result(const struct smtp_session *session, int transaction)
+static enum smtp_result lost_result(const struct smtp_session *session)
 {
-    const struct awaited *first = awaited_first(session, transaction);
+    const struct awaited *first = session->awaited;
 
-    if (first == NULL || first->step == MAIL) return SMTP_UNTOUCHED;
+    if (session->awaited_count == 0 || first->step == MAIL) return SMTP_UNTOUCHED;
     if (first->step == END && session->written >= first->put && !session->dismissed) return SMTP_UNKNOWN;
     return SMTP_TEMPORARY;
 }
 
 void smtp_session_lost(struct smtp_session *session, const char *words)
 {
-    const char *told = session->reply[0] != '\0' ? session->reply : words;
-
-    for (int i = 0; i < SMTP_UNDER_WAY; i++) {
-        /* The older first. */
-        int transaction = i == 0 ? 1 - session->newest : session->newest;
-        finish(session, transaction, lost_result(session, transaction), told);
-    }
+    /* The server's last words, if it said any. */
+    finish(session, lost_result(session), session->reply[0] != '\0' ? session->reply : words);
 }
 
-const struct smtp_message *smtp_session_message(const struct smtp_session *session, int index)
+const struct smtp_message *smtp_session_message(const struct smtp_session *session)
 {
-    const struct smtp_message *older = session->message[1 - session->newest];
-    const struct smtp_message *newer = session->message[session->newest];
-
-    if (older == NULL) {
-        older = newer;
-        newer = NULL;
-    }
-    return index == 0 ? older : index == 1 ? newer : NULL;
+    return session->message;
 }
 
 int smtp_session_awaited(const struct smtp_session *session)

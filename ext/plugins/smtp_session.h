@@ -3,16 +3,15 @@
 ** write, what the replies mean, and what became of each message.  A pure leaf: no input or output here,
 ** no SQLite, no libcurl.
 **
-** Where the server announced PIPELINING (RFC 2920), a message's envelope goes out in one piece, behind
-** the content of the message before it: then two messages are under way, else one.
+** Where the server announced PIPELINING (RFC 2920), a message's envelope goes out in one piece; but never
+** behind the content of the message before it, which the RFC allows: servers that take their time over
+** that content are known to answer the envelope first.
 */
 #ifndef PORTAL_SMTP_SESSION_H
 #define PORTAL_SMTP_SESSION_H
 
 #include <stdbool.h>
 #include <stddef.h>
-
-enum { SMTP_UNDER_WAY = 2 };
 
 /* What became of a message: RFC 5321 section 4.2.1's 2yz, 4yz, 5yz; and what no reply tells. */
 enum smtp_result {
@@ -61,10 +60,10 @@ struct smtp_client {
 struct smtp_session *smtp_session_new(const struct smtp_client *client,
                                       const struct smtp_extensions *extensions);
 
-/* Wipes and frees it; messages under way are forgotten: smtp_session_lost() comes first. */
+/* Wipes and frees it; a message under way is forgotten: smtp_session_lost() comes first. */
 void smtp_session_free(struct smtp_session *session);
 
-/* Asks for a message, if there is room for one, and puts its envelope into the output. */
+/* When nothing is under way, asks for a message and puts its envelope into the output. */
 void smtp_session_fill(struct smtp_session *session);
 
 /* Bytes to write, NULL when there are none; and how many of them were written. */
@@ -77,11 +76,11 @@ void smtp_session_written(struct smtp_session *session, size_t size);
 */
 bool smtp_session_input(struct smtp_session *session, const char *bytes, size_t size);
 
-/* The connection is gone or given up: what was under way ends, with the server's last words or these. */
+/* The connection is gone or given up: a message under way ends, with the server's last words or these. */
 void smtp_session_lost(struct smtp_session *session, const char *words);
 
-/* A message under way, the older first; NULL for less than index + 1 of them. */
-const struct smtp_message *smtp_session_message(const struct smtp_session *session, int index);
+/* The message under way, or NULL. */
+const struct smtp_message *smtp_session_message(const struct smtp_session *session);
 
 /* Replies that are awaited; 0: idle. */
 int smtp_session_awaited(const struct smtp_session *session);
