@@ -50,6 +50,10 @@ class Test:
     def close(self):
         self._closing.close()
 
+    def at_end(self, function, *args):
+        """Calls a function when the test has ended, the latest first."""
+        self._closing.callback(function, *args)
+
     # Databases
 
     def path(self, name):

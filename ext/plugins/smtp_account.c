@@ -26,48 +26,26 @@ int smtp_account_number(const struct account *account, enum smtp_option option)
     return (int)strtol(account->value[option], NULL, 10);
 }
 
-/* One part of an URL, to be freed with curl_free(); NULL when it has none, or is no URL. */
-static char *url_part(const char *url, CURLUPart part)
+static bool has_host(const char *url)
 {
     CURLU *parsed = curl_url();
-    char *text = NULL;
+    bool has = parsed != NULL && curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK;
 
-    if (parsed != NULL && curl_url_set(parsed, CURLUPART_URL, url, 0) == CURLUE_OK) {
-        (void)curl_url_get(parsed, part, &text, 0);
-    }
     curl_url_cleanup(parsed);
-    return text;
-}
-
-/* The URL is seen by many; curl would take credentials from it. */
-static char *url_problem(const char *url)
-{
-    char *host = url_part(url, CURLUPART_HOST);
-    char *user = url_part(url, CURLUPART_USER);
-    char *problem = NULL;
-
-    if (strncmp(url, "smtp://", 7) != 0 && strncmp(url, "smtps://", 8) != 0) {
-        problem = sqlite3_mprintf("smtp_url must begin with smtp:// or smtps://");
-    } else if (host == NULL) {
-        problem = sqlite3_mprintf("smtp_url names no host");
-    } else if (user != NULL) {
-        problem = sqlite3_mprintf("smtp_url must not hold a user; set smtp_user, and store the password with "
-                                  "portal_secret('smtp_password', ...)");
-    }
-    curl_free(host);
-    curl_free(user);
-    return problem;
+    return has;
 }
 
 char *smtp_account_problem(const struct account *account)
 {
+    const char *url = account->value[SMTP_URL];
     const char *tls = account->value[SMTP_TLS];
     const char *ca_file = account->value[SMTP_CA_FILE];
-    char *problem;
 
-    if (*account->value[SMTP_URL] == '\0') return sqlite3_mprintf("set smtp_url");
-    problem = url_problem(account->value[SMTP_URL]);
-    if (problem != NULL) return problem;
+    if (*url == '\0') return sqlite3_mprintf("set smtp_url");
+    if (strncmp(url, "smtp://", 7) != 0 && strncmp(url, "smtps://", 8) != 0) {
+        return sqlite3_mprintf("smtp_url must begin with smtp:// or smtps://");
+    }
+    if (!has_host(url)) return sqlite3_mprintf("smtp_url names no host");
     if (strcmp(tls, "auto") != 0 && strcmp(tls, "required") != 0 && strcmp(tls, "off") != 0) {
         return sqlite3_mprintf("smtp_tls is auto, required or off");
     }
