@@ -201,11 +201,12 @@ int account_unlock(struct portal *portal, const char *username)
     return code;
 }
 
-static int contact_tell(struct portal *portal, enum medium medium, const char *contact)
+static int contact_tell(struct portal *portal, sqlite3_int64 account_id, enum medium medium, const char *contact)
 {
     sqlite3_int64 message_id = 0;
+    int code = outbox_queue(portal, "account_contact_changed", medium, NULL, contact, &message_id);
 
-    return outbox_queue(portal, "account_contact_changed", medium, NULL, contact, &message_id);
+    return code == SQLITE_OK ? outbox_account(portal, message_id, account_id) : code;
 }
 
 int account_set_contact(struct portal *portal, const char *username, const char *contact)
@@ -234,8 +235,8 @@ int account_set_contact(struct portal *portal, const char *username, const char 
     contact_mask(next, masked, sizeof masked);
     code = statement_run(portal, store_contact, "iss", account_id, medium_name(medium), next);
     if (code == SQLITE_OK) code = statement_run(portal, revoke_resets, "i", account_id);
-    if (code == SQLITE_OK) code = contact_tell(portal, medium_before, before);
-    if (code == SQLITE_OK) code = contact_tell(portal, medium, next);
+    if (code == SQLITE_OK) code = contact_tell(portal, account_id, medium_before, before);
+    if (code == SQLITE_OK) code = contact_tell(portal, account_id, medium, next);
     if (code == SQLITE_OK) code = audit_write(portal, "account.contact_changed", NULL, key, masked);
     return code;
 }

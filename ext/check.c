@@ -4,6 +4,7 @@
 #include "channel.h"
 #include "embedded.h"
 #include "patient.h"
+#include "wording_table.h"
 
 #include <string.h>
 
@@ -53,11 +54,12 @@ static const struct check {
      "SELECT 'session ' || session_id FROM main.portal_session AS s WHERE ended_at IS NULL"
      "   AND NOT EXISTS (SELECT 1 FROM main.portal_access AS a"
      "     WHERE a.account_id = s.account_id AND a.status = 'active') LIMIT 100"},
-    {"a trigger that protects the audit, the settings or the opt-outs is missing",
+    {"a trigger that protects the audit, the settings, the templates or the opt-outs is missing",
      "restore the database from a backup",
      "WITH needed (name) AS (VALUES ('portal_audit_no_replace'), ('portal_audit_no_update'),"
      "   ('portal_audit_no_delete'), ('portal_setting_inserted'), ('portal_setting_updated'),"
-     "   ('portal_setting_deleted'), ('portal_opt_out_inserted'), ('portal_opt_out_deleted'))"
+     "   ('portal_setting_deleted'), ('portal_wording_inserted'), ('portal_wording_updated'),"
+     "   ('portal_wording_deleted'), ('portal_opt_out_inserted'), ('portal_opt_out_deleted'))"
      " SELECT name FROM needed"
      " WHERE name NOT IN (SELECT name FROM main.sqlite_schema WHERE type = 'trigger')"},
 };
@@ -327,6 +329,7 @@ int check_open(struct cursor *cursor, sqlite3_value *key[2])
     if (code == SQLITE_OK) code = objects_check(cursor);
     if (code == SQLITE_OK) code = patient_check(cursor);
     if (code == SQLITE_OK) code = settings_check(cursor);
+    if (code == SQLITE_OK) code = wording_table_check(cursor);
     if (code == SQLITE_OK) code = channel_check(cursor, PORTAL_EMAIL, "email_channel");
     if (code == SQLITE_OK) code = channel_check(cursor, PORTAL_TEXT, "text_channel");
     for (size_t i = 0; i < sizeof checks / sizeof checks[0] && code == SQLITE_OK; i++) {

@@ -3,6 +3,7 @@
 #include "audit.h"
 #include "channel.h"
 #include "normalize.h"
+#include "wording.h"
 
 #include <pwd.h>
 #include <sodium.h>
@@ -64,6 +65,7 @@ void connection_release(void *pointer)
     statement_clear(&portal->statements);
     channel_clear(portal);
     setting_clear(&portal->settings);
+    wording_clear(portal);
     keyring_clear(&portal->keyring);
     for (int i = 0; i < TEXT_MAX; i++) sqlite3_free(portal->text[i].sql);
     sqlite3_free(portal->error);

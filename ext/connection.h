@@ -27,6 +27,7 @@ enum {
 };
 
 struct channel;
+struct wording;
 
 struct portal {
     portal_api api;                  /* first: what plugins are handed is this connection */
@@ -39,6 +40,10 @@ struct portal {
     struct keyring keyring;
     sqlite3_int64 keyring_checked_at;
     struct settings settings;
+    struct {                         /* templates, as read when the settings had the stamp; see wording_list() */
+        sqlite3_int64 stamp;
+        struct wording *first;
+    } wordings;
     struct channel *channels;
     enum application application;
     char user[USER_SIZE];

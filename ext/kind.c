@@ -21,12 +21,31 @@ static const struct kind kinds[] = {
     {"deactivated", NULL, NULL, NULL, NULL, TOKEN_LINK, SETTING_COUNT, 0},
     {"contact_changed", NULL, NULL, NULL, NULL, TOKEN_LINK, SETTING_COUNT, 0},
     {"account_contact_changed", NULL, NULL, NULL, NULL, TOKEN_LINK, SETTING_COUNT, 0},
+    {"request_decided", NULL, NULL, NULL, NULL, TOKEN_LINK, SETTING_COUNT, 0},
 };
+
+const struct kind *kind_row(int index)
+{
+    return (size_t)index < sizeof kinds / sizeof kinds[0] ? &kinds[index] : NULL;
+}
 
 const struct kind *kind_find(const char *name)
 {
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
-        if (strcmp(kinds[i].name, name) == 0) return &kinds[i];
-    }
-    return NULL;
+    const struct kind *kind;
+
+    for (int i = 0; (kind = kind_row(i)) != NULL && strcmp(kind->name, name) != 0;) i++;
+    return kind;
+}
+
+void kind_rules(const struct kind *kind, enum medium medium, struct template_rules *rules)
+{
+    bool invites = kind->nonce != NULL && kind->purpose == TOKEN_LINK;
+
+    rules->mail = medium == MEDIUM_EMAIL;
+    rules->opt_out = invites && medium == MEDIUM_TEXT;
+    rules->allowed = 1u << PLACEHOLDER_practice_name | 1u << PLACEHOLDER_practice;
+    rules->carries = PLACEHOLDER_COUNT;
+    if (kind->nonce == NULL) return;
+    rules->carries = kind->path == NULL ? PLACEHOLDER_pin : PLACEHOLDER_link;
+    rules->allowed |= 1u << rules->carries | 1u << (invites ? PLACEHOLDER_hours : PLACEHOLDER_minutes);
 }

@@ -1,11 +1,12 @@
 /*
 ** Kinds of message: one list.  A row says what a message of the kind carries, whether it may still
-** be sent, and who is told what became of it; its templates are sql/messages/NAME.MEDIUM.txt.
+** be sent, and who is told what became of it; its templates are sql/messages/NAME.MEDIUM.LANGUAGE.txt.
 */
 #ifndef PORTAL_KIND_H
 #define PORTAL_KIND_H
 
 #include "outbox.h"
+#include "template.h"
 
 struct kind {
     const char *name;
@@ -29,5 +30,11 @@ struct kind {
 
 /* The row of a kind, or NULL. */
 const struct kind *kind_find(const char *name);
+
+/* A row of the list; NULL past its end. */
+const struct kind *kind_row(int index);
+
+/* What a template of the kind has to be like. */
+void kind_rules(const struct kind *kind, enum medium medium, struct template_rules *rules);
 
 #endif

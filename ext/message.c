@@ -1,8 +1,6 @@
 #include "message.h"
 
 #include "calendar.h"
-#include "embedded.h"
-#include "kind.h"
 #include "mail.h"
 #include "segment.h"
 
@@ -11,38 +9,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VALUE_MAX = 8, VALUE_SIZE = 512 };
+static const char read_chart_language[] = "SELECT preferred_language FROM main.patient WHERE patient_id = ?1";
+/* Of whom the account is for: most likely its owner's, the patient's own before those represented. */
+static const char read_account_language[] =
+    "SELECT p.preferred_language"
+    "  FROM main.portal_message AS m JOIN main.portal_access AS a ON a.account_id = m.account_id"
+    "  JOIN main.patient AS p ON p.patient_id = a.patient_id"
+    " WHERE m.message_id = ?1 ORDER BY a.role = 'patient' DESC, a.access_id LIMIT 1";
 
-/* What the placeholders of a template stand for. */
-struct values {
-    int count;
-    struct {
-        const char *name;
-        char text[VALUE_SIZE];
-    } value[VALUE_MAX];
-};
-
-static char *value_add(struct values *values, const char *name)
-{
-    values->value[values->count].name = name;
-    return values->value[values->count++].text;
-}
+/* No key derives a link of this: its last part would have to be the keyed hash of the first. */
+static const char dead_token[] = "SAMPLE-LINK-THAT-OPENS-NOTHING--";
+static const char dead_pin[] = "000000";
 
 /* One of them is the link or the PIN. */
-static void values_clear(struct values *values)
+static void values_wipe(struct template_values *values)
 {
-    for (int i = 0; i < values->count; i++) {
-        sodium_memzero(values->value[i].text, strlen(values->value[i].text));
-    }
-}
-
-static const char *value_find(const struct values *values, const char *name, size_t length)
-{
-    for (int i = 0; i < values->count; i++) {
-        const char *own = values->value[i].name;
-        if (strncmp(own, name, length) == 0 && own[length] == '\0') return values->value[i].text;
-    }
-    return "";
+    for (int i = 0; i < PLACEHOLDER_COUNT; i++) sodium_memzero(values->text[i], strlen(values->text[i]));
 }
 
 static int nonce_read(struct portal *portal, const char *sql, sqlite3_int64 id, uint8_t *nonce)
@@ -62,9 +44,15 @@ static int nonce_read(struct portal *portal, const char *sql, sqlite3_int64 id, 
     return code;
 }
 
+static void link_write(const struct kind *kind, const char *url, const char *token,
+                       struct template_values *values)
+{
+    (void)sqlite3_snprintf(TEMPLATE_VALUE_SIZE, values->text[PLACEHOLDER_link], "%s%s%s", url, kind->path, token);
+}
+
 /* Derives the link or the PIN of a message. */
 static int secret_add(struct portal *portal, const struct outbox_message *row,
-                      const struct kind *kind, struct values *values)
+                      const struct kind *kind, struct template_values *values)
 {
     const struct keyring *keyring = NULL;
     struct token token = {.id = (uint32_t)row->message_id};
@@ -75,137 +63,40 @@ static int secret_add(struct portal *portal, const struct outbox_message *row,
     if (code != SQLITE_OK) return code;
     token.generation = keyring_newest_generation(keyring);
     if (kind->path == NULL) {
-        token_pin(keyring_newest(keyring), &token, value_add(values, "pin"));
+        token_pin(keyring_newest(keyring), &token, values->text[PLACEHOLDER_pin]);
         return SQLITE_OK;
     }
     token_derive(keyring_newest(keyring), kind->purpose, &token, text);
-    (void)sqlite3_snprintf(VALUE_SIZE, value_add(values, "link"), "%s%s%s",
-                           setting_text(portal, SETTING_portal_url), kind->path, text);
+    link_write(kind, setting_text(portal, SETTING_portal_url), text, values);
     sodium_memzero(text, sizeof text);
     return SQLITE_OK;
 }
 
-static int values_fill(struct portal *portal, const struct outbox_message *row,
-                       struct values *values)
+/* All but the link or the PIN. */
+static void values_fill(struct portal *portal, const struct kind *kind, struct template_values *values)
 {
-    const struct kind *kind = kind_find(row->kind);
     const char *name = setting_text(portal, SETTING_practice_name);
     const char *phone = setting_text(portal, SETTING_practice_phone);
+    enum placeholder lifetime = kind->purpose == TOKEN_LINK ? PLACEHOLDER_hours : PLACEHOLDER_minutes;
 
-    (void)sqlite3_snprintf(VALUE_SIZE, value_add(values, "practice_name"), "%s", name);
-    (void)sqlite3_snprintf(VALUE_SIZE, value_add(values, "practice"),
+    template_values_clear(values);
+    (void)sqlite3_snprintf(TEMPLATE_VALUE_SIZE, values->text[PLACEHOLDER_practice_name], "%s", name);
+    (void)sqlite3_snprintf(TEMPLATE_VALUE_SIZE, values->text[PLACEHOLDER_practice],
                            *phone == '\0' ? "%s" : "%s, %s", name, phone);
-    if (kind == NULL || kind->nonce == NULL) return SQLITE_OK;
-    (void)sqlite3_snprintf(VALUE_SIZE,
-                           value_add(values, kind->purpose == TOKEN_LINK ? "hours" : "minutes"),
-                           "%lld", setting_number(portal, kind->lifetime));
-    return secret_add(portal, row, kind, values);
+    if (kind->nonce == NULL) return;
+    (void)sqlite3_snprintf(TEMPLATE_VALUE_SIZE, values->text[lifetime], "%lld", setting_number(portal, kind->lifetime));
 }
 
-/*
-** Where an expansion goes; it is measured first, with `at` NULL, and then written: a buffer that grew
-** would leave pieces of links and PINs behind in freed memory.
-*/
-struct writer {
-    char *at;
-    size_t length;
-};
-
-static void put(struct writer *out, const char *text, size_t length)
+void message_sample(struct portal *portal, const struct kind *kind, const char *url,
+                    struct template_values *values)
 {
-    if (out->at != NULL && length > 0) memcpy(out->at + out->length, text, length);
-    out->length += length;
-}
-
-static void put_escaped(struct writer *out, const char *text)
-{
-    static const char special[] = "&<>\"'";
-    static const char *const escapes[] = {"&amp;", "&lt;", "&gt;", "&quot;", "&#39;"};
-
-    while (*text != '\0') {
-        size_t plain = strcspn(text, special);
-        put(out, text, plain);
-        text += plain;
-        if (*text == '\0') return;
-        plain = (size_t)(strchr(special, *text++) - special);
-        put(out, escapes[plain], strlen(escapes[plain]));
+    values_fill(portal, kind, values);
+    if (kind->nonce == NULL) return;
+    if (kind->path != NULL) {
+        link_write(kind, url, dead_token, values);
+    } else {
+        (void)sqlite3_snprintf(TEMPLATE_VALUE_SIZE, values->text[PLACEHOLDER_pin], "%s", dead_pin);
     }
-}
-
-/* The next "{{"; `end` when there is none. */
-static const char *next_open(const char *at, const char *end)
-{
-    while (at < end && (at = memchr(at, '{', (size_t)(end - at))) != NULL && at[1] != '{') at++;
-    return at == NULL ? end : at;
-}
-
-static void fill_in(struct writer *out, const char *template, size_t length,
-                    const struct values *values, bool html)
-{
-    const char *end = template + length;
-
-    out->length = 0;
-    while (template < end) {
-        const char *open = next_open(template, end);
-        const char *close = open == end ? NULL : strstr(open, "}}");
-        const char *value;
-        if (close == NULL || close > end) break;
-        put(out, template, (size_t)(open - template));
-        value = value_find(values, open + 2, (size_t)(close - open) - 2);
-        if (html) {
-            put_escaped(out, value);
-        } else {
-            put(out, value, strlen(value));
-        }
-        template = close + 2;
-    }
-    put(out, template, (size_t)(end - template));
-}
-
-/* Fills in a part of a template.  NULL without memory. */
-static char *expand(const char *template, size_t length, const struct values *values, bool html)
-{
-    struct writer out = {NULL, 0};
-
-    fill_in(&out, template, length, values, html);
-    out.at = sqlite3_malloc64(out.length + 1);
-    if (out.at == NULL) return NULL;
-    fill_in(&out, template, length, values, html);
-    out.at[out.length] = '\0';
-    return out.at;
-}
-
-/* Where the parts of a template are. */
-struct parts {
-    const char *subject, *text, *html;
-    size_t subject_length, text_length, html_length;
-};
-
-/* A text message is its text; mail has a subject line, an empty line, the text, "---" and HTML. */
-static bool parts_find(const char *template, bool mail, struct parts *parts)
-{
-    static const char field[] = "Subject: ";
-    const char *blank = strstr(template, "\n\n");
-    const char *rule = strstr(template, "\n---\n");
-
-    memset(parts, 0, sizeof *parts);
-    if (!mail) {
-        parts->subject = "";
-        parts->text = template;
-        parts->text_length = strlen(template);
-        return true;
-    }
-    if (strncmp(template, field, sizeof field - 1) != 0 || blank == NULL || rule == NULL ||
-        rule < blank) {
-        return false;
-    }
-    parts->subject = template + sizeof field - 1;
-    parts->subject_length = (size_t)(blank - parts->subject);
-    parts->text = blank + 2;
-    parts->text_length = (size_t)(rule + 1 - parts->text);
-    parts->html = rule + 5;
-    parts->html_length = strlen(parts->html);
-    return true;
 }
 
 /* RFC 5322 section 3.6.4; the same at every try, and another one in every database. */
@@ -246,7 +137,7 @@ static void outgoing_fill(struct portal *portal, const struct outbox_message *ro
     outgoing->text = message->text;
     outgoing->html = message->html;
     outgoing->message_id_header = message->header;
-    outgoing->language = "en";
+    outgoing->language = message->language;
     outgoing->created_at = row->created_at;
     outgoing->attempt = row->attempts;
     if (row->medium == MEDIUM_TEXT) {
@@ -254,59 +145,110 @@ static void outgoing_fill(struct portal *portal, const struct outbox_message *ro
     }
 }
 
-static int parts_expand(struct portal *portal, const struct parts *parts,
-                        const struct values *values, struct message *message)
+static int parts_fill(struct portal *portal, const struct wording *wording,
+                      const struct template_values *values, struct message *message)
 {
-    message->subject = expand(parts->subject, parts->subject_length, values, false);
-    message->text = expand(parts->text, parts->text_length, values, false);
-    if (parts->html != NULL) {
-        message->html = expand(parts->html, parts->html_length, values, true);
+    char **const texts[WORDING_PARTS] = {&message->subject, &message->text, &message->html};
+    int count = wording->source.html == NULL ? WORDING_HTML : WORDING_PARTS;
+    size_t length[WORDING_PARTS] = {0};
+    char *at;
+
+    for (int i = 0; i < count; i++) {
+        length[i] = template_length(&wording->part[i], values);
+        message->size += length[i] + 1;
     }
-    if (message->subject == NULL || message->text == NULL ||
-        (parts->html != NULL && message->html == NULL)) {
-        return fault(portal, SQLITE_NOMEM);
+    at = sqlite3_malloc64(message->size);
+    if (at == NULL) return fault(portal, SQLITE_NOMEM);
+    for (int i = 0; i < count; i++) {
+        *texts[i] = at;
+        template_write(&wording->part[i], values, at);
+        at[length[i]] = '\0';
+        at += length[i] + 1;
     }
+    (void)sqlite3_snprintf(LANGUAGE_SIZE, message->language, "%s", wording->language);
     return SQLITE_OK;
 }
 
-int message_render(struct portal *portal, const struct outbox_message *row, struct message *message)
+/* The language that a query gives, which is good until it is done. */
+static int wording_choose(struct portal *portal, const struct kind *kind, enum medium medium,
+                          sqlite3_stmt *language, int code, const struct wording **wording)
 {
-    char name[80];
-    struct values values;
-    struct parts parts;
-    const char *template;
-    int code;
+    if (code != SQLITE_ROW && code != SQLITE_DONE) return code;
+    code = wording_find(portal, kind, medium, code == SQLITE_ROW ? statement_string(language, 0) : "", wording);
+    statement_done(portal, language);
+    return code;
+}
 
-    memset(message, 0, sizeof *message);
-    values.count = 0;
-    (void)sqlite3_snprintf((int)sizeof name, name, "messages/%s.%s.txt", row->kind,
-                           medium_name(row->medium));
-    template = embedded_find(name);
-    if (template == NULL || !parts_find(template, row->medium == MEDIUM_EMAIL, &parts)) {
-        return fail(portal, "there is no template %s", name);
-    }
-    code = values_fill(portal, row, &values);
-    if (code == SQLITE_OK) code = parts_expand(portal, &parts, &values, message);
+static int row_render(struct portal *portal, const struct outbox_message *row, const struct kind *kind,
+                      struct template_values *values, struct message *message)
+{
+    const struct wording *wording = NULL;
+    sqlite3_stmt *language = NULL;
+    int code = row->has_patient ? statement_row(portal, &language, read_chart_language, "p", &row->patient)
+                                : statement_row(portal, &language, read_account_language, "i", row->message_id);
+
+    code = wording_choose(portal, kind, row->medium, language, code, &wording);
+    if (code == SQLITE_OK && kind->nonce != NULL) code = secret_add(portal, row, kind, values);
+    if (code == SQLITE_OK) code = parts_fill(portal, wording, values, message);
     if (code == SQLITE_OK) {
         code = header_write(portal, row, message->header, (int)sizeof message->header);
     }
     if (code == SQLITE_OK) outgoing_fill(portal, row, message);
-    if (code != SQLITE_OK) message_clear(message);
-    values_clear(&values);
     return code;
 }
 
-static void wipe(char *text)
+int message_render(struct portal *portal, const struct outbox_message *row, struct message *message)
 {
-    if (text != NULL) sodium_memzero(text, strlen(text));
-    sqlite3_free(text);
+    const struct kind *kind = kind_find(row->kind);
+    struct template_values values;
+    int code;
+
+    memset(message, 0, sizeof *message);
+    if (kind == NULL) return fail(portal, "there is no kind of message %s", row->kind);
+    values_fill(portal, kind, &values);
+    code = row_render(portal, row, kind, &values, message);
+    if (code != SQLITE_OK) message_clear(message);
+    values_wipe(&values);
+    return code;
+}
+
+int message_preview(struct portal *portal, const char *kind_name, const struct patient_id *id,
+                    enum medium medium, char **text)
+{
+    const struct kind *kind = kind_find(kind_name);
+    const struct wording *wording = NULL;
+    struct template_values values;
+    struct message message;
+    struct patient patient;
+    sqlite3_stmt *language = NULL;
+    int code;
+
+    *text = NULL;
+    memset(&message, 0, sizeof message);
+    if (kind == NULL) {
+        return refuse(portal, "there is no kind of message '%.40s'; SELECT DISTINCT kind FROM portal_template "
+                      "lists them", kind_name);
+    }
+    code = patient_read(portal, id, &patient);
+    if (code != SQLITE_OK) return code;
+    code = statement_row(portal, &language, read_chart_language, "p", &patient.id);
+    code = wording_choose(portal, kind, medium, language, code, &wording);
+    if (code != SQLITE_OK) return code;
+    message_sample(portal, kind, setting_text(portal, SETTING_portal_url), &values);
+    code = parts_fill(portal, wording, &values, &message);
+    if (code == SQLITE_OK) {
+        *text = medium == MEDIUM_EMAIL ? sqlite3_mprintf("Subject: %s\n\n%s", message.subject, message.text)
+                                       : sqlite3_mprintf("%s", message.text);
+        if (*text == NULL) code = fault(portal, SQLITE_NOMEM);
+    }
+    message_clear(&message);
+    return code;
 }
 
 void message_clear(struct message *message)
 {
-    wipe(message->subject);
-    wipe(message->text);
-    wipe(message->html);
+    if (message->subject != NULL) sodium_memzero(message->subject, message->size);
+    sqlite3_free(message->subject);
     memset(message, 0, sizeof *message);
 }
 

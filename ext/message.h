@@ -1,31 +1,39 @@
 /*
-** What messages say.  Templates are files in sql/messages, named KIND.MEDIUM.txt and compiled in:
-**
-**     registration.email.txt   a line "Subject: ...", an empty line, the text; then a line "---"
-**                              and the HTML
-**     registration.text.txt    the text alone
-**
-** {{practice_name}}, {{practice}} (with its telephone number, where there is one), {{link}},
-** {{hours}}, {{pin}}, {{minutes}} stand for what they say.  In HTML they are escaped.
+** What messages say: templates (ext/wording.h), filled in.  {{practice_name}}, {{practice}} (with its
+** telephone number, where there is one), {{link}}, {{hours}}, {{pin}}, {{minutes}} stand for what they
+** say.  In HTML they are escaped.
 */
 #ifndef PORTAL_MESSAGE_H
 #define PORTAL_MESSAGE_H
 
-#include "outbox.h"
+#include "wording.h"
 
 /* A rendered message.  It may hold a link or a PIN: message_clear() wipes it. */
 struct message {
     portal_outgoing outgoing;
-    char *subject;
+    char *subject;                /* "" for a text message */
     char *text;
-    char *html;                   /* NULL for a text message */
+    char *html;                   /* NULL for none */
+    size_t size;                  /* of all three, which are one piece of memory */
     char header[128];             /* Message-ID */
+    char language[LANGUAGE_SIZE];
 };
 
 /* Renders a claimed message.  SQLITE_OK, REFUSED or an error code; then `message` is cleared. */
 int message_render(struct portal *portal, const struct outbox_message *row, struct message *message);
 
 void message_clear(struct message *message);
+
+/* The values of a kind with a link below `url` that opens nothing, or a PIN that proves nothing. */
+void message_sample(struct portal *portal, const struct kind *kind, const char *url,
+                    struct template_values *values);
+
+/*
+** preview_message(): what a patient would read, with those; mail with its subject before it.  *text is
+** sqlite3_malloc'd.  SQLITE_OK, REFUSED or an error code.
+*/
+int message_preview(struct portal *portal, const char *kind, const struct patient_id *id, enum medium medium,
+                    char **text);
 
 /* The message as Internet mail, for portal_api.mail. */
 char *message_mail(portal_api *api, const portal_outgoing *outgoing, const char *line_end,

@@ -376,11 +376,10 @@ static bool letter_follows(const char *text, size_t left)
     return is_letter(point);
 }
 
-bool normalize_has_hidden(const char *text)
+static bool has_hidden(const char *text, bool lines)
 {
     size_t left = strlen(text);
     bool after_letter = false;
-    if (normalize_is_plain(text)) return false;
     while (left > 0) {
         utf8proc_int32_t point;
         utf8proc_ssize_t length = next_point(text, left, &point);
@@ -389,13 +388,23 @@ bool normalize_has_hidden(const char *text)
         left -= (size_t)length;
         if (is_joiner(point)) {
             if (!after_letter || !letter_follows(text, left)) return true;
-        } else if (is_hidden(point)) {
+        } else if (is_hidden(point) && !(lines && point == '\n')) {
             return true;
         }
         /* A mark may stand between: Devanagari joins after the virama. */
         after_letter = is_letter(point) || (after_letter && is_mark(point));
     }
     return false;
+}
+
+bool normalize_has_hidden(const char *text)
+{
+    return !normalize_is_plain(text) && has_hidden(text, false);
+}
+
+bool normalize_has_hidden_lines(const char *text)
+{
+    return has_hidden(text, true);
 }
 
 void normalize_show(char *text)

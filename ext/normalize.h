@@ -66,6 +66,9 @@ bool normalize_is_utf8(const char *text, size_t length);
 */
 bool normalize_has_hidden(const char *text);
 
+/* The same of a text of several lines: line feeds are allowed. */
+bool normalize_has_hidden_lines(const char *text);
+
 /*
 ** Makes a text fit for one line on a terminal: every character that normalize_has_hidden() means,
 ** joiners apart, and every byte that is not UTF-8 (text may have been cut within a character),

@@ -13,6 +13,8 @@ enum { SECOND_TRY_AFTER = 60, NOTICE_SECONDS = 72 * 3600, LAPSES = 8 };
 static const char insert_message[] = "INSERT INTO main.portal_message (kind, channel, patient_id, "
                                      "recipient, status, created_at, due_at)"
                                      " VALUES (?1, ?2, ?3, ?4, 'queued', ?5, ?5)";
+static const char set_account[] =
+    "UPDATE main.portal_message SET account_id = ?2 WHERE message_id = ?1";
 static const char cancel_message[] =
     "UPDATE main.portal_message SET status = 'cancelled', due_at = NULL, detail = ?2"
     " WHERE message_id = ?1 AND due_at IS NOT NULL";
@@ -71,6 +73,11 @@ int outbox_queue(struct portal *portal, const char *kind, enum medium medium,
         portal->fresh[portal->fresh_count++].medium = (int)medium;
     }
     return SQLITE_OK;
+}
+
+int outbox_account(struct portal *portal, sqlite3_int64 message_id, sqlite3_int64 account_id)
+{
+    return statement_run(portal, set_account, "ii", message_id, account_id);
 }
 
 int outbox_cancel(struct portal *portal, sqlite3_int64 message_id, const char *why)

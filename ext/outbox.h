@@ -36,6 +36,9 @@ int outbox_queue(struct portal *portal, const char *kind, enum medium medium,
                  const struct patient_id *patient, const char *recipient,
                  sqlite3_int64 *message_id);
 
+/* Says whose account a message is about; 0 is nobody's. */
+int outbox_account(struct portal *portal, sqlite3_int64 message_id, sqlite3_int64 account_id);
+
 /* Cancels a message that is not handed over yet; a sender that has it may still report it sent. */
 int outbox_cancel(struct portal *portal, sqlite3_int64 message_id, const char *why);
 

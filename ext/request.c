@@ -39,6 +39,20 @@ static const char identity_of_links[] =
     "UPDATE main.portal_registration SET identity = ?3 WHERE patient_id = ?1 AND identity = ?2"
     " AND status IN ('queued', 'live')";
 
+/*
+** Where the one who asked is told that it was decided: still with access, to a patient who lives.  Once
+** for what is decided at a time, as far as it is not sent yet.
+*/
+static const char read_requester[] =
+    "SELECT u.channel, u.contact"
+    "  FROM main.portal_request AS r JOIN main.portal_account AS u ON u.account_id = r.account_id"
+    "  JOIN main.portal_access AS a ON a.account_id = r.account_id AND a.patient_id = r.patient_id"
+    "  JOIN main.patient AS p ON p.patient_id = r.patient_id"
+    " WHERE r.request_id = ?1 AND a.status = 'active' AND coalesce(p.deceased_on, '') = ''"
+    "   AND NOT EXISTS (SELECT 1 FROM main.portal_message AS m"
+    "     WHERE m.patient_id = r.patient_id AND m.due_at IS NOT NULL AND m.kind <> 'registration'"
+    "       AND m.kind = 'request_decided' AND m.status = 'queued' AND m.recipient = u.contact)";
+
 /* One field of a submission. */
 struct entry {
     char field[FIELD_SIZE];
@@ -276,6 +290,25 @@ static int request_read(struct portal *portal, sqlite3_int64 request_id, struct 
     return code;
 }
 
+static int requester_tell(struct portal *portal, const struct request *request)
+{
+    char contact[CONTACT_SIZE];
+    enum medium medium;
+    sqlite3_stmt *statement = NULL;
+    sqlite3_int64 message_id = 0;
+    int fresh = portal->fresh_count;
+    int code = statement_row(portal, &statement, read_requester, "i", request->request_id);
+
+    if (code != SQLITE_ROW) return code == SQLITE_DONE ? SQLITE_OK : code;
+    medium = medium_from_name(statement_string(statement, 0));
+    statement_text(statement, 1, contact, sizeof contact);
+    statement_done(portal, statement);
+    code = outbox_queue(portal, "request_decided", medium, &request->patient, contact, &message_id);
+    /* It waits for the next delivery: what is decided until then needs no notice of its own. */
+    portal->fresh_count = fresh;
+    return code;
+}
+
 static int request_decide(struct portal *portal, const struct request *request, const char *status,
                           const char *reason)
 {
@@ -285,6 +318,7 @@ static int request_decide(struct portal *portal, const struct request *request, 
     (void)sqlite3_snprintf((int)sizeof action, action, "request.%s", status);
     code = statement_run(portal, decide, "isiss", request->request_id, status, connection_now(portal),
                          portal->actor, reason);
+    if (code == SQLITE_OK) code = requester_tell(portal, request);
     if (code != SQLITE_OK) return code;
     return audit_write_about(portal, action, &request->patient, "request", request->request_id,
                              reason != NULL ? reason : request->field);

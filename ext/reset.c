@@ -59,6 +59,7 @@ static int reset_queue(struct portal *portal, sqlite3_int64 account_id, enum med
     int code = outbox_queue(portal, "password_reset", medium, NULL, contact, &message_id);
 
     randombytes_buf(nonce, sizeof nonce);
+    if (code == SQLITE_OK) code = outbox_account(portal, message_id, account_id);
     if (code == SQLITE_OK) code = statement_run(portal, supersede_resets, "i", account_id);
     if (code == SQLITE_OK) {
         code = statement_run(portal, insert_reset, "iibii", message_id, account_id, nonce,

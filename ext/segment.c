@@ -46,17 +46,17 @@ static size_t read_point(const char *text, size_t left, utf8proc_int32_t *point)
     return 1;
 }
 
-static bool fits_gsm7(const char *text)
+const char *segment_foreign(const char *text, size_t *length)
 {
     size_t left = strlen(text);
     while (left > 0) {
         utf8proc_int32_t point;
-        size_t length = read_point(text, left, &point);
-        if (gsm7_width(point) == 0) return false;
-        text += length;
-        left -= length;
+        *length = read_point(text, left, &point);
+        if (gsm7_width(point) == 0) return text;
+        text += *length;
+        left -= *length;
     }
-    return true;
+    return NULL;
 }
 
 /* No character is cut in two: one of two units that would not fit begins the next segment. */
@@ -85,7 +85,8 @@ static int count_segments(const char *text, size_t (*width)(utf8proc_int32_t), s
 
 int segment_count(const char *text, int *is_gsm7)
 {
-    bool gsm7 = fits_gsm7(text);
+    size_t length;
+    bool gsm7 = segment_foreign(text, &length) == NULL;
     if (is_gsm7) *is_gsm7 = gsm7;
     return gsm7 ? count_segments(text, gsm7_width, 160, 153)
                 : count_segments(text, ucs2_width, 70, 67);

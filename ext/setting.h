@@ -37,6 +37,8 @@ struct portal;
       "Channel that carries email.") \
     X(text_channel, "maildir", NAME, 1, 40, \
       "Channel that carries text messages.") \
+    X(text_segments, "1", NUMBER, 1, 10, \
+      "Segments that a text message may take, as its template is written: what it costs.") \
     X(maildir, "", LINE, 0, 1000, \
       "Folder of the channel maildir. Empty: the database's path with -outbox after it.") \
     X(ehr_requires, "email", CONTACTS, 0, 40, \

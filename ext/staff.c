@@ -4,6 +4,7 @@
 #include "audit.h"
 #include "call.h"
 #include "contact.h"
+#include "message.h"
 #include "normalize.h"
 #include "optout.h"
 #include "request.h"
@@ -281,6 +282,18 @@ static int in_act(struct call *call)
     return opt(call, optout_remove, "%s has opted in: messages may go there again.");
 }
 
+static int preview_act(struct call *call)
+{
+    const char *kind = NULL;
+    enum medium medium = MEDIUM_EMAIL;
+    int code = call_text(call, 0, "kind", &kind);
+
+    if (code == SQLITE_OK) code = call_patient(call, 1);
+    if (code == SQLITE_OK) code = call_medium(call, 2, &medium);
+    call->answer = ANSWER_TEXT;
+    return code == SQLITE_OK ? message_preview(call->portal, kind, &call->patient, medium, &call->text) : code;
+}
+
 const struct function staff_functions[] = {
     {.name = "send_registration", .arguments = "patient_id, channel", .least = 2, .most = 2,
      .allowed = STAFF, .flags = CALL_WRITES | CALL_ACTION,
@@ -349,5 +362,11 @@ const struct function staff_functions[] = {
      .result = "one sentence",
      .description = "Whoever has the email address or telephone number wants messages again.",
      .act = in_act},
+    {.name = "preview_message", .arguments = "kind, patient_id, channel", .least = 3, .most = 3,
+     .allowed = STAFF, .flags = 0,
+     .result = "the text, of mail with its subject before it",
+     .description = "Shows what a message of a kind says to a patient, in the patient's language, with a link "
+                    "that opens nothing or a PIN that proves nothing; never writes.",
+     .act = preview_act},
     {.name = NULL},
 };

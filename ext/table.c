@@ -308,8 +308,13 @@ static int table_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int
 static int table_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *rowid)
 {
     const struct cursor *cursor = (const struct cursor *)base;
+    int id = cursor->table->id;
 
-    *rowid = cursor->statement != NULL ? cursor->rowid : cursor->at + 1;
+    if (id != 0) {
+        *rowid = strtoll(cursor->cells[cursor->at * cursor->width + id], NULL, 10);
+    } else {
+        *rowid = cursor->statement != NULL ? cursor->rowid : cursor->at + 1;
+    }
     return SQLITE_OK;
 }
 
@@ -362,7 +367,7 @@ static int table_update(sqlite3_vtab *base, int argc, sqlite3_value **argv, sqli
 
     if (inserts && readable->function != NULL) {
         code = action_insert(portal, readable->function, argc - 2, argv + 2, rowid);
-    } else if (!inserts && !deletes && table->update != NULL) {
+    } else if (table->update != NULL && (table->grows || (!inserts && !deletes))) {
         code = row_update(portal, table, argc, argv);
     } else {
         /* An insert form has no rows, so that nothing else is ever asked of it. */

@@ -19,6 +19,8 @@ struct table {
     int key[2];                   /* columns whose "=" is used, -1 for none */
     bool required;                /* key[0] must be given: an argument */
     unsigned integers;            /* made rows: columns that are integers, as bits */
+    int id;                       /* made rows: the column that is the rowid; 0: they are counted */
+    bool grows;                   /* update() takes INSERT and DELETE, too */
 
     /* Starts a scan; `key` has NULL for a key that is not given. */
     int (*open)(struct cursor *cursor, sqlite3_value *key[2]);
@@ -26,7 +28,7 @@ struct table {
     int (*column)(struct cursor *cursor, sqlite3_context *context, int column);
     /* Called when a row was stepped to and when the scan ends (with `row` false); may be NULL. */
     int (*arrive)(struct cursor *cursor, bool row);
-    /* UPDATE; may be NULL. */
+    /* UPDATE, called as xUpdate is; may be NULL. */
     int (*update)(struct portal *portal, int argc, sqlite3_value **argv);
 };
 

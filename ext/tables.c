@@ -7,6 +7,7 @@
 #include "request.h"
 #include "status.h"
 #include "table.h"
+#include "wording_table.h"
 
 #include <string.h>
 
@@ -442,6 +443,15 @@ static const struct table tables[] = {
      .description = "All settings; portal_setting(key, value) changes one.",
      .allowed = EHR, .key = {-1, -1},
      .open = settings_open},
+    {.name = "portal_template",
+     .columns = "kind TEXT, channel TEXT, language TEXT, subject TEXT, text TEXT, html TEXT, edited TEXT,"
+                " segments INTEGER, template_id INTEGER HIDDEN",
+     .description = "What messages say. UPDATE subject, text or html to edit one, INSERT one for another "
+                    "language, DELETE to go back to what was shipped; what does not fit is refused. edited "
+                    "is when, NULL as shipped; segments is what a text message takes with a portal_url of "
+                    "40 characters.",
+     .allowed = EHR, .direct = true, .key = {-1, -1}, .integers = 3u << 7, .id = 8, .grows = true,
+     .open = wording_table_open, .update = wording_table_update},
     {.name = "portal_channels",
      .columns = "name TEXT, serves TEXT, plugin TEXT, version TEXT, ready INTEGER, detail TEXT",
      .description = "Channels that carry messages: the built-in one and the plugins in portal.d.",

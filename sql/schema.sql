@@ -9,7 +9,7 @@ CREATE TABLE main.portal_state (
     -- One row: what every call looks at first.
     state_id        INTEGER PRIMARY KEY CHECK (state_id = 1),
     schema_version  INTEGER NOT NULL,   -- which version of these tables they are
-    settings_stamp  INTEGER NOT NULL,   -- random, new with every change of portal_setting
+    settings_stamp  INTEGER NOT NULL,   -- random, new with every change of a setting or a template
     opt_outs        INTEGER NOT NULL,   -- 1: there are some in portal_opt_out, to be looked at
     key_check       BLOB NOT NULL,      -- tells the right key file from a wrong one
     audit_count     INTEGER NOT NULL,   -- events ever written
@@ -36,6 +36,28 @@ CREATE TRIGGER main.portal_setting_deleted AFTER DELETE ON portal_setting BEGIN
     UPDATE portal_state SET settings_stamp = random();
 END;
 
+CREATE TABLE main.portal_wording (
+    -- Templates of messages that the practice wrote; portal_template shows them all, and checks what is written.
+    kind      TEXT NOT NULL,            -- registration, pin, ...
+    channel   TEXT NOT NULL,            -- email or text
+    language  TEXT NOT NULL,            -- en, es, es-mx, ...
+    subject   TEXT,                     -- of mail
+    text      TEXT NOT NULL,            -- with {{placeholders}}
+    html      TEXT,                     -- of mail; NULL: it goes as text alone
+    edited_at INTEGER NOT NULL,         -- when
+    PRIMARY KEY (kind, channel, language)
+) WITHOUT ROWID;
+
+CREATE TRIGGER main.portal_wording_inserted AFTER INSERT ON portal_wording BEGIN
+    UPDATE portal_state SET settings_stamp = random();
+END;
+CREATE TRIGGER main.portal_wording_updated AFTER UPDATE ON portal_wording BEGIN
+    UPDATE portal_state SET settings_stamp = random();
+END;
+CREATE TRIGGER main.portal_wording_deleted AFTER DELETE ON portal_wording BEGIN
+    UPDATE portal_state SET settings_stamp = random();
+END;
+
 CREATE TABLE main.portal_secret (
     -- Credentials of channels, sealed with the key file (XChaCha20-Poly1305).
     key    TEXT PRIMARY KEY,            -- the name that the channel asks for
@@ -49,6 +71,7 @@ CREATE TABLE main.portal_message (
     kind       TEXT NOT NULL,           -- registration, pin, deactivated, password_reset, ...
     channel    TEXT NOT NULL,           -- email or text
     patient_id,                         -- whose, where there is one
+    account_id INTEGER,                 -- whose, of a message about an account
     recipient  TEXT NOT NULL,           -- normalised address or number
     status     TEXT NOT NULL,           -- queued, claimed, sent, delivered, failed, bounced, opted_out, cancelled
     created_at INTEGER NOT NULL,        -- when it was queued

@@ -17,7 +17,7 @@ def practice(t):
         'contact': "'zoe@example.com'", 'name': "'Rita Parent'", 'relationship': "'parent'",
         'request_id': '1', 'json': '\'{"city": "Paris"}\'', 'key': "'link_hours'",
         'value': "'72'", 'application': "'ehr'", 'user': "'anna'", 'limit': '10', 'days': '30',
-        'claim': "'none'", 'message_id': '1', 'status': "'sent'", 'reason': "'moved'",
+        'kind': "'pin'", 'claim': "'none'", 'message_id': '1', 'status': "'sent'", 'reason': "'moved'",
         'force': "'force'", 'detail': "'250 OK'"}
 
 

@@ -1,7 +1,8 @@
 # How the tests are built and run. The Makefile includes this and says what CC, CPPFLAGS,
 # EXTENSION_SOURCES, EMBEDDED (what is generated before anything compiles) and LDLIBS are.
 
-LEAVES := $(wildcard $(patsubst %,ext/%.c,normalize contact calendar mail password segment token plugins/smtp_session))
+LEAVES := $(wildcard $(patsubst %,ext/%.c,normalize contact calendar html mail password segment template \
+	token plugins/smtp_session))
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 UNIT_PROGRAMS := $(UNIT_SOURCES:tests/unit/%.c=build/unit/%)
 ASAN_UNIT_PROGRAMS := $(UNIT_SOURCES:tests/unit/%.c=build/asan/unit/%)

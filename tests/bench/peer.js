@@ -176,7 +176,7 @@ function sendEachFull(db, count) {
 // Handing over
 
 function template() {
-  const text = fs.readFileSync(path.join(ROOT, 'sql/messages/registration.email.txt'), 'utf8')
+  const text = fs.readFileSync(path.join(ROOT, 'sql/messages/registration.email.en.txt'), 'utf8')
     .replaceAll('{{practice_name}}', 'Your medical practice').replaceAll('{{hours}}', '72')
     .replaceAll('{{practice}}', 'Your medical practice');
   const [head, html] = text.split('\n---\n');

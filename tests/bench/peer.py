@@ -183,7 +183,7 @@ def send_each_full(db, count):
 # Handing over
 
 def templates():
-    text = (ROOT / 'sql/messages/registration.email.txt').read_text()
+    text = (ROOT / 'sql/messages/registration.email.en.txt').read_text()
     text = text.replace('{{practice_name}}', 'Your medical practice').replace('{{hours}}', '72')
     head, _, html = text.replace('{{practice}}', 'Your medical practice').partition('\n---\n')
     subject, _, plain = head.partition('\n\n')

@@ -95,7 +95,7 @@ class Postgres:
         if benchmark.work == 'expire':
             self.sql(database, 'SELECT due(); CHECKPOINT;')
         call = CALLS.get(benchmark.work, f'SELECT {benchmark.work}({{count}})').format(
-            count=benchmark.count, template=(ROOT / 'sql/messages/registration.email.txt').read_text())
+            count=benchmark.count, template=(ROOT / 'sql/messages/registration.email.en.txt').read_text())
         printed = self.sql(database, f'\\timing on\n{call};\n',
                            commit='on' if benchmark.work == 'send_each_full' else 'off')
         done, milliseconds = re.fullmatch(r'(\d+)\nTime: ([\d.]+) ms.*\n', printed).groups()

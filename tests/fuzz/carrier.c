@@ -46,7 +46,7 @@ static void check_tags(const char *html, const char *kind)
     char name[80];
     const char *template;
 
-    (void)snprintf(name, sizeof name, "messages/%s.email.txt", kind);
+    (void)snprintf(name, sizeof name, "messages/%s.email.en.txt", kind);
     template = embedded_find(name);
     REQUIRE_TELL(template != NULL, "%s", name);
     template = strstr(template, "\n---\n");

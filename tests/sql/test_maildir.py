@@ -14,7 +14,7 @@ import snapshot
 PRACTICE = 'Praxis Dr. Müller & Söhne'
 PHONE = '+1 202 555 0100'
 KINDS = ('registration', 'pin', 'password_reset', 'deactivated', 'contact_changed',
-         'account_contact_changed')
+         'account_contact_changed', 'request_decided')
 
 
 def practice(t, name=PRACTICE, **settings):

@@ -4,9 +4,9 @@ import re
 import flows
 import harness
 
-TEMPLATES = sorted((harness.ROOT / 'sql/messages').glob('*.txt'))
+TEMPLATES = sorted((harness.ROOT / 'sql/messages').glob('*.en.txt'))
 KINDS = ['account_contact_changed', 'contact_changed', 'deactivated', 'password_reset', 'pin',
-         'registration']
+         'registration', 'request_decided']
 # 3GPP TS 23.038: the basic character set, without its extension table.
 GSM7 = set('@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !"#¤%&\'()*+,-./0123456789:;<=>?¡'
            'ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà')
@@ -17,7 +17,7 @@ PERSON = {'first_name': 'Wilhelmina', 'last_name': 'Featherstone', 'date_of_birt
 
 def template_text(file):
     text = file.read_text()
-    if file.name.endswith('.email.txt'):
+    if file.name.endswith('.email.en.txt'):
         text = text.partition('\n\n')[2].partition('\n---\n')[0] + '\n'
     return text
 
@@ -59,7 +59,11 @@ def lived_through_by_email(t, db):
 
 def lived_through_by_text(t, db):
     patient = t.patient(db, **{**PERSON, 'first_name': 'Wilbur'})
-    flows.register(t, db, patient, 'wilbur', channel='text')
+    session = flows.register(t, db, patient, 'wilbur', channel='text')
+    t.one(db, "SELECT set_account_contact('wilbur', '202-555-0188')")
+    flows.ask(t, db, 'SELECT submit_demographics(?, ?, ?)', session, patient, '{"city": "Ashford"}')
+    t.one(db, 'SELECT decline_request(max(request_id)) FROM pending_requests')
+    t.one(db, 'SELECT deliver()')
     t.one(db, 'UPDATE patient SET email = NULL WHERE patient_id = ?', patient)
     t.one(db, 'SELECT revoke_access(?)', patient)
 
@@ -71,7 +75,7 @@ def of_channel(messages, channel):
 
 def test_every_kind_of_message_has_a_template_for_email_and_one_for_text(t):
     t.equal([file.name for file in TEMPLATES],
-            [f'{kind}.{channel}.txt' for kind in KINDS for channel in ('email', 'text')])
+            [f'{kind}.{channel}.en.txt' for kind in KINDS for channel in ('email', 'text')])
 
 
 def test_a_text_message_is_one_segment_with_the_default_settings(t):
@@ -92,7 +96,7 @@ def one_segment(t, name, text):
 
 
 def test_the_registration_text_says_for_how_long_and_how_to_opt_out(t):
-    for mail in every_message(t, {})['registration.text.txt']:
+    for mail in every_message(t, {})['registration.text.en.txt']:
         t.contains(t.text(mail), '72 hours', 'STOP to opt out')
 
 
@@ -145,6 +149,6 @@ def test_the_html_of_a_mail_says_who_writes_and_what_the_text_says(t):
 
 
 def test_a_notice_of_a_revoke_names_no_reason(t):
-    for mail in every_message(t, {})['deactivated.email.txt']:
+    for mail in every_message(t, {})['deactivated.email.en.txt']:
         t.equal(t.text(mail).split('\n\n')[1],
                 'your patient portal was deactivated by your healthcare provider.')

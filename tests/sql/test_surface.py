@@ -7,7 +7,8 @@ import harness
 FUNCTIONS = '''
 accept_request claim_messages decline_request deliver expire_links forgot_password portal_api
 portal_as portal_audit_verify portal_init portal_login portal_logout portal_opt_in portal_opt_out
-portal_purge portal_restored portal_secret portal_session portal_setting portal_version quick_add register_patient register_representative
+portal_purge portal_restored portal_secret portal_session portal_setting portal_version preview_message
+quick_add register_patient register_representative
 remove_representative report_delivery request_pin reset_password revoke_access send_problem
 send_registration set_account_contact submit_demographics token_status token_valid unlock_account
 '''.split()
@@ -17,7 +18,7 @@ set_account_contact unlock_account
 '''.split()
 TABLES = '''
 pending_requests portal_channels portal_check portal_claimed portal_help portal_opt_outs portal_settings
-portal_status
+portal_status portal_template
 '''.split()
 # Only plugins call it, through portal_api_from_db().
 NOT_FOR_PEOPLE = ['portal_api']
