@@ -154,9 +154,10 @@ static bool read_closing(struct reader *reader)
 
 bool html_check(const char *html, char *problem, size_t size)
 {
-    struct reader reader = {.at = html, .problem = problem, .size = size};
+    struct reader reader = {.at = html, .size = size};
     bool fine = true;
 
+    reader.problem = problem;
     while (fine && *(reader.at += strcspn(reader.at, "<&")) != '\0') {
         fine = *reader.at == '&' ? read_reference(&reader)
              : reader.at[1] == '/' ? read_closing(&reader) : read_opening(&reader);

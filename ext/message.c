@@ -169,25 +169,27 @@ static int parts_fill(struct portal *portal, const struct wording *wording,
     return SQLITE_OK;
 }
 
-/* The language that a query gives, which is good until it is done. */
-static int wording_choose(struct portal *portal, const struct kind *kind, enum medium medium,
-                          sqlite3_stmt *language, int code, const struct wording **wording)
+/* As the chart has it; "" when nobody is known. */
+static int language_read(struct portal *portal, const struct outbox_message *row, char out[PATIENT_SHORT_SIZE])
 {
-    if (code != SQLITE_ROW && code != SQLITE_DONE) return code;
-    code = wording_find(portal, kind, medium, code == SQLITE_ROW ? statement_string(language, 0) : "", wording);
-    statement_done(portal, language);
-    return code;
+    sqlite3_stmt *statement = NULL;
+    int code = row->has_patient ? statement_row(portal, &statement, read_chart_language, "p", &row->patient)
+                                : statement_row(portal, &statement, read_account_language, "i", row->message_id);
+
+    out[0] = '\0';
+    if (code == SQLITE_ROW) statement_text(statement, 0, out, PATIENT_SHORT_SIZE);
+    statement_done(portal, statement);
+    return code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code;
 }
 
 static int row_render(struct portal *portal, const struct outbox_message *row, const struct kind *kind,
                       struct template_values *values, struct message *message)
 {
     const struct wording *wording = NULL;
-    sqlite3_stmt *language = NULL;
-    int code = row->has_patient ? statement_row(portal, &language, read_chart_language, "p", &row->patient)
-                                : statement_row(portal, &language, read_account_language, "i", row->message_id);
+    char language[PATIENT_SHORT_SIZE];
+    int code = language_read(portal, row, language);
 
-    code = wording_choose(portal, kind, row->medium, language, code, &wording);
+    if (code == SQLITE_OK) code = wording_find(portal, kind, row->medium, language, &wording);
     if (code == SQLITE_OK && kind->nonce != NULL) code = secret_add(portal, row, kind, values);
     if (code == SQLITE_OK) code = parts_fill(portal, wording, values, message);
     if (code == SQLITE_OK) {
@@ -217,10 +219,11 @@ int message_preview(struct portal *portal, const char *kind_name, const struct p
 {
     const struct kind *kind = kind_find(kind_name);
     const struct wording *wording = NULL;
+    struct outbox_message row = {.has_patient = true};
+    char language[PATIENT_SHORT_SIZE];
     struct template_values values;
     struct message message;
     struct patient patient;
-    sqlite3_stmt *language = NULL;
     int code;
 
     *text = NULL;
@@ -231,8 +234,9 @@ int message_preview(struct portal *portal, const char *kind_name, const struct p
     }
     code = patient_read(portal, id, &patient);
     if (code != SQLITE_OK) return code;
-    code = statement_row(portal, &language, read_chart_language, "p", &patient.id);
-    code = wording_choose(portal, kind, medium, language, code, &wording);
+    row.patient = patient.id;
+    code = language_read(portal, &row, language);
+    if (code == SQLITE_OK) code = wording_find(portal, kind, medium, language, &wording);
     if (code != SQLITE_OK) return code;
     message_sample(portal, kind, setting_text(portal, SETTING_portal_url), &values);
     code = parts_fill(portal, wording, &values, &message);

@@ -54,6 +54,7 @@ def lived_through_by_email(t, db):
               '{"email": "new@example.org", "cell_phone": "202-555-0177"}')
     for (request,) in t.all(db, 'SELECT request_id FROM pending_requests'):
         t.one(db, 'SELECT accept_request(?)', request)
+    t.one(db, 'SELECT deliver()')
     t.one(db, 'SELECT revoke_access(?)', patient)
 
 
