@@ -23,7 +23,7 @@ HANGS_AFTER = 90        # seconds in one call, busy timeout and all: a deadlock
 REFUSED = ('was sent a registration a moment ago', 'which is the limit', 'is revoked since', 'nothing to revoke',
            'is no representative of', 'is the login of', 'there is no account', 'has that contact already',
            'is accepted already', 'is declined already', 'is superseded already', 'is in conflict',
-           'is not of the claim', 'can not be reported', 'patient may not be sent')
+           'is not of the claim', 'can not be reported', 'patient may not be sent', 'has opted out')
 FIELDS = ('city', 'address_line1', 'home_phone', 'email')
 
 
@@ -277,6 +277,16 @@ def claim(w):
     return promises
 
 
+def opt_out(w):
+    """Somebody sends STOP, and somebody else START: more often, so that there is still something to send."""
+    contact = w.one_of('SELECT email FROM patient WHERE email IS NOT NULL UNION SELECT cell_phone FROM patient'
+                       ' WHERE cell_phone IS NOT NULL')
+    w.ask('SELECT portal_opt_out(?)', *contact)
+    for contact in w.t.all(w.db, 'SELECT contact FROM portal_opt_outs')[:2]:
+        w.ask('SELECT portal_opt_in(?)', *contact)
+    return []
+
+
 def read_mail(w):
     """What a mail reader does: it moves what it has shown."""
     outbox = pathlib.Path(f'{w.path}-outbox')
@@ -328,7 +338,7 @@ def verify(w):
 CALLS = [
     (3, send), (2, send_row), (1, send_set), (2, add), (1, add_set), (1, transaction), (1, revoke),
     (8, decide), (3, decide_set), (12, prove), (12, register), (8, login), (12, submit), (1, logout),
-    (2, forget), (2, reset), (1, remove), (1, unlock), (1, set_contact), (3, deliver), (3, claim),
+    (2, forget), (2, reset), (1, remove), (1, unlock), (1, set_contact), (3, deliver), (3, claim), (1, opt_out),
     (2, read_mail), (1, change_setting), (1, store_secret), (1, verify), (1, backup), (0.2, restored),
     (1, reading('SELECT portal_init()')), (1, reading('SELECT expire_links()')),
     (1, reading('SELECT portal_purge(36500)')), (1, reading('SELECT * FROM portal_check')),

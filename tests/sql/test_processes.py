@@ -118,6 +118,8 @@ def test_a_refusal_for_another_writer_says_so_and_changes_nothing(t):
         db = t.database(journal=journal)
         patient = t.patient(db)
         token = flows.send(t, db, patient)
+        # Something to deliver: without it no lock is wanted.
+        db.execute("INSERT INTO send_registration VALUES (?, 'text')", [t.patient(db, first_name='Grace')])
         writer = t.connect(t.file(db))
         other = t.connect(t.file(db), timeout=0)
         writer.execute('BEGIN IMMEDIATE')
