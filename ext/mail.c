@@ -330,7 +330,7 @@ static void put_quoted_printable(struct writer *writer, const char *text)
             put_line(writer, "=");
             continue;
         }
-        if (width == 1) (void)fputc(*text, writer->out);
+        if (width == 1) (void)putc_unlocked(*text, writer->out);
         else (void)fprintf(writer->out, "=%02X", (unsigned char)*text);
         writer->column += width;
         text++;

@@ -2,6 +2,7 @@
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -203,7 +204,7 @@ class Postfix:
         self._configure(certificate_file)
         self.process = subprocess.Popen(['/usr/sbin/postfix', '-c', self.folder, 'start-fg'],
                                         stdout=(self.folder / 'log').open('w'), stderr=subprocess.STDOUT)
-        t.at_end(stop, self.process)
+        t.at_end(self._stop)
         wait_for(lambda: answers(self.port), self.folder / 'log')
 
     def _configure(self, certificate_file):
@@ -233,6 +234,13 @@ class Postfix:
                 fields[4] = 'n'
                 line = ' '.join(fields) + '\n'
             yield line
+
+    def _stop(self):
+        """The process that was started only waits for the one that does the work."""
+        file = self.folder / 'spool/pid/master.pid'
+        if file.exists():
+            os.kill(int(file.read_text()), signal.SIGTERM)
+        stop(self.process)
 
     def delivered(self):
         """Files in the Maildir."""

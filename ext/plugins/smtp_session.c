@@ -357,13 +357,10 @@ bool smtp_session_input(struct smtp_session *session, const char *bytes, size_t 
 {
     for (size_t i = 0; i < size; i++) {
         if (bytes[i] == '\n') {
-            while (session->line_length > 0 && session->line[session->line_length - 1] == '\r') {
-                session->line_length--;
-            }
             session->line[session->line_length] = '\0';
             session->line_length = 0;
             if (!line_take(session)) return false;
-        } else if (session->line_length + 1 < sizeof session->line && bytes[i] != '\0') {
+        } else if (bytes[i] != '\r' && bytes[i] != '\0' && session->line_length + 1 < sizeof session->line) {
             session->line[session->line_length++] = bytes[i];
         }
     }

@@ -3,7 +3,8 @@
 # The tests replay that corpus with the compiler and sanitizers of the other tests.
 
 FUZZ_TARGETS := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_SHARED := $(filter-out tests/fuzz/fuzz_% tests/fuzz/replay.c, $(wildcard tests/fuzz/*.c))
+FUZZ_SHARED := $(filter-out tests/fuzz/fuzz_% tests/fuzz/replay.c, $(wildcard tests/fuzz/*.c)) \
+	ext/plugins/smtp_session.c
 FUZZ_REPLAYS := $(FUZZ_TARGETS:%=build/asan/fuzz/%)
 FUZZ_OBJECTS := $(EXTENSION_SOURCES:%.c=build/fuzz/%.o) $(FUZZ_SHARED:%.c=build/fuzz/%.o)
 FUZZ_HEADERS := $(wildcard tests/fuzz/*.h)
