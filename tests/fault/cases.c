@@ -74,6 +74,7 @@ static const char forgotten[] = "SELECT forgot_password('ada.l');";
 /* Of whom the scene has something waiting, a link or an account. */
 static const char opted_out[] =
     "SELECT portal_opt_out(email) FROM patient; SELECT portal_opt_out(cell_phone) FROM patient";
+static const char edited[] = "UPDATE portal_template SET text = '{{pin}} edited' WHERE kind = 'pin'";
 static const char within_the_hour[] = "SELECT portal_setting('resend_seconds', 3600)";
 
 #define TOLD_LATER "Done, but what became of it can not be read now: portal_status tells."
@@ -100,6 +101,8 @@ const struct fault_case fault_cases[] = {
      .alternative = TOLD_LATER},
     {.name = "send_registration", .arguments = "6, 'email'", .more = "5, 'email'", .set_up = within_the_hour,
      .alternative = TOLD_LATER},
+    {.name = "preview_message", .arguments = "'registration', 1, 'email'"},
+    {.name = "preview_message", .arguments = "'pin', 1, 'text'", .set_up = edited},
     {.name = "quick_add", .arguments = "'Gil', 'Green', '2001-02-03'",
      .more = "'Hal', 'Holt', '2002-02-03'"},
     {.name = "quick_add", .arguments = "'Gil', 'Green', '2001-02-03', 'email', 'gil@example.com'",
@@ -168,6 +171,8 @@ const struct fault_case fault_cases[] = {
     {.name = "portal_status", .set_up = opted_out},
     {.name = "portal_opt_outs", .set_up = opted_out},
     {.name = "portal_settings"},
+    {.name = "portal_template", .arguments = "'{{practice_name}}: {{pin}}'"},
+    {.name = "portal_template", .arguments = "'{{pin}}'", .set_up = edited},
     {.name = "portal_channels", .alternative = "maildir|"},
     {.name = "portal_check"},
     {.name = "portal_claimed", .arguments = "@claim"},

@@ -29,6 +29,13 @@ const struct fault_case finding_cases[] = {
     {.name = "SELECT portal_audit_verify()",
      .set_up = "DROP TRIGGER portal_audit_no_update; UPDATE portal_audit SET action = 'x' WHERE event_id = 2"},
     {.name = "SELECT * FROM portal_channels"},
+    {.name = "SELECT preview_message('birthday', 1, 'email')"},
+    {.name = "UPDATE portal_template SET text = '{{link}} STOP \xC3\xAD' WHERE kind = 'registration' AND channel = 'text'"},
+    {.name = "UPDATE portal_template SET html = '<b>{{practice}}' WHERE kind = 'deactivated'"},
+    {.name = "INSERT INTO portal_template (kind, channel, language, text) VALUES ('pin', 'text', 'en', '{{pin}}')"},
+    {.name = "SELECT * FROM portal_check",
+     .set_up = "INSERT INTO portal_wording VALUES ('pin', 'text', 'en', NULL, 'x', NULL, 1);"
+               "SELECT portal_setting('practice_name', '\xD0\x9A')"},
     {.name = "SELECT * FROM portal_check",
      .set_up = "DROP TRIGGER portal_setting_inserted; INSERT INTO portal_setting (key, value) VALUES"
                " ('nonsense', '1'), ('link_hours', 'many'); ALTER TABLE patient RENAME city TO town;"

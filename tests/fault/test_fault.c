@@ -65,6 +65,14 @@ static const struct form updating_forms[] = {
     {.sentence = NULL},
 };
 
+static const struct form editing_forms[] = {
+    {"read", "SELECT * FROM %n", 0, 0, false},
+    {"as an update", "UPDATE %n SET text = %a WHERE kind = 'pin' AND channel = 'text'", 0, 0, false},
+    {"as an insert", "INSERT INTO %n (kind, channel, language, text) VALUES ('pin', 'text', 'fr', %a)", 0, 0, false},
+    {"as a deletion in a transaction", "DELETE FROM %n", 0, 0, true},
+    {.sentence = NULL},
+};
+
 static const struct function *function_find(const char *name)
 {
     const struct function *function = NULL;
@@ -92,6 +100,7 @@ static const struct form *forms_of(const struct fault_case *row)
     if (function_find(row->name) != NULL) return function_forms;
     table = table_find(row->name);
     if (table == NULL) return NULL;
+    if (table->grows) return editing_forms;
     return table->update != NULL ? updating_forms : table->required ? calling_forms : reading_forms;
 }
 
