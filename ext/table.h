@@ -15,12 +15,12 @@ struct table {
     const char *description;
     unsigned allowed;             /* applications, as bits */
     bool direct;                  /* acts, loads code or shows secrets: not for views and triggers */
+    bool grows;                   /* update() takes INSERT and DELETE, too */
     bool bare;                    /* works without the portal's own tables */
     int key[2];                   /* columns whose "=" is used, -1 for none */
     bool required;                /* key[0] must be given: an argument */
     unsigned integers;            /* made rows: columns that are integers, as bits */
     int id;                       /* made rows: the column that is the rowid; 0: they are counted */
-    bool grows;                   /* update() takes INSERT and DELETE, too */
 
     /* Starts a scan; `key` has NULL for a key that is not given. */
     int (*open)(struct cursor *cursor, sqlite3_value *key[2]);

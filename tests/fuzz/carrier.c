@@ -40,13 +40,13 @@ static char *decode_html(const char *html)
 }
 
 /* Nothing that a value could bring along: the tags and quotes are those of the template. */
-static void check_tags(const char *html, const char *kind)
+static void check_tags(const char *html, const char *kind, const char *language)
 {
     static const char marks[] = "<>\"'";
     char name[80];
     const char *template;
 
-    (void)snprintf(name, sizeof name, "messages/%s.email.en.txt", kind);
+    (void)snprintf(name, sizeof name, "messages/%s.email.%s.txt", kind, language);
     template = embedded_find(name);
     REQUIRE_TELL(template != NULL, "%s", name);
     template = strstr(template, "\n---\n");
@@ -89,7 +89,7 @@ static void check_email(portal_api *api, const portal_outgoing *message)
     char *readable = decode_html(message->html);
 
     REQUIRE(*message->subject != '\0' && !normalize_has_hidden(message->subject));
-    check_tags(message->html, message->kind);
+    check_tags(message->html, message->kind, message->language);
     check_body(readable, message);
     free(readable);
     check_mail(api, message, "\n");

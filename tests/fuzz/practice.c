@@ -56,6 +56,7 @@ static struct right {
     {"text", SQLITE_TEXT, "text"},
     {"another_patient", SQLITE_INTEGER, "4"},
     {"revoked_patient", SQLITE_INTEGER, "3"},
+    {"kind", SQLITE_TEXT, "pin"},
 };
 
 enum { RIGHTS = sizeof rights / sizeof rights[0], CALLABLES_MAX = 80 };
