@@ -15,10 +15,10 @@ struct table {
     const char *description;
     unsigned allowed;             /* applications, as bits */
     bool direct;                  /* acts, loads code or shows secrets: not for views and triggers */
-    bool grows;                   /* update() takes INSERT and DELETE, too */
     bool bare;                    /* works without the portal's own tables */
-    int key[2];                   /* columns whose "=" is used, -1 for none */
+    bool grows;                   /* update() takes INSERT and DELETE, too */
     bool required;                /* key[0] must be given: an argument */
+    int key[2];                   /* columns whose "=" is used, -1 for none */
     unsigned integers;            /* made rows: columns that are integers, as bits */
     int id;                       /* made rows: the column that is the rowid; 0: they are counted */
 
