@@ -343,6 +343,7 @@ CALLS = [
     (1, reading('SELECT portal_init()')), (1, reading('SELECT expire_links()')),
     (1, reading('SELECT portal_purge(36500)')), (1, reading('SELECT * FROM portal_check')),
     (1, reading('SELECT * FROM portal_status')), (1, reading("SELECT send_problem(1, 'email')")),
+    (1, reading("SELECT preview_message('registration', 1, 'email')")),
     (1, reading("SELECT portal_as('ehr', 'front desk')")), (1, reading('SELECT portal_version()')),
 ]
 
