@@ -1,0 +1,253 @@
+"""What carries text messages for a test, on loopback: Kannel with its fake network, and web services
+that answer as the test says."""
+import collections
+import http.server
+import os
+import pathlib
+import re
+import socket
+import ssl
+import subprocess
+import threading
+import time
+import urllib.parse
+import urllib.request
+
+KANNEL_CONF = '''
+group = core
+admin-port = {admin}
+admin-interface = 127.0.0.1
+admin-password = admin
+smsbox-port = {box}
+smsbox-interface = 127.0.0.1
+dlr-storage = internal
+
+group = smsc
+smsc = fake
+smsc-id = FAKE
+port = {network}
+our-host = 127.0.0.1
+connect-allow-ip = 127.0.0.1
+
+group = smsbox
+bearerbox-host = 127.0.0.1
+bearerbox-port = {box}
+sendsms-port = {sendsms}
+sendsms-interface = 127.0.0.1
+white-list-regex = "^\\\\+1"
+
+group = sendsms-user
+username = clinic
+password = {password}
+max-messages = 3
+concatenation = true
+
+group = sms-service
+keyword = default
+text = "No service"
+'''
+
+Request = collections.namedtuple('Request', 'path query headers body form')
+
+
+def free_ports(count):
+    """Ports of loopback that nothing listens on now."""
+    sockets = [socket.create_server(('127.0.0.1', 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def wait_until(condition, what, seconds=60):
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise AssertionError(f'not within {seconds} seconds: {what}')
+        time.sleep(0.02)
+
+
+def listens(port):
+    with socket.socket() as one:
+        return one.connect_ex(('127.0.0.1', port)) == 0
+
+
+class Kannel:
+    """A gateway: a bearerbox, a smsbox and a network. It ends with the test, as all that a test starts."""
+    USER, PASSWORD = 'clinic', 'correct/horse+battery%20&staple'
+
+    def __init__(self, folder):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir()
+        names = ('admin', 'box', 'network', 'sendsms')
+        self.ports = dict(zip(names, free_ports(len(names))))
+        (self.folder / 'kannel.conf').write_text(KANNEL_CONF.format(**self.ports, password=self.PASSWORD))
+        self.bearerbox = self._start('bearerbox', '-v', '1', 'kannel.conf')
+        wait_until(lambda: listens(self.ports['network']), 'bearerbox takes networks')
+        self.start_network()
+        self.start_smsbox()
+
+    @property
+    def url(self):
+        return f'http://127.0.0.1:{self.ports["sendsms"]}/cgi-bin/sendsms'
+
+    def start_smsbox(self):
+        self.smsbox = self._start('smsbox', '-v', '1', 'kannel.conf')
+        wait_until(lambda: listens(self.ports['sendsms']), 'smsbox takes messages')
+
+    def start_network(self):
+        self.network = self._start('/usr/lib/kannel/test/fakesmsc', '-H', '127.0.0.1', '-r',
+                                   str(self.ports['network']), '-i', '1', '-m', '0', '100 200 text nop')
+        wait_until(lambda: b'(online' in self._status(), 'the network is there')
+
+    def stop(self, process):
+        process.kill()
+        process.wait()
+
+    def stop_network(self):
+        self.stop(self.network)
+        wait_until(lambda: b'(online' not in self._status(), 'the network is gone')
+
+    def arrived(self):
+        """What came out at the other end: sender, recipient, and a text or its UCS-2 parts in one."""
+        found = re.findall(r'Got message \d+: <(\S+) (\S+) (?:udh (\S+) )?(text|data|ucs-2) (.*)>$',
+                           (self.folder / 'fakesmsc.log').read_text(), re.M)
+        messages = []
+        for sender, recipient, part, form, text in found:
+            if form != 'text':
+                text = urllib.parse.unquote_to_bytes(text.replace('+', ' ')).decode('utf-16-be')
+            if part and not part.endswith('%01'):
+                messages[-1][2] += text
+            else:
+                messages.append([sender, recipient, text])
+        return [tuple(message) for message in messages]
+
+    def _status(self):
+        address = f'http://127.0.0.1:{self.ports["admin"]}/status.txt?password=admin'
+        with urllib.request.urlopen(address) as answer:
+            return answer.read()
+
+    def _start(self, program, *arguments):
+        log = self.folder / f'{pathlib.Path(program).name}.log'
+        environment = {name: os.environ[name] for name in ('PATH', 'HOME')}
+        with log.open('a') as output:
+            return subprocess.Popen([program, *arguments], cwd=self.folder, env=environment, stdout=output,
+                                    stderr=output, stdin=subprocess.DEVNULL)
+
+
+class Service:
+    """A web service that keeps connections: answer(Request) is asked for each request.
+
+    It gives (status, body) or (status, body, headers), or DROP: the connection is closed without an
+    answer, or HANG: nothing is ever answered. `certificate` is a file of a certificate and its key.
+    It ends with the test's process.
+    """
+    DROP, HANG = 'drop', 'hang'
+
+    def __init__(self, answer, certificate=None):
+        self.requests = []
+        self.answer = answer
+        self._server = Server(('127.0.0.1', 0), type('Handler', (Handler,), {'service': self}))
+        self.scheme = 'https' if certificate else 'http'
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True,
+                                                      do_handshake_on_connect=False)
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+
+    @property
+    def url(self):
+        return f'{self.scheme}://localhost:{self._server.server_address[1]}'
+
+    @property
+    def connections(self):
+        return self._server.connections
+
+
+class Server(http.server.ThreadingHTTPServer):
+    request_queue_size = 256
+    daemon_threads = True
+    connections = 0
+
+    def process_request(self, request, client_address):
+        self.connections += 1
+        super().process_request(request, client_address)
+
+    def handle_error(self, request, client_address):
+        """A client that hangs up is what some tests are about."""
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = 'HTTP/1.1'
+    disable_nagle_algorithm = True
+
+    def do_POST(self):
+        address = urllib.parse.urlsplit(self.path)
+        body = self.rfile.read(int(self.headers.get('Content-Length', 0))).decode()
+        request = Request(address.path, dict(urllib.parse.parse_qsl(address.query)), self.headers, body,
+                          dict(urllib.parse.parse_qsl(body)))
+        self.service.requests.append(request)
+        answer = self.service.answer(request)
+        if answer == Service.HANG:
+            threading.Event().wait()
+        if answer in (Service.DROP, Service.HANG):
+            self.close_connection = True
+            return
+        status, text, *headers = answer
+        self.send_response(status)
+        for name, value in headers[0].items() if headers else ():
+            self.send_header(name, value)
+        self.send_header('Content-Length', str(len(text.encode())))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    do_GET = do_POST
+
+    def log_message(self, *_):
+        """Nothing is logged."""
+
+
+def certificate(folder, host):
+    """Files of a certificate for a host, signed by itself: without its key, and with it."""
+    file = pathlib.Path(folder) / 'certificate.pem'
+    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256',
+                    '-nodes', '-subj', f'/CN={host}', '-addext', f'subjectAltName=DNS:{host}',
+                    '-days', '30', '-keyout', f'{file}.key', '-out', str(file)],
+                   check=True, capture_output=True)
+    both = file.with_name('both.pem')
+    both.write_text(file.read_text() + pathlib.Path(f'{file}.key').read_text())
+    return file, both
+
+
+# What the tests of channels of text messages do
+
+def practice(t, channel, patients=0, **settings):
+    """A database whose text messages go through a channel, and so many patients."""
+    db = t.database()
+    for key, value in settings.items():
+        kind = 'portal_secret' if key.endswith(('_password', '_token')) else 'portal_setting'
+        db.execute(f'SELECT {kind}(?, ?)', [key, value])
+    db.execute("SELECT portal_setting('text_channel', ?)", [channel])
+    for _ in range(patients):
+        t.patient(db)
+    return db
+
+
+def queue(t, db):
+    """Registrations for all who have none yet, not handed over within the call."""
+    db.execute('BEGIN')
+    db.execute("INSERT INTO send_registration SELECT patient_id, 'text' FROM patient"
+               " WHERE patient_id NOT IN (SELECT patient_id FROM portal_message)")
+    db.execute('COMMIT')
+
+
+def rows(t, db, columns='status'):
+    return t.all(db, f'SELECT {columns} FROM portal_message ORDER BY message_id')
+
+
+
+
+def problem(t, db, channel):
+    """Why a channel is not ready; None when it is."""
+    return t.one(db, 'SELECT detail FROM portal_channels WHERE name = ?', channel)
