@@ -305,7 +305,7 @@ def test_a_server_that_accepts_and_never_answers_is_given_up(t):
     db = practice(t, 10, smtp_url=url(servers.conversation(t, lambda connection: time.sleep(60))),
                   smtp_timeout=1, smtp_connections=2)
     start = time.monotonic()
-    t.contains(deliver(db), 'imed out')
+    t.true(re.search('timed out|timeout', deliver(db)))     # libcurl has a word for each of its clocks
     t.equal(outcomes(t, db), {('queued', 1, 0): 2, ('queued', 0, 0): 8})
     t.true(time.monotonic() - start < 20)
 
