@@ -11,7 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-enum { NAME_SIZE = 64, CHANNELS_MAX = 64 };
+enum { NAME_SIZE = 64 };
 
 typedef int (*plugin_init)(sqlite3 *db, char **error, const sqlite3_api_routines *routines);
 
@@ -23,12 +23,14 @@ static struct channel *channel_find(const struct portal *portal, const char *nam
     return NULL;
 }
 
-static void channel_append(struct portal *portal, struct channel *channel)
+/* By name, because folders list their files in no order. */
+static void channel_insert(struct portal *portal, struct channel *channel)
 {
-    struct channel **end = &portal->channels;
+    struct channel **next = &portal->channels;
 
-    while (*end != NULL) end = &(*end)->next;
-    *end = channel;
+    while (*next != NULL && strcmp((*next)->api.name, channel->api.name) < 0) next = &(*next)->next;
+    channel->next = *next;
+    *next = channel;
 }
 
 /* A node with a name; its texts are copies. */
@@ -94,7 +96,7 @@ static int register_channel(portal_api *api, const portal_channel *given, void *
         return SQLITE_NOMEM;
     }
     channel->file = "portal.d";
-    channel_append(portal, channel);
+    channel_insert(portal, channel);
     return SQLITE_OK;
 }
 
@@ -213,7 +215,7 @@ static int plugin_load(struct portal *portal, const char *name)
     if (problem == NULL) return channel != NULL ? SQLITE_OK : fault(portal, SQLITE_NOMEM);
     if (channel == NULL) {
         channel = channel_new(name);
-        if (channel != NULL) channel_append(portal, channel);
+        if (channel != NULL) channel_insert(portal, channel);
     }
     if (channel == NULL) {
         sqlite3_free(problem);

@@ -310,9 +310,18 @@ def test_a_plugin_that_can_not_start_is_shown_with_the_reason_and_harms_no_other
     snapshot.whole(t, db)
 
 
+def test_channels_are_listed_by_name_whichever_was_used_first(t):
+    db = practice(t, 'textonly', 'mailonly', patients=1)
+    db.execute("SELECT portal_setting('text_channel', 'textonly')")
+    t.contains(t.one(db, "SELECT send_registration(1, 'text')"), 'sent by text')
+    t.equal([name for name, in t.all(db, 'SELECT name FROM portal_channels')],
+            ['maildir', 'mailonly', 'spool', 'textonly'])
+    t.contains(t.one(db, 'SELECT portal_version()'), 'maildir 1, mailonly 0.9, spool 0.9, textonly 0.9')
+
+
 def test_every_channel_of_a_plugin_is_told_to_be_of_the_folder(t):
     installed(t, 'misnamed')
-    t.equal(t.all(t.database(), 'SELECT name, plugin FROM portal_channels ORDER BY name'),
+    t.equal(t.all(t.database(), 'SELECT name, plugin FROM portal_channels'),
             [('another', 'portal.d'), ('maildir', 'built in'), ('misnamed', 'portal.d')])
 
 
@@ -376,7 +385,7 @@ def test_a_library_of_a_name_too_long_for_a_setting_is_no_channel(t):
     folder = installed(t, 'spool')
     shutil.copy(PLUGINS / 'spool.so', folder / f'{"s" * 100}.so')
     db = t.database()
-    t.equal(t.all(db, 'SELECT name FROM portal_channels ORDER BY name'), [('maildir',), ('spool',)])
+    t.equal(t.all(db, 'SELECT name FROM portal_channels'), [('maildir',), ('spool',)])
 
 
 @harness.release_only
