@@ -161,6 +161,15 @@ class Test:
     def pin(self, mail):
         return only(r'(?<!\d)\d{6}(?!\d)', self.text(mail), 'PIN')
 
+    # Programs of others
+
+    def from_npm(self, name):
+        """A file of those that tests/clients/clients.mk brings with npm; without it the test skips."""
+        file = ROOT / 'build/clients' / name
+        if not file.exists():
+            self.skip(f'npm did not bring {name}')
+        return file
+
     # Several processes at once
 
     def parallel(self, count, function, *args):

@@ -1,14 +1,28 @@
-# What the mailer in Node needs. tests/tests.mk includes this.
+# What the tests bring along from npm. tests/tests.mk includes this.
 
-NODEMAILER := build/clients/node_modules/nodemailer/package.json
-NODEMAILER_VERSION := 7.0.9
+NODE_PACKAGES := build/clients/node_modules/.package-lock.json
+NODE_PROGRAMS := $(patsubst tests/%,build/%,$(wildcard tests/clients/*.mjs))
 
-test-build: build/clients/mailer.mjs
+# Of this package one file is wanted, and not the 120 MB that it depends on.
+TWILIO_API := build/clients/twilio_api_v2010.json
+TWILIO_PACKAGE := twilio-cli-core-8.3.2.tgz
+TWILIO_SUM := 6ae83443de5882462b5fba9eddd9080a0ba52ff9cfa579d8bac9f4cf43ee4409
+
+test-build: $(NODE_PROGRAMS) $(NODE_PACKAGES) $(TWILIO_API)
 
 # Node looks for packages beside the program.
-build/clients/mailer.mjs: tests/clients/mailer.mjs $(NODEMAILER)
+build/clients/%.mjs: tests/clients/%.mjs
+	@mkdir -p $(@D)
 	cp $< $@
 
-$(NODEMAILER):
-	mkdir -p build/clients
-	cd build/clients && npm install --prefix . --no-fund --no-audit nodemailer@$(NODEMAILER_VERSION)
+# Where npm can not bring them their tests skip, which is a failure in continuous integration.
+$(NODE_PACKAGES): tests/clients/package.json tests/clients/package-lock.json
+	@mkdir -p build/clients
+	cp $^ build/clients
+	-cd build/clients && npm ci --ignore-scripts --no-fund --no-audit
+
+$(TWILIO_API):
+	@mkdir -p $(@D)
+	-cd $(@D) && npm pack --silent @twilio/cli-core@8.3.2 && \
+		echo '$(TWILIO_SUM)  $(TWILIO_PACKAGE)' | sha256sum --check --quiet && \
+		tar -xzf $(TWILIO_PACKAGE) --strip-components=4 package/src/services/twilio-api/$(@F)

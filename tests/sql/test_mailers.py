@@ -60,6 +60,8 @@ def practice(t, recipients):
 
 
 def start(t, client, db, port):
+    if client == 'node':
+        t.from_npm('node_modules/nodemailer')
     return subprocess.Popen([*CLIENTS[client], t.file(db), '127.0.0.1', str(port)], cwd=harness.ROOT,
                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
