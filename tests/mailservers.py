@@ -51,6 +51,12 @@ def certificate(t, name, *faked_time):
     return file
 
 
+def tls(certificate_file):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate_file)
+    return context
+
+
 # smtp-sink, of Postfix: takes mail as fast as it comes, or refuses it as its switches say
 
 def sink(t, *switches, host='127.0.0.1'):
@@ -92,13 +98,12 @@ class Handler:
         return '250 2.0.0 taken'
 
 
-def aiosmtpd(t, handler, certificate_file=None, **options):
-    """Its port.  With a certificate it offers STARTTLS, without which it takes nothing."""
+def aiosmtpd(t, handler, certificate_file=None, implicit=False, **options):
+    """Its port.  With a certificate it offers STARTTLS, without which it takes nothing; or is all in TLS."""
     from aiosmtpd.controller import Controller
     if certificate_file:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(certificate_file)
-        options.update(tls_context=context, require_starttls=True)
+        context = tls(certificate_file)
+        options.update(dict(ssl_context=context) if implicit else dict(tls_context=context, require_starttls=True))
     controller = Controller(handler, hostname='127.0.0.1', port=free_port(), **options)
     controller.start()
     t.at_end(controller.stop)
@@ -131,22 +136,24 @@ def conversation(t, talk):
     return listener.getsockname()[1]
 
 
-def answering(reply):
-    """A talk in which reply(command) is the reply to each command; None: silence."""
+def answering(reply, heard=None):
+    """A talk in which reply(command) is the reply to each command; None: silence.  `heard` gets all lines."""
+    heard = [] if heard is None else heard
+
     def talk(connection):
-        commands = connection.makefile('rb')
+        lines = connection.makefile('rb')
         connection.sendall(b'220 test ESMTP\r\n')
-        for line in commands:
+        verb = ''
+        for line in lines:
+            heard.append(line)
+            if verb == 'DATA' and line != b'.\r\n':
+                continue
             verb = line[:4].strip().upper().decode('ascii', 'replace')
             answer = reply(verb)
             if answer:
                 connection.sendall(answer)
-            if verb == 'DATA' and answer and answer.startswith(b'3'):
-                while commands.readline() not in (b'.\r\n', b''):
-                    pass
-                answer = reply('.')
-                if answer:
-                    connection.sendall(answer)
+            if verb == 'DATA' and not (answer and answer.startswith(b'3')):
+                verb = ''
     return talk
 
 

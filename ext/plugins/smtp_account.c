@@ -74,7 +74,8 @@ bool smtp_account_apply(const struct account *account, CURL *easy)
                curl_easy_setopt(easy, CURLOPT_TIMEOUT, timeout) == CURLE_OK;
 
     if (set && *account->value[SMTP_CA_FILE] != '\0') {
-        set = curl_easy_setopt(easy, CURLOPT_CAINFO, account->value[SMTP_CA_FILE]) == CURLE_OK;
+        set = curl_easy_setopt(easy, CURLOPT_CAINFO, account->value[SMTP_CA_FILE]) == CURLE_OK &&
+              curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) == CURLE_OK;
     }
     if (set && *account->value[SMTP_USER] != '\0') {
         set = curl_easy_setopt(easy, CURLOPT_USERNAME, account->value[SMTP_USER]) == CURLE_OK &&

@@ -11,13 +11,17 @@ time_t smtp_now(void)
     return time.tv_sec;
 }
 
-/* Lines of the server while libcurl speaks with it: the last reply to EHLO counts. */
+/* Lines of the server while libcurl speaks with it: the last reply to EHLO counts, and the last refusal. */
 static size_t greeting_line(char *line, size_t size, size_t count, void *data)
 {
     struct smtp_connection *connection = data;
     char text[128];
 
     (void)snprintf(text, sizeof text, "%.*s", (int)(size * count), line);
+    if (text[0] == '4' || text[0] == '5') {
+        (void)snprintf(connection->refusal, sizeof connection->refusal, ": %.*s",
+                       (int)strcspn(text, "\r\n"), text);
+    }
     if (strncmp(text, "220", 3) == 0) {
         /* What was announced before TLS is not to be believed (RFC 3207 section 4.2). */
         memset(&connection->extensions, 0, sizeof connection->extensions);
@@ -54,12 +58,22 @@ static bool broke(struct smtp_connection *connection, const char *words)
     return false;
 }
 
+/* libcurl tells the code at most: what to do about it is in the server's words. */
+static bool refused(struct smtp_connection *connection, CURLcode code)
+{
+    size_t length;
+
+    if (connection->words[0] == '\0') (void)broke(connection, curl_easy_strerror(code));
+    length = strlen(connection->words);
+    (void)snprintf(connection->words + length, sizeof connection->words - length, "%s",
+                   connection->refusal);
+    return false;
+}
+
 bool smtp_connection_stand(struct smtp_connection *connection, CURLcode code,
                            const struct account *account, const struct smtp_client *client)
 {
-    if (code != CURLE_OK) {
-        return connection->words[0] != '\0' ? false : broke(connection, curl_easy_strerror(code));
-    }
+    if (code != CURLE_OK) return refused(connection, code);
     /* libcurl goes on without. */
     if (*account->value[SMTP_USER] != '\0' && !connection->extensions.auth) {
         return broke(connection, "the mail server lets nobody sign in; is smtp_user needed?");

@@ -1,5 +1,6 @@
 """The channel smtp against real mail servers, and against what no real one would do."""
 import collections
+import itertools
 import json
 import re
 import sqlite3
@@ -28,8 +29,8 @@ def configure(db, **settings):
         db.execute('SELECT portal_setting(?, ?)', [key, value])
 
 
-def url(port, host='127.0.0.1'):
-    return f'smtp://{host}:{port}'
+def url(port, host='127.0.0.1', scheme='smtp'):
+    return f'{scheme}://{host}:{port}'
 
 
 def rows(t, db):
@@ -246,21 +247,23 @@ def authenticator(server, session, envelope, mechanism, data):
     return AuthResult(success=data.password == servers.PASSWORD.encode(), handled=False)
 
 
-def secured(t, certificate, handler):
-    return servers.aiosmtpd(t, handler, certificate, authenticator=authenticator, auth_required=True)
+def secured(t, certificate, handler, implicit=False, **options):
+    return servers.aiosmtpd(t, handler, certificate, implicit, authenticator=authenticator, auth_required=True,
+                            auth_require_tls=not implicit, **options)
 
 
 def test_a_certificate_that_is_not_trusted_expired_or_of_another_host_is_refused(t):
     good = servers.certificate(t, 'localhost')
-    cases = {'untrusted': (good, None), 'expired': (servers.certificate(t, 'localhost', '2020-01-01'),) * 2,
-             'of another host': (servers.certificate(t, 'mail.example.com'),) * 2}
-    for name, (certificate, trusted) in cases.items():
+    bad = {'untrusted': (good, None), 'expired': (servers.certificate(t, 'localhost', '2020-01-01'),) * 2,
+           'of another host': (servers.certificate(t, 'mail.example.com'),) * 2}
+    for (name, (certificate, trusted)), scheme in itertools.product(bad.items(), ('smtp', 'smtps')):
         handler = servers.Handler()
-        db = practice(t, 20, smtp_url=url(secured(t, certificate, handler), 'localhost'), **TRUST,
-                      smtp_ca_file=str(trusted or ''), smtp_connections=2)
+        port = secured(t, certificate, handler, implicit=scheme == 'smtps')
+        db = practice(t, 20, smtp_url=url(port, 'localhost', scheme), **TRUST, smtp_ca_file=str(trusted or ''),
+                      smtp_connections=2)
         db.execute("SELECT portal_secret('smtp_password', ?)", [servers.PASSWORD])
         t.contains(deliver(db), 'SSL')
-        t.equal(outcomes(t, db), {('queued', 1, 0): 2, ('queued', 0, 0): 18}, name)
+        t.equal(outcomes(t, db), {('queued', 1, 0): 2, ('queued', 0, 0): 18}, f'{scheme}, {name}')
         t.equal(handler.envelopes, [], name)
 
 
@@ -271,7 +274,7 @@ def test_a_wrong_password_stops_the_delivery_and_is_told_without_the_password(t)
                   smtp_ca_file=str(certificate), smtp_connections=2)
     db.execute("SELECT portal_secret('smtp_password', 'gu3ssed')")
     told = deliver(db)
-    t.contains(told, 'Login denied')
+    t.contains(told, 'Login denied: 535 5.7.8')
     t.true('gu3ssed' not in told + str(rows(t, db)))
     t.equal(outcomes(t, db), {('queued', 1, 0): 2, ('queued', 0, 0): 18})
     db.execute("SELECT portal_secret('smtp_password', ?)", [servers.PASSWORD])
