@@ -139,8 +139,9 @@ class Service:
     """A web service that keeps connections: answer(Request) is asked for each request.
 
     It gives (status, body) or (status, body, headers), or DROP: the connection is closed without an
-    answer, or HANG: nothing is ever answered. `certificate` is a file of a certificate and its key.
-    It ends with the test's process.
+    answer, or HANG: nothing is ever answered, or the pieces of bytes that are written before the connection
+    is closed, as many as the client takes. `certificate` is a file of a certificate and its key. It ends
+    with the test's process.
     """
     DROP, HANG = 'drop', 'hang'
 
@@ -193,6 +194,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             threading.Event().wait()
         if answer in (Service.DROP, Service.HANG):
             self.close_connection = True
+            return
+        if not isinstance(answer, tuple):
+            self.close_connection = True
+            self.wfile.writelines(answer)
             return
         status, text, *headers = answer
         self.send_response(status)

@@ -205,6 +205,7 @@ char *http_problem(void *data)
 
 /* Requests */
 
+/* The end of a body that is too long is not waited for: libcurl gives up when not all is taken. */
 static size_t body_take(const char *bytes, size_t size, size_t count, void *data)
 {
     struct request *request = data;
@@ -213,7 +214,7 @@ static size_t body_take(const char *bytes, size_t size, size_t count, void *data
 
     memcpy(request->body + request->size, bytes, taken);
     request->size += taken;
-    return size * count;
+    return taken;
 }
 
 /*
@@ -364,6 +365,22 @@ struct http_verdict http_judge_status(int status)
     return verdict;
 }
 
+static bool is_answered(const struct request *request, CURLcode code)
+{
+    return code == CURLE_OK || (code == CURLE_WRITE_ERROR && request->size == HTTP_BODY_MOST);
+}
+
+/* A server that repeats the credential has it shown to nobody. */
+static void secret_hide(char *body, const char *secret)
+{
+    size_t length = strlen(secret);
+
+    if (length == 0) return;
+    for (char *found = strstr(body, secret); found != NULL; found = strstr(found, secret)) {
+        memset(found, '*', length);
+    }
+}
+
 static struct http_verdict answer_judge(struct request *request, int *retry_after)
 {
     long status = 0;
@@ -371,8 +388,10 @@ static struct http_verdict answer_judge(struct request *request, int *retry_afte
 
     (void)curl_easy_getinfo(request->easy, CURLINFO_RESPONSE_CODE, &status);
     (void)curl_easy_getinfo(request->easy, CURLINFO_RETRY_AFTER, &wait);
-    *retry_after = wait > DAY_SECONDS ? DAY_SECONDS : (int)wait;
+    /* A date that has passed gives less than nothing. */
+    *retry_after = wait < 0 ? 0 : wait > DAY_SECONDS ? DAY_SECONDS : (int)wait;
     request->body[request->size] = '\0';
+    secret_hide(request->body, request->http->account.value[HTTP_SECRET]);
     return request->http->service->judge((int)status, request->body, request->message);
 }
 
@@ -380,8 +399,8 @@ static void request_end(struct request *request, CURLcode code)
 {
     struct http *http = request->http;
     int retry_after = 0;
-    struct http_verdict verdict = code == CURLE_OK ? answer_judge(request, &retry_after)
-                                                   : failure_judge(request, code);
+    struct http_verdict verdict = is_answered(request, code) ? answer_judge(request, &retry_after)
+                                                             : failure_judge(request, code);
     portal_report report = {verdict.result, verdict.words,
                             verdict.result == PORTAL_RETRY ? retry_after : 0};
 

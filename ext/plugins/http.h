@@ -25,7 +25,8 @@ enum http_option {
      "File of certificates to trust instead of the system's, as PEM."}, \
     {NULL, PORTAL_OPTION_LINE, NULL, 0, 0, NULL}
 
-enum { HTTP_CONNECTIONS_MOST = 100, HTTP_BODY_MOST = 8192, HTTP_WORDS_SIZE = 400 };
+/* Twilio repeats the text, each of its 1600 letters written as \u00e4 at the longest. */
+enum { HTTP_CONNECTIONS_MOST = 100, HTTP_BODY_MOST = 16384, HTTP_WORDS_SIZE = 400 };
 
 /* A field of a form or of the head of a request; without a value, NULL or "", it is left out. */
 struct http_field {

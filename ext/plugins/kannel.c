@@ -42,7 +42,8 @@ static struct http_verdict kannel_judge(int status, const char *body, const port
 {
     struct http_verdict verdict = http_judge_status(status);
     const char *remedy = "";
-    int line = (int)strcspn(body, "\r\n");
+    size_t end = strcspn(body, "\r\n");
+    int line = end < 200 ? (int)end : 200;
 
     for (size_t i = 0; i < sizeof answers / sizeof answers[0]; i++) {
         size_t length = strlen(answers[i].begins);
@@ -58,8 +59,8 @@ static struct http_verdict kannel_judge(int status, const char *body, const port
         (void)snprintf(verdict.words, sizeof verdict.words, "%.*s, as %d segment%s", line, body,
                        message->segments, message->segments == 1 ? "" : "s");
     } else {
-        (void)snprintf(verdict.words, sizeof verdict.words, "Kannel says %d %.*s%s", status,
-                       line < 200 ? line : 200, body, remedy);
+        (void)snprintf(verdict.words, sizeof verdict.words, "Kannel says %d %.*s%s", status, line, body,
+                       remedy);
     }
     return verdict;
 }
