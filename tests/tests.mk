@@ -31,7 +31,7 @@ test: test-packages
 test-packages:
 	tests/packages test
 
-test-build: all build/tests/clock_vfs.so build/tests/compiler-flags build/asan/portal.so $(ASAN_CHANNELS) $(PLUGINS) \
+test-build: all build/tests/clock_vfs.so build/tests/channel_faults.so build/tests/compiler-flags build/asan/portal.so $(ASAN_CHANNELS) $(PLUGINS) \
 	$(UNIT_PROGRAMS) $(ASAN_UNIT_PROGRAMS) build/fault/test_fault build/asan/fault/test_fault \
 	fuzz-replays build/tsan/threads
 
@@ -51,10 +51,10 @@ soak: test-packages
 coverage: test-packages
 	tests/coverage/run
 
-build/tests/clock_vfs.so: tests/clock_vfs.c
+build/tests/clock_vfs.so build/tests/channel_faults.so: build/tests/%.so: tests/%.c
 	@mkdir -p $(@D)
 	@echo '  CC      $@'
-	$(Q)$(CC) $(TEST_CFLAGS) -O2 -fPIC -shared -o $@ $<
+	$(Q)$(CC) $(CPPFLAGS) $(TEST_CFLAGS) -O2 -fPIC -shared -o $@ $<
 
 # The one header is all that a plugin may need: it is copied out, so that no other is found.
 build/tests/include/portal.h: ext/portal.h
