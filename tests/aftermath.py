@@ -109,8 +109,9 @@ def kept(t, db, promises):
     return {action: totals[action] - count for action, count in promised.items() if totals[action] > count}
 
 
-def message_id(file):
-    return re.search(r'^Message-ID: (<\S+>)$', file.read_text(), re.M).group(1)
+def message_ids(file):
+    """Of the mail in a file, or of the many."""
+    return re.findall(r'^Message-ID: (<\S+>)$', file.read_text(), re.M)
 
 
 def arrived(path):
@@ -120,7 +121,7 @@ def arrived(path):
     for folder in ('new', 'cur'):
         for file in pathlib.Path(f'{path}-outbox', folder).glob('*'):
             with contextlib.suppress(FileNotFoundError):
-                headers.append(message_id(file))
+                headers += message_ids(file)
     return headers + told(path)[1]
 
 

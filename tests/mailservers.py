@@ -59,19 +59,28 @@ def tls(certificate_file):
 
 # smtp-sink, of Postfix: takes mail as fast as it comes, or refuses it as its switches say
 
-def sink(t, *switches, host='127.0.0.1'):
+def sink(t, *switches, host='127.0.0.1', folder=None):
     """Its port."""
     as_nobody = ['-u', 'nobody'] if os.geteuid() == 0 else []
     for _ in range(10):
         port = free_port()
         process = subprocess.Popen(['/usr/sbin/smtp-sink', *as_nobody, *switches, f'{host}:{port}', '1000'],
-                                   stderr=subprocess.DEVNULL)
+                                   stderr=subprocess.DEVNULL, cwd=folder)
         t.at_end(stop, process)
         # Another test may have got the port first: then it ended at once.
         wait_for(lambda: process.poll() is not None or answers(port), 'smtp-sink')
         if process.poll() is None:
             return port
     raise AssertionError('smtp-sink finds no port')
+
+
+def keeping_sink(t):
+    """Its port, and the file to which it adds each message that it takes."""
+    folder = pathlib.Path(tempfile.mkdtemp(dir=t.directory))
+    folder.chmod(0o777)
+    (folder / 'mail').touch()
+    (folder / 'mail').chmod(0o666)
+    return sink(t, '-D', 'mail', folder=folder), folder / 'mail'
 
 
 def stop(process):

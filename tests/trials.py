@@ -4,6 +4,7 @@ The tests run a few of each, `make soak` many more.
 """
 import collections
 import contextlib
+import json
 import os
 import pathlib
 import random
@@ -13,6 +14,7 @@ import time
 import traceback
 
 import aftermath
+import mailservers
 import workload
 
 WORKERS = 3
@@ -39,10 +41,12 @@ def fork(function, *args):
 
 
 def kill(t, process):
-    """Kills a process, unless it has come to its end, which then was a good one."""
+    """Kills a process, unless it has come to its end, which then was a good one; whether it did."""
     os.kill(process, signal.SIGKILL)
     _, status = os.waitpid(process, 0)
-    t.true(os.waitstatus_to_exitcode(status) in (-signal.SIGKILL, 0), 'a process failed before it was killed')
+    code = os.waitstatus_to_exitcode(status)
+    t.true(code in (-signal.SIGKILL, 0), 'a process failed before it was killed')
+    return code != 0
 
 
 def seconds_of(t, function, *args):
@@ -158,6 +162,59 @@ def leases_apart(t, path, messages):
     t.equal(len(sent), len(set(sent)), 'reported twice')
     t.true(len(sent) <= messages == len(claims), f'{len(claims)} of {messages} were claimed')
     return sum(len(held) - 1 for held in claims.values())
+
+
+# Mail
+
+MAIL_SIZE = 3000        # about, as smtp-sink keeps it
+
+
+def is_running(process):
+    return os.waitid(os.P_PID, process, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+
+
+def hand_over(t, path):
+    with contextlib.closing(t.connect(path, timeout=PATIENCE)) as db:
+        t.one(db, 'SELECT deliver()')
+
+
+def killed_at_work(t, process, kept, messages):
+    """Kills a process that hands over mail when a server has kept so many messages more; whether it did."""
+    enough = kept.stat().st_size + messages * MAIL_SIZE
+    while kept.stat().st_size < enough and is_running(process):
+        time.sleep(0.001)
+    return kill(t, process)
+
+
+def senders_killed(t, seed, journal, messages, most):
+    """Kills one or two that hand over mail by smtp, each after `most` messages or fewer, until all are sent.
+
+    Gives how many were killed, and how many messages arrived more than once.
+    """
+    chance = random.Random(seed)
+    port, kept = mailservers.keeping_sink(t)
+    with contextlib.closing(t.database(journal=journal)) as db:
+        path = t.file(db)
+        for key, value in (('lease_seconds', LEASE), ('smtp_url', f'smtp://127.0.0.1:{port}'), ('email_channel', 'smtp')):
+            t.one(db, 'SELECT portal_setting(?, ?)', key, value)
+        # In one statement: each would be a write of its own.
+        t.one(db, "INSERT INTO quick_add SELECT 'M' || value, 'Mailed', '1980-01-01', 'email',"
+                  " 'm' || value || '@example.com' FROM json_each(?)", json.dumps(list(range(messages))))
+    killed = 0
+    waiting = messages
+    while waiting:
+        at_work = [fork(hand_over, t, path) for _ in range(chance.randint(1, 2))]
+        killed += sum(killed_at_work(t, process, kept, chance.randint(most // 2, most)) for process in at_work)
+        t.advance(LEASE + 1)
+        with contextlib.closing(t.connect(path)) as db:
+            waiting = t.one(db, 'SELECT count(*) FROM portal_message WHERE due_at IS NOT NULL')
+    with contextlib.closing(t.connect(path)) as db:
+        aftermath.whole(t, db)
+        rows = t.all(db, 'SELECT message_id, status, attempts, duplicate, detail FROM portal_message')
+    headers = aftermath.message_ids(kept)
+    aftermath.accounted(t, rows, headers)
+    t.equal(collections.Counter(status for _, status, *_ in rows), {'sent': messages})
+    return killed, len(headers) - messages
 
 
 # portal_init() and portal_purge()

@@ -23,3 +23,10 @@ def test_an_initialisation_killed_in_the_middle_is_done_by_the_next(t):
 def test_a_purge_killed_in_the_middle_is_whole_or_not_there(t):
     for journal in ('delete', 'wal'):
         t.true(trials.purging_killed(t, 4, journal, 12) > 0, 'none was killed in the middle')
+
+
+@harness.release_only
+def test_senders_killed_at_random_lose_no_mail_and_double_only_what_may_be_a_duplicate(t):
+    for number, journal in enumerate(('delete', 'wal')):
+        killed, twice = trials.senders_killed(t, 5 + number, journal, 600, 120)
+        t.true(killed > 3 and twice > 0, f'{killed} were killed, and {twice} messages came twice')
