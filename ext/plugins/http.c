@@ -233,39 +233,41 @@ static int request_begins(void *data, __attribute__((unused)) char *address,
     return request->lost ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 
+/* False without memory. */
 static bool request_options(struct request *request)
 {
     const struct http *http = request->http;
     CURL *easy = request->easy;
     char *address = http->service->address(&http->account);
-    bool set = address != NULL && curl_easy_setopt(easy, CURLOPT_URL, address) == CURLE_OK &&
-               curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https") == CURLE_OK &&
-               curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1) == CURLE_OK &&
-               curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-               curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS) == CURLE_OK &&
-               curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)IDLE_SECONDS) == CURLE_OK &&
-               curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, request_begins) == CURLE_OK &&
-               curl_easy_setopt(easy, CURLOPT_PREREQDATA, request) == CURLE_OK &&
-               curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, body_take) == CURLE_OK &&
-               curl_easy_setopt(easy, CURLOPT_WRITEDATA, request) == CURLE_OK &&
-               curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, request->error) == CURLE_OK &&
-               curl_easy_setopt(easy, CURLOPT_PRIVATE, request) == CURLE_OK;
+    unsigned failed = address == NULL;
 
+    failed |= curl_easy_setopt(easy, CURLOPT_URL, address);
+    failed |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    failed |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    failed |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    failed |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
+    failed |= curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)IDLE_SECONDS);
+    failed |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, request_begins);
+    failed |= curl_easy_setopt(easy, CURLOPT_PREREQDATA, request);
+    failed |= curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, body_take);
+    failed |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, request);
+    failed |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, request->error);
+    failed |= curl_easy_setopt(easy, CURLOPT_PRIVATE, request);
     /* What nobody may read on its way is not given to a proxy in the environment. */
-    if (set && strncmp(address, "http:", 5) == 0) {
-        set = curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK;
+    if (strncmp(http->account.value[HTTP_URL], "http:", 5) == 0) {
+        failed |= curl_easy_setopt(easy, CURLOPT_PROXY, "");
     }
-    if (set && http->service->signs_in) {
-        set = curl_easy_setopt(easy, CURLOPT_HTTPAUTH, CURLAUTH_BASIC) == CURLE_OK &&
-              curl_easy_setopt(easy, CURLOPT_USERNAME, http->account.value[HTTP_USER]) == CURLE_OK &&
-              curl_easy_setopt(easy, CURLOPT_PASSWORD, http->account.value[HTTP_SECRET]) == CURLE_OK;
+    if (http->service->signs_in) {
+        failed |= curl_easy_setopt(easy, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
+        failed |= curl_easy_setopt(easy, CURLOPT_USERNAME, http->account.value[HTTP_USER]);
+        failed |= curl_easy_setopt(easy, CURLOPT_PASSWORD, http->account.value[HTTP_SECRET]);
     }
-    if (set && *http->account.value[HTTP_CA_FILE] != '\0') {
-        set = curl_easy_setopt(easy, CURLOPT_CAINFO, http->account.value[HTTP_CA_FILE]) == CURLE_OK &&
-              curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) == CURLE_OK;
+    if (*http->account.value[HTTP_CA_FILE] != '\0') {
+        failed |= curl_easy_setopt(easy, CURLOPT_CAINFO, http->account.value[HTTP_CA_FILE]);
+        failed |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
     }
     sqlite3_free(address);
-    return set;
+    return failed == 0;
 }
 
 /* The message leaves the request. */
@@ -289,16 +291,19 @@ static void request_close(struct request *request)
 static bool request_start(struct request *request, long seconds)
 {
     struct http *http = request->http;
+    unsigned failed = 0;
 
     if (request->easy == NULL) {
         request->easy = curl_easy_init();
         if (request->easy == NULL || !request_options(request)) return false;
     }
-    return http->service->compose(&http->account, http->portal_url, request->message, &request->post) &&
-           curl_easy_setopt(request->easy, CURLOPT_HTTPHEADER, request->post.headers) == CURLE_OK &&
-           curl_easy_setopt(request->easy, CURLOPT_POSTFIELDS, request->post.body) == CURLE_OK &&
-           curl_easy_setopt(request->easy, CURLOPT_TIMEOUT, seconds) == CURLE_OK &&
-           curl_multi_add_handle(http->multi, request->easy) == CURLM_OK;
+    if (!http->service->compose(&http->account, http->portal_url, request->message, &request->post)) {
+        return false;
+    }
+    failed |= curl_easy_setopt(request->easy, CURLOPT_HTTPHEADER, request->post.headers);
+    failed |= curl_easy_setopt(request->easy, CURLOPT_POSTFIELDS, request->post.body);
+    failed |= curl_easy_setopt(request->easy, CURLOPT_TIMEOUT, seconds);
+    return failed == 0 && curl_multi_add_handle(http->multi, request->easy) == CURLM_OK;
 }
 
 static void request_take(struct request *request, const portal_outgoing *message)

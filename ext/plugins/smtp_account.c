@@ -65,21 +65,21 @@ bool smtp_account_apply(const struct account *account, CURL *easy)
     const char *tls = account->value[SMTP_TLS];
     bool plain = strcmp(tls, "off") == 0 || (strcmp(tls, "auto") == 0 && account_is_loopback(url));
     long timeout = smtp_account_number(account, SMTP_TIMEOUT);
-    /* The environment names no proxy: what goes to this very machine would go elsewhere. */
-    bool set = curl_easy_setopt(easy, CURLOPT_URL, url) == CURLE_OK &&
-               curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "smtp,smtps") == CURLE_OK &&
-               curl_easy_setopt(easy, CURLOPT_PROXY, "") == CURLE_OK &&
-               curl_easy_setopt(easy, CURLOPT_USE_SSL,
-                                plain ? (long)CURLUSESSL_NONE : (long)CURLUSESSL_ALL) == CURLE_OK &&
-               curl_easy_setopt(easy, CURLOPT_TIMEOUT, timeout) == CURLE_OK;
+    unsigned failed = 0;
 
-    if (set && *account->value[SMTP_CA_FILE] != '\0') {
-        set = curl_easy_setopt(easy, CURLOPT_CAINFO, account->value[SMTP_CA_FILE]) == CURLE_OK &&
-              curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) == CURLE_OK;
+    failed |= curl_easy_setopt(easy, CURLOPT_URL, url);
+    failed |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "smtp,smtps");
+    /* The environment names no proxy: what goes to this very machine would go elsewhere. */
+    failed |= curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    failed |= curl_easy_setopt(easy, CURLOPT_USE_SSL, plain ? (long)CURLUSESSL_NONE : (long)CURLUSESSL_ALL);
+    failed |= curl_easy_setopt(easy, CURLOPT_TIMEOUT, timeout);
+    if (*account->value[SMTP_CA_FILE] != '\0') {
+        failed |= curl_easy_setopt(easy, CURLOPT_CAINFO, account->value[SMTP_CA_FILE]);
+        failed |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
     }
-    if (set && *account->value[SMTP_USER] != '\0') {
-        set = curl_easy_setopt(easy, CURLOPT_USERNAME, account->value[SMTP_USER]) == CURLE_OK &&
-              curl_easy_setopt(easy, CURLOPT_PASSWORD, account->value[SMTP_PASSWORD]) == CURLE_OK;
+    if (*account->value[SMTP_USER] != '\0') {
+        failed |= curl_easy_setopt(easy, CURLOPT_USERNAME, account->value[SMTP_USER]);
+        failed |= curl_easy_setopt(easy, CURLOPT_PASSWORD, account->value[SMTP_PASSWORD]);
     }
-    return set;
+    return failed == 0;
 }

@@ -30,25 +30,34 @@ static size_t greeting_line(char *line, size_t size, size_t count, void *data)
     return size * count;
 }
 
+/* False without memory. */
+static bool easy_prepare(struct smtp_connection *connection, const struct account *account, void *owner)
+{
+    CURL *easy = connection->easy;
+    unsigned failed = !smtp_account_apply(account, easy);
+
+    failed |= curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L);
+    failed |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    failed |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, connection->words);
+    failed |= curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, greeting_line);
+    failed |= curl_easy_setopt(easy, CURLOPT_HEADERDATA, connection);
+    failed |= curl_easy_setopt(easy, CURLOPT_PRIVATE, owner);
+    return failed == 0;
+}
+
 bool smtp_connection_begin(struct smtp_connection *connection, CURLM *multi,
                            const struct account *account, void *owner)
 {
-    CURL *easy = curl_easy_init();
-
     memset(connection, 0, sizeof *connection);
     connection->since = smtp_now();
-    if (easy != NULL && smtp_account_apply(account, easy) &&
-        curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L) == CURLE_OK &&
-        curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-        curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, connection->words) == CURLE_OK &&
-        curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, greeting_line) == CURLE_OK &&
-        curl_easy_setopt(easy, CURLOPT_HEADERDATA, connection) == CURLE_OK &&
-        curl_easy_setopt(easy, CURLOPT_PRIVATE, owner) == CURLE_OK &&
-        curl_multi_add_handle(multi, easy) == CURLM_OK) {
-        connection->easy = easy;
+    connection->easy = curl_easy_init();
+    if (connection->easy == NULL) return false;
+    if (easy_prepare(connection, account, owner) &&
+        curl_multi_add_handle(multi, connection->easy) == CURLM_OK) {
         return true;
     }
-    curl_easy_cleanup(easy);
+    curl_easy_cleanup(connection->easy);
+    connection->easy = NULL;
     return false;
 }
 
