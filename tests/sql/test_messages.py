@@ -152,4 +152,4 @@ def test_the_html_of_a_mail_says_who_writes_and_what_the_text_says(t):
 def test_a_notice_of_a_revoke_names_no_reason(t):
     for mail in every_message(t, {})['deactivated.email.en.txt']:
         t.equal(t.text(mail).split('\n\n')[1],
-                'your patient portal was deactivated by your healthcare provider.')
+                'Your patient portal was deactivated by your healthcare provider.')

@@ -252,7 +252,7 @@ def test_one_notice_goes_out_by_email(t):
     t.equal(len(notices(t, db)), 1)
     notice = notices(t, db)[0]
     t.equal(notice['to'], t.one(db, 'SELECT email FROM patient'))
-    t.contains(' '.join(t.text(notice).split()), 'your patient portal was deactivated by your healthcare provider',
+    t.contains(' '.join(t.text(notice).split()), 'Your patient portal was deactivated by your healthcare provider',
                'contact them with any questions')
     t.equal(t.all(db, "SELECT channel, status FROM portal_message WHERE kind = 'deactivated'"), [('email', 'sent')])
 
