@@ -167,6 +167,15 @@ static void allowed_list(unsigned allowed, char *out, size_t size)
     }
 }
 
+/* What touches a link would become part of it, or keep telephones from making one of it. */
+static bool stands_apart(const char *text, const char *placeholder)
+{
+    static const char around[] = " \n<>\"'";
+    const char *end = strstr(placeholder, "}}") + 2;
+
+    return (placeholder == text || strchr(around, placeholder[-1]) != NULL) && strchr(around, *end) != NULL;
+}
+
 static bool placeholders_check(const struct template_rules *rules, const struct part_rules *part,
                                char problem[TEMPLATE_PROBLEM_SIZE])
 {
@@ -186,10 +195,14 @@ static bool placeholders_check(const struct template_rules *rules, const struct 
         enum placeholder then = parsed.piece[i].then;
         if (then == PLACEHOLDER_COUNT) continue;
         carries = carries || then == rules->carries;
-        if ((allowed & (1u << then)) != 0) continue;
-        (void)snprintf(problem, TEMPLATE_PROBLEM_SIZE, "has {{%s}}, which is not for it; it may have %s",
-                       names[then], list);
-        return refuse(problem, part->name, problem);
+        if ((allowed & (1u << then)) == 0) {
+            (void)snprintf(problem, TEMPLATE_PROBLEM_SIZE, "has {{%s}}, which is not for it; it may have %s",
+                           names[then], list);
+            return refuse(problem, part->name, problem);
+        }
+        if (then == PLACEHOLDER_link && !stands_apart(part->text, parsed.piece[i].text + parsed.piece[i].length)) {
+            return refuse(problem, part->name, "has something right before or after {{link}}; put blanks around it");
+        }
     }
     if (carries) return true;
     (void)snprintf(problem, TEMPLATE_PROBLEM_SIZE, "lacks {{%s}}", names[rules->carries]);

@@ -71,8 +71,8 @@ struct template_rules {
 
 /*
 ** Whether one can be used: it has what it must, no other placeholder, no control, bidirectional or
-** zero-width character, no address to open but {{link}}, and HTML as html_problem() wants it.  False,
-** and `problem` a phrase that names the part and what is wrong.
+** zero-width character, no address to open but {{link}}, nothing that touches that, and HTML as
+** html_check() wants it.  False, and `problem` a phrase that names the part and what is wrong.
 */
 bool template_check(const struct template_rules *rules, const struct template_source *source,
                     char problem[TEMPLATE_PROBLEM_SIZE]);

@@ -134,7 +134,7 @@ static void test_parts(void)
     TEST("a part has a most of bytes") {
         char text[TEMPLATE_TEXT_MAX + 2];
         memset(text, 'x', sizeof text);
-        memcpy(text, "{{link}}", 8);
+        memcpy(text, "{{link}} ", 9);
         text[TEMPLATE_TEXT_MAX] = '\0';
         CHECK(takes(&mail, "Hello", text, NULL));
         text[TEMPLATE_TEXT_MAX] = 'x';
@@ -171,6 +171,25 @@ static void test_characters(void)
         CHECK(refuses_text("{{link}} www.evil.example", "has an address to open"));
         CHECK(refuses(&mail, "https://evil.example", "{{link}}", NULL, "subject has an address"));
         CHECK(refuses(&mail, "Hello", "{{link}}", "<p>{{link}} https://evil.example</p>", "html has an address"));
+    }
+}
+
+static void test_what_touches_a_link(void)
+{
+    TEST("a link stands apart, so that nothing becomes part of it") {
+        static const char *const touched[] = {
+            "{{link}}STOP", "{{link}}.", "{{link}}.evil.example", "evil.example/{{link}}", "x@{{link}}",
+            "{{link}}{{link}}", "{{practice_name}}{{link}}", "{{link}}é",
+        };
+        static const char *const apart[] = {"{{link}}", "a {{link}} b", "a\n{{link}}\nb", "<{{link}}>", "\"{{link}}\""};
+        char html[64];
+        for (size_t i = 0; i < sizeof touched / sizeof touched[0]; i++) {
+            CHECK(refuses_text(touched[i], "text has something right before or after {{link}}"));
+            (void)snprintf(html, sizeof html, "<p>%s</p>", touched[i]);
+            CHECK(refuses(&mail, "Hello", "{{link}}", html, "html has something right before or after {{link}}"));
+        }
+        for (size_t i = 0; i < sizeof apart / sizeof apart[0]; i++) CHECK(takes(&mail, "Hello", apart[i], NULL));
+        CHECK(takes(&mail, "Hello", "{{link}}", "<p>a {{link}}<br>{{link}}</p><a href='{{link}}'>{{link}}</a>"));
     }
 }
 
@@ -251,6 +270,7 @@ int main(void)
     test_filling_in();
     test_parts();
     test_characters();
+    test_what_touches_a_link();
     test_html();
     return unit_result();
 }
