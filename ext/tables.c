@@ -449,7 +449,7 @@ static const struct table tables[] = {
      .description = "What messages say. UPDATE subject, text or html to edit one, INSERT one for another "
                     "language, DELETE to go back to what was shipped; what does not fit is refused. edited "
                     "is when, NULL as shipped; segments is what a text message takes with a portal_url of "
-                    "40 characters.",
+                    "40 characters, or the practice's own, longer one.",
      .allowed = EHR, .direct = true, .key = {-1, -1}, .integers = 3u << 7, .id = 8, .grows = true,
      .open = wording_table_open, .update = wording_table_update},
     {.name = "portal_channels",

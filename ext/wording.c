@@ -1,6 +1,7 @@
 #include "wording.h"
 
 #include "embedded.h"
+#include "normalize.h"
 
 #include <string.h>
 
@@ -18,32 +19,46 @@ void wording_clear(struct portal *portal)
     }
 }
 
+#define WORD_ENDS " (,;/"
+
+/* The tag of what charts have instead of one: ISO 639-2 codes and names, "Español (México)"; else `text`. */
+static const char *language_named(const char *text)
+{
+    static const struct { const char *name; const char *tag; } others[] = {
+        {"spa", "es"}, {"spanish", "es"}, {"espanol", "es"}, {"castilian", "es"}, {"castellano", "es"},
+        {"eng", "en"}, {"english", "en"}, {"ingles", "en"},
+    };
+    char word[40];
+    char name[sizeof word];
+
+    (void)sqlite3_snprintf((int)sizeof word, word, "%.*s", (int)strcspn(text, WORD_ENDS), text);
+    if (normalize_name(word, name, sizeof name) != 0) return text;
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        if (strcmp(others[i].name, name) == 0) return others[i].tag;
+    }
+    return text;
+}
+
 void wording_language(const char *text, char language[LANGUAGE_SIZE])
 {
-    /* What charts have instead of RFC 5646 tags: ISO 639-2 codes and names. */
-    static const struct { const char *name; const char *tag; } others[] = {
-        {"spa", "es"}, {"spanish", "es"}, {"espanol", "es"}, {"espa\u00f1ol", "es"}, {"eng", "en"}, {"english", "en"},
-    };
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyz";
-    size_t length = 0;
-    size_t first;
+    static const char characters[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
+    size_t length;
+    size_t first = 0;
+    char *cut;
 
     text += strspn(text, " ");
-    language[0] = '\0';
-    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
-        if (sqlite3_stricmp(others[i].name, text) == 0) text = others[i].tag;
+    if (strcspn(text, WORD_ENDS) > 2) text = language_named(text);
+    length = strcspn(text, WORD_ENDS);
+    (void)sqlite3_snprintf(LANGUAGE_SIZE, language, "%.*s", (int)length, text);
+    for (char *at = language; *at != '\0'; at++) {
+        if (*at == '_') *at = '-';
+        if (*at >= 'A' && *at <= 'Z') *at = (char)(*at - 'A' + 'a');
     }
-    for (; text[length] != '\0' && text[length] != ' '; length++) {
-        char letter = text[length] == '_' ? '-' : text[length];
-        if (length == LANGUAGE_SIZE - 1) break;
-        language[length] = (char)(letter >= 'A' && letter <= 'Z' ? letter - 'A' + 'a' : letter);
-    }
-    language[length] = '\0';
-    first = strspn(language, letters);
     /* What was cut off in its middle is no subtag. */
-    if (text[length] != '\0' && text[length] != ' ' && strrchr(language, '-') != NULL) *strrchr(language, '-') = '\0';
-    if (first < 2 || first > 3 || strchr("-", language[first]) == NULL ||
-        language[strspn(language, "abcdefghijklmnopqrstuvwxyz0123456789-")] != '\0') {
+    cut = length < LANGUAGE_SIZE ? NULL : strrchr(language, '-');
+    if (cut != NULL) *cut = '\0';
+    while (language[first] >= 'a' && language[first] <= 'z') first++;
+    if (first < 2 || first > 3 || strchr("-", language[first]) == NULL || language[strspn(language, characters)] != '\0') {
         language[0] = '\0';
     }
 }

@@ -45,7 +45,7 @@ struct wording *wording_of(struct wording *first, const struct kind *kind, enum 
 int wording_find(struct portal *portal, const struct kind *kind, enum medium medium, const char *preferred,
                  const struct wording **wording);
 
-/* A chart's language as a tag; "" for what is none.  es_MX, spa and Spanish are taken, too. */
+/* A chart's language as a tag; "" for what is none.  es_MX, spa and Español are taken, too. */
 void wording_language(const char *text, char language[LANGUAGE_SIZE]);
 
 /* What a row of portal_wording is, checked; *problem is a phrase when it can not be used. */

@@ -10,7 +10,7 @@
 
 enum column { KIND, CHANNEL, LANGUAGE, SUBJECT, TEXT, HTML, EDITED, SEGMENTS, TEMPLATE_ID, COLUMNS };
 
-enum { NAME_SIZE = 64 };
+enum { NAME_SIZE = 64, WORDS_SIZE = 48 };
 
 static const char store_wording[] =
     "INSERT OR REPLACE INTO main.portal_wording (kind, channel, language, subject, text, html, edited_at)"
@@ -18,8 +18,14 @@ static const char store_wording[] =
 static const char delete_wording[] =
     "DELETE FROM main.portal_wording WHERE kind = ?1 AND channel = ?2 AND language = ?3";
 
-/* A portal_url of 40 characters, which is what a text message must have room for. */
-static const char sample_url[] = "https://portals.of-forty-characters.test";
+/* What a text message must have room for: a portal_url of 40 characters, or the practice's own, longer one. */
+static const char *sample_url(const struct portal *portal)
+{
+    static const char forty[] = "https://portals.of-forty-characters.test";
+    const char *own = setting_text(portal, SETTING_portal_url);
+
+    return strlen(own) < sizeof forty ? forty : own;
+}
 
 static const char *wording_name(const struct wording *wording, char out[NAME_SIZE])
 {
@@ -56,7 +62,7 @@ static char *sample_text(struct portal *portal, const struct wording *wording)
     char *text;
 
     (void)template_parse(&part, wording->source.text, false, problem);
-    message_sample(portal, wording->kind, sample_url, &values);
+    message_sample(portal, wording->kind, sample_url(portal), &values);
     length = template_length(&part, &values);
     text = sqlite3_malloc64(length + 1);
     if (text == NULL) return NULL;
@@ -65,33 +71,61 @@ static char *sample_text(struct portal *portal, const struct wording *wording)
     return text;
 }
 
-static int segments_of(struct portal *portal, const struct wording *wording, int *segments)
+/* How many segments that takes, and "3 segments (UCS-2, for 'é')". */
+static int segments_of(struct portal *portal, const struct wording *wording, int *segments, char words[WORDS_SIZE])
 {
     char *text = sample_text(portal, wording);
+    const char *foreign;
+    size_t length = 0;
 
     if (text == NULL) return fault(portal, SQLITE_NOMEM);
     *segments = segment_count(text, NULL);
+    foreign = segment_foreign(text, &length);
+    (void)sqlite3_snprintf(WORDS_SIZE, words,
+                           foreign == NULL ? "%d segments (GSM-7)" : "%d segments (UCS-2, for '%.*s')",
+                           *segments, (int)length, foreign);
     sqlite3_free(text);
     return SQLITE_OK;
+}
+
+/* The columns that follow from the others, "" for NULL. */
+struct computed {
+    char edited[CALENDAR_TIME_SIZE];
+    char segments[16];
+};
+
+static int computed_fill(struct portal *portal, const struct wording *wording, struct computed *computed)
+{
+    char words[WORDS_SIZE];
+    int segments = 0;
+    int code;
+
+    computed->edited[0] = '\0';
+    computed->segments[0] = '\0';
+    if (wording->edited_at != 0) calendar_utc(wording->edited_at, computed->edited);
+    if (wording->medium != MEDIUM_TEXT) return SQLITE_OK;
+    code = segments_of(portal, wording, &segments, words);
+    (void)sqlite3_snprintf((int)sizeof computed->segments, computed->segments, "%d", segments);
+    return code;
+}
+
+static const char *null_if_empty(const char *text)
+{
+    return *text == '\0' ? NULL : text;
 }
 
 static int row_add(struct cursor *cursor, const struct wording *wording)
 {
     const struct template_source *source = &wording->source;
-    char edited[CALENDAR_TIME_SIZE];
-    char count[16] = "";
+    struct computed computed;
     char id[24];
-    int segments = 0;
-    int code = SQLITE_OK;
+    int code = computed_fill(cursor->portal, wording, &computed);
 
-    if (wording->medium == MEDIUM_TEXT) code = segments_of(cursor->portal, wording, &segments);
     if (code != SQLITE_OK) return code;
-    if (wording->edited_at != 0) calendar_utc(wording->edited_at, edited);
-    (void)sqlite3_snprintf((int)sizeof count, count, "%d", segments);
     (void)sqlite3_snprintf((int)sizeof id, id, "%lld", wording_id(wording));
     return table_add(cursor, wording->kind->name, medium_name(wording->medium), wording->language,
-                     source->subject, source->text, source->html, wording->edited_at == 0 ? NULL : edited,
-                     wording->medium == MEDIUM_TEXT ? count : NULL, id);
+                     source->subject, source->text, source->html, null_if_empty(computed.edited),
+                     null_if_empty(computed.segments), id);
 }
 
 int wording_table_open(struct cursor *cursor, sqlite3_value *key[2])
@@ -129,28 +163,17 @@ static int text_take(struct portal *portal, sqlite3_value *value, const char *co
     return SQLITE_OK;
 }
 
-static int segments_check(struct portal *portal, const struct wording *wording)
+static int segments_check(struct portal *portal, const struct wording *wording, const char *name)
 {
-    char *text = sample_text(portal, wording);
     sqlite3_int64 most = setting_number(portal, SETTING_text_segments);
-    int code = SQLITE_OK;
-    size_t length = 0;
-    const char *foreign;
-    int segments;
+    char words[WORDS_SIZE];
+    int segments = 0;
+    int code = segments_of(portal, wording, &segments, words);
 
-    if (text == NULL) return fault(portal, SQLITE_NOMEM);
-    segments = segment_count(text, NULL);
-    foreign = segment_foreign(text, &length);
-    if (segments > most && foreign == NULL) {
-        code = refuse(portal, "text takes %d segments (GSM-7) with a portal_url of 40 characters and the practice's "
-                      "name, and %lld is the most; shorten it, or change the setting text_segments", segments, most);
-    } else if (segments > most) {
-        code = refuse(portal, "text takes %d segments (UCS-2, for '%.*s') with a portal_url of 40 characters and the "
-                      "practice's name, and %lld is the most; write it with other letters, or change the setting "
-                      "text_segments", segments, (int)length, foreign, most);
-    }
-    sqlite3_free(text);
-    return code;
+    if (code != SQLITE_OK || segments <= most) return code;
+    return refuse(portal, "%s: text takes %s with a portal_url of %d characters and the practice's name, and %lld is the "
+                  "most; write it shorter or with other letters, or change the setting text_segments", name, words,
+                  (int)strlen(sample_url(portal)), most);
 }
 
 static int wording_store(struct portal *portal, const struct wording *wording)
@@ -164,7 +187,7 @@ static int wording_store(struct portal *portal, const struct wording *wording)
     (void)wording_name(wording, name);
     kind_rules(wording->kind, wording->medium, &rules);
     if (!template_check(&rules, source, problem)) return refuse(portal, "%s: %s", name, problem);
-    if (wording->medium == MEDIUM_TEXT) code = segments_check(portal, wording);
+    if (wording->medium == MEDIUM_TEXT) code = segments_check(portal, wording, name);
     if (code != SQLITE_OK) return code;
     code = statement_run(portal, store_wording, "ssssssi", wording->kind->name, medium_name(wording->medium),
                          wording->language, source->subject, source->text, source->html, connection_now(portal));
@@ -229,8 +252,13 @@ static bool is_same(sqlite3_value *value, const char *text)
 
 static int row_update(struct portal *portal, const struct wording *wording, sqlite3_value **column)
 {
+    struct computed computed;
+    int code = computed_fill(portal, wording, &computed);
+
+    if (code != SQLITE_OK) return code;
     if (!is_same(column[KIND], wording->kind->name) || !is_same(column[CHANNEL], medium_name(wording->medium)) ||
-        !is_same(column[LANGUAGE], wording->language)) {
+        !is_same(column[LANGUAGE], wording->language) || !is_same(column[EDITED], computed.edited) ||
+        !is_same(column[SEGMENTS], computed.segments)) {
         return refuse(portal, "only subject, text and html can be set; INSERT a template for another language");
     }
     return texts_store(portal, *wording, column);
@@ -301,15 +329,16 @@ int wording_table_check(struct cursor *cursor)
 
     if (code == SQLITE_OK) code = wording_list(portal, &wording);
     for (; wording != NULL && code == SQLITE_OK; wording = wording->next) {
-        char subject[NAME_SIZE + 32];
+        char subject[NAME_SIZE + WORDS_SIZE + 2];
+        char words[WORDS_SIZE];
         char name[NAME_SIZE];
         int segments = 0;
         if (wording->medium != MEDIUM_TEXT) continue;
-        code = segments_of(portal, wording, &segments);
+        code = segments_of(portal, wording, &segments, words);
         if (code != SQLITE_OK || segments <= setting_number(portal, SETTING_text_segments)) continue;
-        (void)sqlite3_snprintf((int)sizeof subject, subject, "%s: %d segments", wording_name(wording, name), segments);
+        (void)sqlite3_snprintf((int)sizeof subject, subject, "%s: %s", wording_name(wording, name), words);
         code = table_add(cursor, "a text message takes more segments than text_segments allows", subject,
-                         "shorten its template or practice_name, or change the setting text_segments");
+                         "write its template or practice_name shorter or with other letters, or change the setting text_segments");
     }
     return code;
 }

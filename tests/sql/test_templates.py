@@ -77,7 +77,9 @@ def test_the_preferred_language_of_the_patient_chooses(t):
     db = t.database()
     for language, expected in [('es', 'es'), ('es-MX', 'es'), ('ES_mx', 'es'), ('spa', 'es'), ('Spanish', 'es'),
                                ('en', 'en'), ('en-US', 'en'), (None, 'en'), ('', 'en'), ('fr', 'en'), ('x', 'en'),
-                               ('est', 'en'), ('\x01', 'en'), ('es-419-x-practice', 'es'), ('es-' + 'x' * 500, 'en'), (7, 'en')]:
+                               ('est', 'en'), ('\x01', 'en'), ('es-419-x-practice', 'es'), ('es-' + 'x' * 500, 'en'), (7, 'en'),
+                               (' SPANISH ', 'es'), ('Espan\u0303ol', 'es'), ('ESPAÑOL (México)', 'es'),
+                               ('Spanish; Castilian', 'es'), ('Inglés', 'en'), ('Spanisch', 'en'), ('ñ' * 60, 'en')]:
         patient = t.patient(db, preferred_language=language)
         flows.send(t, db, patient)
         mail = t.mails(db)[-1]
@@ -169,7 +171,8 @@ def test_an_update_from_another_table_edits_too(t):
 
 def test_what_a_template_is_for_can_not_be_changed(t):
     db = t.database()
-    for column, value in [('kind', 'deactivated'), ('channel', 'email'), ('language', 'fr')]:
+    for column, value in [('kind', 'deactivated'), ('channel', 'email'), ('language', 'fr'), ('edited', 'today'),
+                          ('segments', 2), ('segments', None)]:
         t.refuses(db, f"UPDATE portal_template SET {column} = ? WHERE kind = 'pin' AND channel = 'text'"
                       " AND language = 'en'", value, says='only subject, text and html can be set')
 
@@ -245,11 +248,22 @@ def test_a_text_message_that_takes_too_many_segments_is_refused_and_told_how_man
     db = t.database()
     room = 160 - len('Your medical practice: ') - len(URL + '/r/') - 32 - len(' STOP')
     edit(t, db, 'registration', '{{practice_name}}: {{link}} STOP' + 'x' * room)
-    refuses_text(t, db, '{{practice_name}}: {{link}} STOP' + 'x' * (room + 1), '2 segments (GSM-7)')
+    refuses_text(t, db, '{{practice_name}}: {{link}} STOP' + 'x' * (room + 1), 'registration.text.en: ',
+                 '2 segments (GSM-7) with a portal_url of 40 characters')
     refuses_text(t, db, '{{link}} STOP í', "2 segments (UCS-2, for 'í')")
     t.one(db, "SELECT portal_setting('text_segments', 2)")
     edit(t, db, 'registration', '{{link}} STOP í')
     t.equal(t.one(db, "SELECT segments FROM portal_template WHERE text = '{{link}} STOP í'"), 2)
+
+
+def test_a_longer_portal_url_of_the_practice_counts_as_it_is(t):
+    db = t.database()
+    counted = "SELECT segments FROM portal_template WHERE kind = 'registration' AND channel = 'text' AND language = 'en'"
+    t.one(db, "SELECT portal_setting('portal_url', 'https://' || replace(hex(zeroblob(40)), '00', 'x') || '.test')")
+    t.equal(t.one(db, counted), 2)
+    t.contains(str(t.all(db, 'SELECT subject FROM portal_check')), 'registration.text.en: 2 segments (GSM-7)')
+    refuses_text(t, db, '{{practice_name}}, a practice for all of the family and its friends: {{link}} STOP',
+                 '2 segments (GSM-7) with a portal_url of 53 characters')
 
 
 def test_a_practice_name_outside_gsm_7_shows_what_it_costs(t):
@@ -258,7 +272,7 @@ def test_a_practice_name_outside_gsm_7_shows_what_it_costs(t):
     t.equal(t.one(db, "SELECT segments FROM portal_template WHERE kind = 'registration' AND channel = 'text'"
                       " AND language = 'en'"), 3)
     refuses_text(t, db, '{{practice_name}} {{link}} STOP', "2 segments (UCS-2, for 'К')")
-    t.contains(str(t.all(db, 'SELECT problem, subject FROM portal_check')), 'registration.text.en: 3 segments')
+    t.contains(str(t.all(db, 'SELECT problem, subject FROM portal_check')), "registration.text.en: 3 segments (UCS-2, for 'К')")
 
 
 def test_html_that_does_more_than_say_something_is_refused(t):
