@@ -2,7 +2,6 @@
 
 #include "channel.h"
 #include "message.h"
-#include "normalize.h"
 #include "outbox.h"
 
 #include <string.h>
@@ -10,6 +9,12 @@
 
 /* A medium gets so many messages in its turn, so that a backlog of one does not hold up the other. */
 enum { TURN = 1000 };
+
+/*
+** So long a claimed message may wait for its channel: what waits longer is claimed anew, so that what was
+** revoked, superseded or opted out meanwhile is not sent, and nothing is begun that soon is another's.
+*/
+enum { WAIT_SECONDS = 5 };
 
 /* Reports are written together: so many at most, and none waits longer. */
 enum { REPORTS = OUTBOX_BATCH, REPORT_MILLISECONDS = 100 };
@@ -252,6 +257,7 @@ static int claim(struct delivery *delivery)
 {
     struct settlement settlement = {delivery, false, *delivery->count, 0};
     sqlite3_int64 now = connection_now(delivery->portal);
+    sqlite3_int64 half;
     int code;
 
     delivery->waiting_first = 0;
@@ -267,7 +273,8 @@ static int claim(struct delivery *delivery)
     delivery->count->failed += delivery->batch.failed;
     delivery->limit -= delivery->batch.count;
     delivery->dry = settlement.seen == 0 || delivery->only != 0;
-    delivery->renew_at = now + (outbox_lease_end(delivery->batch.claim) - now) / 2;
+    half = (outbox_lease_end(delivery->batch.claim) - now) / 2;
+    delivery->renew_at = now + (half < WAIT_SECONDS ? half : WAIT_SECONDS);
     return SQLITE_OK;
 }
 
@@ -278,7 +285,6 @@ static const portal_outgoing *delivery_next(portal_batch *batch)
     struct delivery *delivery = (struct delivery *)batch;
     struct slot *slot;
 
-    /* Whoever is slow would begin what soon is another sender's. */
     if (delivery->code == SQLITE_OK && delivery->waiting_first < delivery->waiting_end &&
         connection_now(delivery->portal) >= delivery->renew_at) {
         (void)settle(delivery, true);
@@ -320,10 +326,7 @@ static int delivery_report(portal_batch *batch, const portal_outgoing *message,
     slot->place = REPORTED;
     slot->result = report->result;
     slot->retry_after = report->retry_after;
-    /* A server's words go into a row that people read. */
-    (void)sqlite3_snprintf(OUTBOX_DETAIL_SIZE, slot->detail, "%s",
-                           report->detail == NULL ? "" : report->detail);
-    normalize_show(slot->detail);
+    outbox_detail(delivery->portal, report->detail, slot->detail);
     delivery->given_count--;
     if (delivery->reported_count == 0) delivery->reported_at = uptime();
     delivery->reported[delivery->reported_count++] = (int)(slot - delivery->slot);
@@ -348,8 +351,7 @@ static void delivery_explain(portal_batch *batch, const char *words)
 {
     struct delivery *delivery = (struct delivery *)batch;
 
-    (void)sqlite3_snprintf(OUTBOX_DETAIL_SIZE, delivery->words, "%s", words);
-    normalize_show(delivery->words);
+    outbox_detail(delivery->portal, words, delivery->words);
 }
 
 /* Turns */

@@ -2,6 +2,7 @@
 
 #include "audit.h"
 #include "kind.h"
+#include "normalize.h"
 #include "optout.h"
 
 #include <sodium.h>
@@ -192,7 +193,10 @@ static int message_take(struct portal *portal, struct outbox_batch *batch, int i
         batch->failed++;
         return message_end(portal, message, "failed", "no sender reported what became of it");
     }
-    if (batch->opted_out[index]) return message_end(portal, message, "opted_out", NULL);
+    if (batch->opted_out[index]) {
+        batch->failed++;
+        return message_end(portal, message, "opted_out", NULL);
+    }
     if (connection_now(portal) >= useful_until(portal, message)) {
         batch->failed++;
         return message_end(portal, message, "failed", "it could not be handed over in time");
@@ -359,6 +363,7 @@ static int failed(struct portal *portal, const struct outbox_message *message,
     bool refused = strncmp(report->status, "undeliver", 9) == 0;
 
     *became = refused ? "failed" : report->status;
+    if (strcmp(*became, message->status) == 0) return SQLITE_OK;
     return message_end(portal, message, *became, report->detail);
 }
 
@@ -366,9 +371,11 @@ static int failed(struct portal *portal, const struct outbox_message *message,
 static int opted_out(struct portal *portal, const struct outbox_message *message,
                      const struct outbox_report *report, const char **became)
 {
+    bool again = strcmp(message->status, report->status) == 0;
     int code = failed(portal, message, report, became);
 
-    return code == SQLITE_OK ? optout_add(portal, message->recipient) : code;
+    /* Who has opted in since is not opted out again by what a provider repeats. */
+    return code == SQLITE_OK && !again ? optout_add(portal, message->recipient) : code;
 }
 
 /* What a sender may report, and from which states of a message; the last four a provider, later. */
@@ -396,9 +403,20 @@ static const struct row *row_find(const char *status)
     return NULL;
 }
 
+void outbox_detail(struct portal *portal, const char *words, char out[OUTBOX_DETAIL_SIZE])
+{
+    /* A link is starred out before it is cut in two. */
+    char text[OUTBOX_DETAIL_SIZE + TOKEN_SIZE];
+
+    (void)sqlite3_snprintf((int)sizeof text, text, "%s", words == NULL ? "" : words);
+    connection_hide(portal, text);
+    (void)sqlite3_snprintf(OUTBOX_DETAIL_SIZE, out, "%s", text);
+    normalize_show(out);
+}
+
 /* Reads the message and checks that the claim is its newest. */
 static int report_read(struct portal *portal, const char *claim, sqlite3_int64 message_id,
-                       struct outbox_message *message, char status[32])
+                       struct outbox_message *message)
 {
     sqlite3_stmt *statement = NULL;
     int code = statement_row(portal, &statement, read_claimed, "i", message_id);
@@ -406,7 +424,7 @@ static int report_read(struct portal *portal, const char *claim, sqlite3_int64 m
 
     if (code == SQLITE_ROW) {
         outbox_read(statement, message);
-        statement_text(statement, 7, status, 32);
+        statement_text(statement, 7, message->status, sizeof message->status);
         own = statement_is(statement, 8, claim);
         message->sent = sqlite3_column_int(statement, 9) != 0;
         message->duplicate = sqlite3_column_int(statement, 10) != 0;
@@ -424,8 +442,7 @@ int outbox_report(struct portal *portal, const char *claim, sqlite3_int64 messag
 {
     const struct row *row = row_find(report->status);
     struct outbox_message message;
-    char before[32];
-    char spaced[40];
+    char spaced[sizeof message.status + 2];
     int code;
 
     if (row == NULL) {
@@ -434,13 +451,13 @@ int outbox_report(struct portal *portal, const char *claim, sqlite3_int64 messag
                       "undelivered, bounced or opted_out",
                       report->status);
     }
-    code = report_read(portal, claim, message_id, &message, before);
+    code = report_read(portal, claim, message_id, &message);
     if (code != SQLITE_OK) return code;
-    (void)sqlite3_snprintf((int)sizeof spaced, spaced, " %s ", before);
+    (void)sqlite3_snprintf((int)sizeof spaced, spaced, " %s ", message.status);
     if (strstr(row->from, spaced) != NULL) return row->apply(portal, &message, report, became);
     /* Revoked or superseded meanwhile: a retry or a failure changes nothing about it. */
     *became = "cancelled";
-    if (strcmp(before, "cancelled") == 0) return SQLITE_OK;
-    return refuse(portal, "message %lld is %s and can not be reported %s", message_id, before,
+    if (strcmp(message.status, "cancelled") == 0) return SQLITE_OK;
+    return refuse(portal, "message %lld is %s and can not be reported %s", message_id, message.status,
                   report->status);
 }

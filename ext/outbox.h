@@ -20,6 +20,7 @@ struct outbox_message {
     sqlite3_int64 created_at;
     int attempts;
     /* Of a report alone; as they were before it. */
+    char status[16];
     bool sent;
     bool duplicate;
     sqlite3_int64 claimed_at;   /* when the reported claim was made */
@@ -84,7 +85,13 @@ struct outbox_report {
 };
 
 /*
-** Records it.  *became gets the status of the message from now on.  REFUSED for an unknown status, or a
+** Puts words of a server or of a mailer into a detail: on one line, cut to its size, without the link that
+** a server may quote.  "" for NULL.  No report is refused for its words: the message would be sent again.
+*/
+void outbox_detail(struct portal *portal, const char *words, char out[OUTBOX_DETAIL_SIZE]);
+
+/*
+** Records it.  What was reported before changes nothing.  *became gets the status of the message from now on.  REFUSED for an unknown status, or a
 ** message that is not of this claim.  Within a scope.
 */
 int outbox_report(struct portal *portal, const char *claim, sqlite3_int64 message_id,

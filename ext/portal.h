@@ -81,7 +81,7 @@ struct portal_outgoing {
     const char *sender_name;        /* the practice's name */
     const char *subject;            /* "" for a text message */
     const char *text;
-    const char *html;               /* NULL for a text message */
+    const char *html;               /* NULL: none, as of every text message */
     const char *message_id_header;  /* with angle brackets; the same at every try: an idempotency key */
     const char *language;           /* language tag, "en" */
     sqlite3_int64 created_at;       /* seconds UTC; the Date of a mail, the same at every try */

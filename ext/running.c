@@ -192,15 +192,16 @@ static int report_act(struct call *call)
     const char *claim = NULL;
     sqlite3_int64 message_id = 0;
     struct outbox_report report = {NULL, NULL, 0};
+    char detail[OUTBOX_DETAIL_SIZE];
     const char *became = NULL;
     int code = call_text(call, 0, "claim", &claim);
 
     if (code == SQLITE_OK) code = call_integer(call, 1, "message_id", &message_id);
     if (code == SQLITE_OK) code = call_text(call, 2, "status", &report.status);
     if (code == SQLITE_OK) code = call_text_or_null(call, 3, "detail", &report.detail);
-    if (code == SQLITE_OK && report.detail != NULL &&
-        (strlen(report.detail) >= OUTBOX_DETAIL_SIZE || normalize_has_hidden(report.detail))) {
-        code = refuse(call->portal, "detail is one line of at most %d bytes", (int)OUTBOX_DETAIL_SIZE - 1);
+    if (code == SQLITE_OK && report.detail != NULL) {
+        outbox_detail(call->portal, report.detail, detail);
+        report.detail = detail;
     }
     if (code == SQLITE_OK) code = outbox_report(call->portal, claim, message_id, &report, &became);
     return code == SQLITE_OK ? answer_integer(call, 1) : code;

@@ -199,11 +199,16 @@ static int step_none(struct portal *portal, sqlite3_stmt *row, struct registrati
     return step_send(portal, draft, "send a registration", text);
 }
 
+/* By the same channel, or why not by that. */
 static int step_again(struct portal *portal, sqlite3_stmt *row, struct registration_draft *draft,
                       char **text)
 {
-    (void)row;
-    return step_send(portal, draft, "send the registration again", text);
+    enum medium medium = medium_from_name(statement_string(row, STATUS_CHANNEL));
+    int code = registration_check_draft(portal, medium, registration_requires(portal, medium), draft);
+
+    if (code != SQLITE_OK && code != REFUSED) return code;
+    *text = sqlite3_mprintf("%s", code == REFUSED ? portal->error : "send the registration again");
+    return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
 }
 
 static int step_grant(struct portal *portal, sqlite3_stmt *row, struct registration_draft *draft,

@@ -24,7 +24,7 @@ async function handOver(mail) {
     await server.sendMail(mail);
     return ['sent', null];
   } catch (error) {
-    const words = error.message.replace(/[^ -~]+/g, ' ').slice(0, 300);
+    const words = error.message;
     const isAboutIt = ['RCPT TO', 'DATA'].includes(error.command);
     if (isAboutIt && error.responseCode >= 500) return ['undeliverable', words];
     if (error.responseCode || ['connect', 'getaddrinfo'].includes(error.syscall)) return ['retry', words];

@@ -1,6 +1,5 @@
 #!/usr/bin/python3
 """A mailer of one's own: hands the portal's mail to a server. Usage: mailer.py practice.db host port"""
-import re
 import smtplib
 import sqlite3
 import sys
@@ -17,12 +16,13 @@ def compose(message, name, address):
     mail['Date'] = localtime()
     mail['Message-ID'] = message['message_id_header']
     mail.set_content(message['text'])
-    mail.add_alternative(message['html'], subtype='html')
+    if message['html']:
+        mail.add_alternative(message['html'], subtype='html')
     return mail
 
 
 def said(code, words):
-    return f'{code} {re.sub(rb"[^ -~]+", b" ", words).decode()}'[:300]
+    return f'{code} {words.decode(errors="replace")}'
 
 
 def hand_over(mail, host, port):

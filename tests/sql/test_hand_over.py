@@ -77,6 +77,24 @@ def test_what_waits_for_a_slow_channel_is_claimed_anew_before_its_lease_ends(t):
     t.equal(messages(t, db, 'status, attempts, duplicate'), [('sent', 1, 0)] * 2)
 
 
+def test_what_dies_while_it_waits_for_a_slow_channel_is_not_sent(t):
+    db = practice(t, patients=5)
+    queue_all(t, db)
+    with at_the_gate(t, db) as (_, answer, met):
+        with met():
+            db.execute('INSERT INTO revoke_access (patient_id) VALUES (2)')
+            db.execute('UPDATE portal_registration SET status = ? WHERE patient_id = 3', ['superseded'])
+            t.one(db, "SELECT portal_opt_out(recipient) FROM portal_message WHERE patient_id = 4 AND kind = 'registration'")
+            t.advance(5)
+        for _ in range(2):
+            with met():
+                pass
+        t.equal(answer.result(), {'sent': 3, 'failed': 1, 'retrying': 0, 'waiting': 0})
+    t.equal(messages(t, db, 'patient_id, kind, status, attempts'),
+            [(1, 'registration', 'sent', 1), (2, 'registration', 'cancelled', 1), (3, 'registration', 'cancelled', 0),
+             (4, 'registration', 'opted_out', 0), (5, 'registration', 'sent', 1), (2, 'deactivated', 'sent', 1)])
+
+
 def test_reports_are_durable_a_moment_after_they_are_made(t):
     db = practice(t, patients=3)
     queue_all(t, db)

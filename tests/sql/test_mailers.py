@@ -99,12 +99,15 @@ def delivers_and_reports(t, client):
 
 
 def shares_the_work(t, client):
+    """Of mail that the practice wants without HTML."""
     recipients = [f'ada{number}@example.com' for number in range(60)]
     db = practice(t, recipients)
+    db.execute("UPDATE portal_template SET html = NULL WHERE channel = 'email'")
     server = Server()
     for process in [start(t, client, db, server.port) for _ in range(2)]:
         ended(t, process)
     t.equal(sorted(recipient for recipient, _ in server.mails), sorted(recipients))
+    t.equal({mail.get_content_type() for _, mail in server.mails}, {'text/plain'})
     t.equal(t.all(db, 'SELECT status, duplicate, count(*) FROM portal_message GROUP BY 1, 2'), [('sent', 0, 60)])
 
 

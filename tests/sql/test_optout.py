@@ -164,13 +164,13 @@ def test_a_message_whose_recipient_opted_out_meanwhile_is_not_sent_and_its_link_
     db, patient = practice(t)
     db.execute("INSERT INTO send_registration VALUES (?, 'email')", [patient])
     opt_out(t, db, 'ada1@example.com')
-    t.equal(flows.ask(t, db, 'SELECT deliver()'), {'sent': 0, 'failed': 0, 'retrying': 0, 'waiting': 0})
+    t.equal(flows.ask(t, db, 'SELECT deliver()'), {'sent': 0, 'failed': 1, 'retrying': 0, 'waiting': 0})
     t.equal(t.mails(db), [])
     t.equal(t.all(db, 'SELECT status, due_at FROM portal_message'), [('opted_out', None)])
     t.equal(t.one(db, 'SELECT status FROM portal_registration'), 'failed')
     t.equal(flows.status(t, db, patient), 'failed')
     t.contains(flows.status(t, db, patient, 'message'), 'failed on', ': the recipient has opted out of messages.')
-    t.equal(step(t, db, patient), 'send the registration again')
+    t.contains(step(t, db, patient), 'has opted out of messages; send by text')
     flows.send(t, db, patient, 'text')
 
 
@@ -272,6 +272,16 @@ def test_a_report_of_an_opt_out_is_one(t):
         t.equal(len(events(t, db)), 1)
         t.contains(flows.status(t, db, patient, 'message'), 'the recipient has opted out of messages (they said so).')
         t.contains(problem(t, db, patient), 'opted out')
+
+
+def test_an_opt_out_that_is_reported_again_does_not_undo_an_opt_in(t):
+    db, _ = practice(t)
+    db.execute("INSERT INTO send_registration SELECT patient_id, 'email' FROM patient")
+    name = t.one(db, 'SELECT claim_messages(1)')
+    for opted_out in ([('ada1@example.com',)], []):
+        t.one(db, "SELECT report_delivery(?, 1, 'opted_out')", name)
+        t.equal(t.all(db, 'SELECT contact FROM portal_opt_outs'), opted_out)
+        opt_in(t, db, 'ada1@example.com')
 
 
 def test_an_opt_out_reported_of_a_message_that_was_cancelled_counts_too(t):
