@@ -322,21 +322,6 @@ def test_a_server_that_stops_answering_at_any_step_is_given_up(t):
         t.equal(rows(t, db), {('queued', 1, duplicate, 'the mail server took too long to answer'): 1}, verb)
 
 
-def test_a_server_that_sends_a_byte_a_second_is_given_up_before_the_claim_ends(t):
-    def talk(connection):
-        connection.sendall(b'220 slow\r\n')
-        connection.recv(100)
-        connection.sendall(b'250 slow\r\n')
-        for _ in range(60):
-            connection.sendall(b'2')
-            time.sleep(1)
-    db = practice(t, 1, smtp_url=url(servers.conversation(t, talk)), lease_seconds=10)
-    start = time.monotonic()
-    deliver(db)
-    t.equal(outcomes(t, db), {('queued', 1, 0): 1})
-    t.true(time.monotonic() - start < 30)
-
-
 def test_an_interrupt_loses_and_doubles_nothing(t):
     class Slow(servers.Handler):
         async def handle_DATA(self, server, session, envelope):

@@ -1,7 +1,9 @@
 """What servers of all sorts say and do to the channel smtp, step by step."""
 import collections
+import itertools
 import re
 import subprocess
+import time
 
 import mailservers as servers
 import test_smtp as smtp
@@ -98,6 +100,46 @@ def test_a_connection_that_breaks_at_any_step_loses_nothing_and_doubles_only_wha
     twice = {message for message, count in times.items() if count > 1}
     t.equal(len(twice), 1)
     t.equal(twice - {row[0] for row in t.all(db, 'SELECT message_id FROM portal_message WHERE duplicate')}, set())
+
+
+# Silence
+
+def trickle(connection):
+    """A server that would be done some day."""
+    connection.sendall(b'220 slow\r\n')
+    connection.recv(100)
+    connection.sendall(b'250 slow\r\n')
+    for _ in range(60):
+        connection.sendall(b'2')
+        time.sleep(1)
+
+
+def test_a_byte_a_second_and_silence_after_a_message_end_with_the_claim_and_only_the_latter_may_double(t):
+    heard = []
+    silent = True
+
+    def reply(verb):
+        if verb == '.' and not silent:
+            raise ConnectionError
+        return {'.': None, 'DATA': b'354 go\r\n'}.get(verb, b'250 ok\r\n')
+    talks = itertools.chain([trickle], itertools.repeat(servers.answering(reply, heard)))
+    port = servers.conversation(t, lambda connection: next(talks)(connection))
+    db = smtp.practice(t, 2, smtp_url=smtp.url(port), lease_seconds=10)
+    started = time.monotonic()
+    smtp.deliver(db)
+    t.true(time.monotonic() - started < 30)
+    slow = 'the mail server took too long to answer'
+    t.equal(smtp.rows(t, db), {('queued', 1, 0, slow): 1, ('queued', 1, 1, slow): 1})
+    silent = False
+    for outcomes in ({('queued', 2, 1): 1, ('sent', 2, 1): 1}, {('sent', 2, 1): 1, ('sent', 3, 1): 1}):
+        t.advance(150)
+        smtp.deliver(db)
+        t.equal(smtp.outcomes(t, db), outcomes)
+    t.advance(86400)
+    smtp.deliver(db)
+    # Each twice, under the same Message-ID.
+    times = collections.Counter(line for line in heard if line.startswith(b'Message-ID: '))
+    t.equal(sorted(times.values()), [2, 2])
 
 
 # What servers say
