@@ -2,9 +2,11 @@
 import collections
 import itertools
 import re
+import shutil
 import subprocess
 import time
 
+import harness
 import mailservers as servers
 import test_smtp as smtp
 
@@ -244,3 +246,93 @@ def test_a_file_of_certificates_to_trust_takes_the_place_of_those_of_the_system(
                         t.file(db), 'SELECT deliver()'], capture_output=True)
         t.contains(smtp.rows(t, db).popitem()[0][3], 'SSL')
         t.equal('/etc/ssl/certs' in trace.read_text(), file == '')
+
+
+# What arrives
+
+NAME = 'Dr. Müller, "Zur Höhe" & Söhne =?x?='
+TEXT = """{{link}}
+.
+.. two
+From here on
+
+ends with a space 
+äöü ß 王小明 😀 = =3D =?utf-8?q?x?=
+--=_x
+%s
+%s
+{{practice_name}}""" % (300 * 'long ', 1200 * 'x')
+
+
+def varied(t, **settings):
+    """A practice with mails queued whose letters, lines and addresses are of all sorts."""
+    db = smtp.practice(t, 0, **settings)
+    smtp.configure(db, email_channel='none', practice_name=NAME, resend_seconds=0)
+    t.patient(db)
+    t.patient(db, email='josé@example.com')
+    t.patient(db, preferred_language='es')
+    db.execute("SELECT send_registration(patient_id, 'email') FROM patient").fetchall()
+    db.execute("UPDATE portal_template SET text = ?, html = NULL WHERE kind = 'registration' AND channel = 'email'"
+               " AND language = 'es'", [TEXT])
+    smtp.configure(db, email_channel='smtp')
+    return db
+
+
+def rendered(t, db):
+    """What the channel maildir writes of a practice's mails, by Message-ID, at a copy of it."""
+    copy = t.path('copy.db')
+    db.execute('VACUUM INTO ?', [str(copy)])
+    shutil.copy(f'{t.file(db)}.portal-key', f'{copy}.portal-key')
+    db = t.connect(copy)
+    smtp.configure(db, email_channel='maildir')
+    t.equal(smtp.deliver(db), None)
+    # What does not end its last line has it ended on the way: RFC 5321 section 4.1.1.4.
+    return {mail['Message-ID']: mail.file.read_bytes().removesuffix(b'\n') + b'\n' for mail in t.mails(db)}
+
+
+def message_id(content):
+    return re.search(rb'(?m)^Message-ID: (\S+)', content)[1].decode()
+
+
+def test_what_goes_over_the_wire_is_what_was_rendered_and_nobody_has_to_recode_it(t):
+    port, replies, heard = speaker(t)
+    replies['EHLO'] = ANNOUNCED % b'SMTPUTF8'
+    db = varied(t, smtp_url=smtp.url(port), smtp_connections=1)
+    mails = rendered(t, db)
+    t.equal(smtp.deliver(db), None)
+    wire = b''.join(heard)
+    t.equal(re.findall(rb'\r(?!\n)|(?<!\r)\n|\0', wire), [], 'a line break that is none')
+    t.true(max(map(len, wire.split(b'\r\n'))) <= 998)
+    # But for an address of such letters: RFC 6532.
+    t.true(wire.replace('josé@example.com'.encode(), b'').isascii())
+    contents = re.findall(rb'DATA\r\n(.*?\r\n)\.\r\n', wire, re.DOTALL)
+    arrived = {message_id(content): content.replace(b'\r\n..', b'\r\n.') for content in contents}
+    t.equal(arrived, {key: mail.replace(b'\n', b'\r\n') for key, mail in mails.items()})
+    t.equal(len(arrived), 3)
+
+
+@harness.release_only
+def test_what_arrives_through_postfix_has_not_changed_by_a_byte_and_its_signature_holds(t):
+    import dkim
+    certificate = servers.certificate(t, 'localhost')
+    postfix = servers.Postfix(t, certificate)
+    db = varied(t, smtp_url=smtp.url(postfix.port, 'localhost'), smtp_ca_file=str(certificate), **smtp.TRUST)
+    db.execute("SELECT portal_secret('smtp_password', ?)", [servers.PASSWORD])
+    mails = rendered(t, db)
+    t.equal(smtp.deliver(db), None)
+    servers.wait_for(lambda: len(postfix.delivered()) == len(mails) == 3, 'mail in the Maildir')
+    key = subprocess.run(['openssl', 'genrsa', '2048'], capture_output=True, check=True).stdout
+    public = subprocess.run(['openssl', 'rsa', '-pubout'], input=key, capture_output=True, check=True).stdout
+    record = b'v=DKIM1; k=rsa; p=' + b''.join(public.splitlines()[1:-1])
+    for file in postfix.delivered():
+        arrived = file.read_bytes()
+        mail = mails[message_id(arrived)]
+        trace = arrived.removesuffix(mail)
+        t.equal(re.findall(rb'(?m)^[\w-]+:', trace), [b'Return-Path:', b'X-Original-To:', b'Delivered-To:', b'Received:'])
+        # Of all header fields and the body, none of which may be changed: RFC 6376 section 3.4.
+        fields = [field.lower() for field in re.findall(rb'(?m)^([\w-]+):', mail.partition(b'\n\n')[0])]
+        t.true({b'from', b'to', b'subject', b'date', b'message-id', b'mime-version', b'content-type'} <= {*fields})
+        signature = dkim.sign(mail, b'test', b'praxis.example', key, canonicalize=(b'simple', b'simple'),
+                              include_headers=fields)
+        t.true(dkim.verify(signature + arrived, dnsfunc=lambda name, timeout=0: record), 'the signature does not hold')
+        t.true(not dkim.verify(signature + arrived + b'.\n', dnsfunc=lambda name, timeout=0: record))
