@@ -256,7 +256,7 @@ TEXT = """{{link}}
 .. two
 From here on
 
-ends with a space 
+ends with a space\x20
 äöü ß 王小明 😀 = =3D =?utf-8?q?x?=
 --=_x
 %s
