@@ -11,14 +11,19 @@ time_t smtp_now(void)
     return time.tv_sec;
 }
 
-/* Lines of the server while libcurl speaks with it: the last reply to EHLO counts, and the last refusal. */
+/*
+** Lines of the server while libcurl speaks with it: the last reply to EHLO counts; and if it is refused
+** then, the first line of that.
+*/
 static size_t greeting_line(char *line, size_t size, size_t count, void *data)
 {
     struct smtp_connection *connection = data;
     char text[128];
 
     (void)snprintf(text, sizeof text, "%.*s", (int)(size * count), line);
-    if (text[0] == '4' || text[0] == '5') {
+    if (text[0] == '2' || text[0] == '3') {
+        connection->refusal[0] = '\0';
+    } else if (connection->refusal[0] == '\0') {
         (void)snprintf(connection->refusal, sizeof connection->refusal, ": %.*s",
                        (int)strcspn(text, "\r\n"), text);
     }

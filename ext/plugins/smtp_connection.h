@@ -20,7 +20,7 @@ struct smtp_connection {
     bool blocked;                     /* output waits for the socket */
     time_t since;                     /* the next reply is awaited, or it is idle */
     char words[CURL_ERROR_SIZE];      /* what went wrong */
-    char refusal[140];                /* ": " and what the server said last against it */
+    char refusal[140];                /* ": " and what the server said against it */
 };
 
 /* Seconds of a clock that only goes forward. */

@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 
+import aftermath
 import harness
 import mailservers as servers
 
@@ -17,9 +18,11 @@ def practice(t, messages, **settings):
     """A practice with so many mails queued, sent by nobody yet; the settings are those of smtp."""
     db = t.database(journal='wal')
     configure(db, practice_name='Praxis Dr. Müller', mail_from='portal@praxis.example', email_channel='none')
+    db.execute('BEGIN')
     for _ in range(messages):
         t.patient(db)
-    db.execute("SELECT send_registration(patient_id, 'email') FROM patient").fetchall()
+    db.execute("INSERT INTO send_registration SELECT patient_id, 'email' FROM patient")
+    db.execute('COMMIT')
     configure(db, email_channel='smtp', **settings)
     return db
 
@@ -151,6 +154,21 @@ def test_one_slow_reply_does_not_hold_up_the_rest(t):
     db.execute('SELECT deliver()')
     t.equal(sent(t, db), 20)
     t.true(time.monotonic() - start < 10, 'as slow as one after the other')
+
+
+def deliver_together(t, number, path):
+    db = t.connect(path, timeout=60)
+    t.together()
+    return json.loads(t.one(db, 'SELECT deliver()'))['sent']
+
+
+def test_processes_that_hand_over_at_once_send_each_mail_once(t):
+    port, kept = servers.keeping_sink(t)
+    db = practice(t, 1000, smtp_url=url(port))
+    counts = t.parallel(3, deliver_together, t.file(db))
+    t.equal((sum(counts), outcomes(t, db)), (1000, {('sent', 1, 0): 1000}))
+    headers = aftermath.message_ids(kept)
+    t.equal((len(headers), len(set(headers))), (1000, 1000), f'{counts}')
 
 
 # Refusals

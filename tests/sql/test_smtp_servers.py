@@ -175,6 +175,7 @@ def test_whatever_a_server_says_has_its_result(t):
         ({'.': many + b'250 ok\r\n'}, {}, {}, 'sent', 0, '250 X0 X1 '),
         ({'RCPT': b'550-' + FLOOD * b'x' + b'\r\n550 nobody\r\n'}, {}, {}, 'failed', 0, '550 xxx'),
         # No replies
+        ({'EHLO': b'HTTP/1.1 400 Bad Request\r\n\r\n'}, {'smtp_timeout': 1}, {}, 'queued', 0, ': HTTP/1.1 400 Bad Request'),
         ({'MAIL': b'999 what\r\n'}, {}, {}, 'queued', 0, '999 what'),
         ({'RCPT': b'OK\r\n'}, {}, {}, 'queued', 0, 'what is no reply'),
         ({'DATA': b'250 ok\r\n'}, {}, {}, 'queued', 0, '250 ok'),
@@ -190,7 +191,7 @@ def test_whatever_a_server_says_has_its_result(t):
         ({}, {}, {'email': 'jose@example.com', 'first_name': 'José'}, 'sent', 0, '250'),
         ({'EHLO': ANNOUNCED % b'SIZE 100', 'MAIL': b'552 5.3.4 too big\r\n'}, {}, {}, 'failed', 0, '552 5.3.4 too big'),
         # Signing in
-        ({'EHLO': LETS_IN, 'AUTH': b'535 5.7.8 wrong\r\n'}, user, {}, 'queued', 0, 'Login denied: 535 5.7.8 wrong'),
+        ({'EHLO': LETS_IN, 'AUTH': b'535-5.7.8 wrong\r\n535 see /help\r\n'}, user, {}, 'queued', 0, 'Login denied: 535-5.7.8 wrong'),
         ({'EHLO': LETS_IN, 'AUTH': b'454 4.7.0 not now\r\n'}, user, {}, 'queued', 0, '454 4.7.0 not now'),
         ({'EHLO': LETS_IN, 'AUTH': b'502 5.5.1 what\r\n'}, user, {}, 'queued', 0, '502 5.5.1 what'),
         ({'EHLO': LETS_IN, 'AUTH': b'250 ok\r\n'}, user, {}, 'queued', 0, 'Login denied'),
