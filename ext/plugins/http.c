@@ -1,9 +1,10 @@
 #include "http.h"
 
+#include "timing.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     WAIT_MILLISECONDS = 250,
@@ -46,28 +47,6 @@ struct http {
     char trouble[HTTP_WORDS_SIZE];    /* what stopped it */
     struct request request[HTTP_CONNECTIONS_MOST];
 };
-
-static time_t uptime(void)
-{
-    struct timespec time = {0, 0};
-
-    (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
-    return time.tv_sec;
-}
-
-/* The clock that deadlines are of: SQLite's. */
-static sqlite3_int64 utc(void)
-{
-    const sqlite3_int64 epoch = 210866760000000;   /* of the Julian day, in milliseconds */
-    sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
-    sqlite3_int64 milliseconds = 0;
-
-    if (vfs == NULL || vfs->iVersion < 2 || vfs->xCurrentTimeInt64 == NULL ||
-        vfs->xCurrentTimeInt64(vfs, &milliseconds) != SQLITE_OK) {
-        return time(NULL);
-    }
-    return (milliseconds - epoch) / 1000;
-}
 
 /* What requests are made of */
 
@@ -310,7 +289,7 @@ static void request_take(struct request *request, const portal_outgoing *message
 {
     static const portal_report late = {PORTAL_RETRY, "its sender came to it too late", 0};
     static const portal_report starved = {PORTAL_RETRY, "out of memory", 0};
-    sqlite3_int64 left = message->deadline - MARGIN_SECONDS - utc();
+    sqlite3_int64 left = message->deadline - MARGIN_SECONDS - timing_utc();
 
     request->message = message;
     request->begun = false;
@@ -341,7 +320,7 @@ static void verdict_heed(struct http *http, const struct http_verdict *verdict, 
     http->doubts = verdict->next == HTTP_DOUBT ? http->doubts + 1 : 0;
     if (verdict->next == HTTP_STOP || http->doubts >= http->limit) trouble_set(http, verdict->words);
     if (verdict->next == HTTP_WAIT) {
-        http->not_before = uptime() + (retry_after > 0 ? retry_after : WAIT_SECONDS);
+        http->not_before = timing_uptime() + (retry_after > 0 ? retry_after : WAIT_SECONDS);
         http->stopping = true;
     }
 }
@@ -462,8 +441,8 @@ static void interrupt_heed(struct http *http)
     if (code == SQLITE_OK) return;
     http->stopping = true;
     if (code != SQLITE_INTERRUPT) http->code = code;
-    if (http->end == 0) http->end = uptime() + END_SECONDS;
-    if (uptime() >= http->end) requests_give_up(http);
+    if (http->end == 0) http->end = timing_uptime() + END_SECONDS;
+    if (timing_uptime() >= http->end) requests_give_up(http);
 }
 
 static void requests_close(struct http *http)
@@ -498,7 +477,7 @@ int http_deliver(void *data, portal_batch *batch)
 
     if (!account_take(http)) return SQLITE_NOMEM;
     http->batch = batch;
-    http->stopping = uptime() < http->not_before;
+    http->stopping = timing_uptime() < http->not_before;
     http->doubts = 0;
     http->end = 0;
     http->code = SQLITE_OK;

@@ -54,16 +54,6 @@ struct smtp {
 
 /* Messages */
 
-/* Seconds until a time in UTC, by the clock that SQLite and with it the extension goes by. */
-static time_t seconds_until(sqlite3_int64 when)
-{
-    sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
-    sqlite3_int64 julian = 0;      /* in milliseconds */
-
-    if (vfs == NULL || vfs->iVersion < 2 || vfs->xCurrentTimeInt64(vfs, &julian) != SQLITE_OK) return 0;
-    return (time_t)(when - (julian - 210866760000000) / 1000);
-}
-
 static void item_free(struct item *item)
 {
     if (item->content != NULL) memset(item->content, 0, item->message.size);
@@ -93,7 +83,7 @@ static struct item *item_new(struct smtp *smtp, const portal_outgoing *outgoing)
     if (item == NULL) return NULL;
     item->outgoing = outgoing;
     /* A tenth of its claim is left to report it in. */
-    item->until = smtp_now() + seconds_until(outgoing->deadline) * 9 / 10;
+    item->until = timing_uptime() + (time_t)(outgoing->deadline - timing_utc()) * 9 / 10;
     item->content = smtp->api->mail(smtp->api, outgoing, "\r\n", &item->message.size);
     item->message.sender = outgoing->sender;
     item->message.recipient = outgoing->recipient;
@@ -260,7 +250,8 @@ static bool is_late(const struct lane *lane)
     const struct smtp *smtp = lane->smtp;
     const struct smtp_connection *connection = &lane->connection;
     const struct item *item = lane->first;
-    time_t until = smtp->end == 0 ? smtp_now() + 1 : smtp->end;
+    time_t now = timing_uptime();
+    time_t until = smtp->end == 0 ? now + 1 : smtp->end;
 
     if (is_open(lane)) {
         item = (const struct item *)smtp_session_message(connection->session);
@@ -268,7 +259,7 @@ static bool is_late(const struct lane *lane)
                                                      smtp_account_number(&smtp->account, SMTP_TIMEOUT)));
     }
     if (item != NULL) until = earlier(until, item->until);
-    return until <= smtp_now();
+    return until <= now;
 }
 
 static void lane_begin(struct lane *lane, struct item *first)
@@ -353,7 +344,7 @@ static void lanes_check(struct smtp *smtp)
         struct lane *lane = &smtp->lane[i];
         struct pollfd wait = {lane->connection.socket, POLLIN, 0};
         if (is_open(lane) &&
-            (smtp_now() - lane->connection.since > IDLE_SECONDS || poll(&wait, 1, 0) != 0)) {
+            (timing_uptime() - lane->connection.since > IDLE_SECONDS || poll(&wait, 1, 0) != 0)) {
             lane_close(lane);
         }
     }
@@ -390,7 +381,7 @@ static void interrupt_heed(struct smtp *smtp)
     if (code == SQLITE_OK) return;
     smtp->stopping = true;
     if (code != SQLITE_INTERRUPT) smtp->code = code;
-    if (smtp->end == 0) smtp->end = smtp_now() + END_SECONDS;
+    if (smtp->end == 0) smtp->end = timing_uptime() + END_SECONDS;
 }
 
 static int smtp_deliver(void *data, portal_batch *batch)

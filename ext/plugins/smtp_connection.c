@@ -3,14 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-time_t smtp_now(void)
-{
-    struct timespec time = {0, 0};
-
-    (void)clock_gettime(CLOCK_MONOTONIC_COARSE, &time);
-    return time.tv_sec;
-}
-
 /*
 ** Lines of the server while libcurl speaks with it: the last reply to EHLO counts; and if it is refused
 ** then, the first line of that.
@@ -54,7 +46,7 @@ bool smtp_connection_begin(struct smtp_connection *connection, CURLM *multi,
                            const struct account *account, void *owner)
 {
     memset(connection, 0, sizeof *connection);
-    connection->since = smtp_now();
+    connection->since = timing_uptime();
     connection->easy = curl_easy_init();
     if (connection->easy == NULL) return false;
     if (easy_prepare(connection, account, owner) &&
@@ -96,7 +88,7 @@ bool smtp_connection_stand(struct smtp_connection *connection, CURLcode code,
         return broke(connection, "the mail server closed the connection");
     }
     connection->session = smtp_session_new(client, &connection->extensions);
-    connection->since = smtp_now();
+    connection->since = timing_uptime();
     return connection->session != NULL || broke(connection, "out of memory");
 }
 
@@ -115,7 +107,7 @@ bool smtp_connection_write(struct smtp_connection *connection)
         }
         if (code != CURLE_OK) return broke(connection, "the connection to the mail server broke");
         smtp_session_written(connection->session, written);
-        connection->since = smtp_now();
+        connection->since = timing_uptime();
     }
     return true;
 }
@@ -136,7 +128,7 @@ bool smtp_connection_read(struct smtp_connection *connection)
         }
     }
     /* Bytes alone are no reply: some server may send one a second.  What a reply brings about is written. */
-    if (smtp_session_awaited(connection->session) != awaited) connection->since = smtp_now();
+    if (smtp_session_awaited(connection->session) != awaited) connection->since = timing_uptime();
     return true;
 }
 

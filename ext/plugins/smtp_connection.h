@@ -8,8 +8,7 @@
 
 #include "smtp_account.h"
 #include "smtp_session.h"
-
-#include <time.h>
+#include "timing.h"
 
 /* All zero: closed. */
 struct smtp_connection {
@@ -22,9 +21,6 @@ struct smtp_connection {
     char words[CURL_ERROR_SIZE];      /* what went wrong */
     char refusal[140];                /* ": " and what the server said against it */
 };
-
-/* Seconds of a clock that only goes forward. */
-time_t smtp_now(void);
 
 /* Begins to connect, as a transfer of `multi` whose CURLINFO_PRIVATE is `owner`.  False without memory. */
 bool smtp_connection_begin(struct smtp_connection *connection, CURLM *multi,
@@ -41,7 +37,7 @@ bool smtp_connection_read(struct smtp_connection *connection);
 /* It stands and awaits nothing. */
 bool smtp_connection_is_idle(const struct smtp_connection *connection);
 
-/* When, by smtp_now(), the server will have taken longer than `timeout` seconds for the awaited reply. */
+/* When, by timing_uptime(), the server will have taken longer than `timeout` seconds for the awaited reply. */
 time_t smtp_connection_until(const struct smtp_connection *connection, int timeout);
 
 /* Closes it, with a goodbye if it is idle. */

@@ -4,6 +4,7 @@ import itertools
 import json
 import re
 import sqlite3
+import subprocess
 import threading
 import time
 
@@ -375,3 +376,16 @@ def test_what_keeps_smtp_from_working_is_told_by_portal_channels_and_portal_chec
         t.contains(str(t.all(db, 'SELECT * FROM portal_check')), says)
         deliver(db)
         t.equal(outcomes(t, db), {('queued', 0, 0): 1})
+
+
+@harness.release_only
+def test_a_clock_that_ticks_at_any_moment_gives_up_no_connection(t):
+    """The clock goes on a third of a second whenever it is read."""
+    handler = servers.Handler()
+    db = practice(t, 5, smtp_url=url(servers.aiosmtpd(t, handler)), smtp_connections=1, smtp_timeout=300)
+    library = subprocess.run(['faketime', '-f', '+0', 'printenv', 'LD_PRELOAD'], capture_output=True, text=True,
+                             check=True)
+    done = t.shell(t.file(db), 'SELECT deliver()', clock=False,
+                   env={'LD_PRELOAD': library.stdout.strip(), 'FAKETIME': '+0 i0.3'})
+    t.equal((done.code, done.stderr), (0, ''))
+    t.equal((outcomes(t, db), len(handler.envelopes)), ({('sent', 1, 0): 5}, 5))
