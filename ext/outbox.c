@@ -378,21 +378,25 @@ static int opted_out(struct portal *portal, const struct outbox_message *message
     return code == SQLITE_OK && !again ? optout_add(portal, message->recipient) : code;
 }
 
-/* What a sender may report, and from which states of a message; the last four a provider, later. */
+/* What a provider has said, which can be before the sender has the answer: then that holds. */
+#define SAID " delivered failed bounced opted_out "
+
+/* What a sender may report, and in which states of a message; the last four a provider, later. */
 static const struct row {
     const char *status;
-    const char *from;         /* states, each with a space before and after */
+    const char *from;         /* states that it changes, each with a space before and after */
+    const char *keeps;        /* states that it leaves; in others it is refused */
     int (*apply)(struct portal *portal, const struct outbox_message *message,
                  const struct outbox_report *report, const char **became);
 } rows[] = {
-    {"sent", " claimed cancelled sent ", handed_over},
-    {"retry", " claimed ", try_again},
-    {"undeliverable", " claimed sent ", failed},
-    {"uncertain", " claimed ", uncertain},
-    {"delivered", " claimed sent delivered ", handed_over},
-    {"undelivered", " claimed sent delivered failed ", failed},
-    {"bounced", " claimed sent delivered bounced ", failed},
-    {"opted_out", " claimed cancelled sent delivered failed bounced opted_out ", opted_out},
+    {"sent", " claimed cancelled sent ", SAID, handed_over},
+    {"retry", " claimed ", " cancelled" SAID, try_again},
+    {"undeliverable", " claimed sent ", " cancelled" SAID, failed},
+    {"uncertain", " claimed ", " cancelled" SAID, uncertain},
+    {"delivered", " claimed sent delivered ", " cancelled ", handed_over},
+    {"undelivered", " claimed sent delivered failed ", " cancelled ", failed},
+    {"bounced", " claimed sent delivered bounced ", " cancelled ", failed},
+    {"opted_out", " claimed cancelled sent" SAID, "", opted_out},
 };
 
 static const struct row *row_find(const char *status)
@@ -455,9 +459,8 @@ int outbox_report(struct portal *portal, const char *claim, sqlite3_int64 messag
     if (code != SQLITE_OK) return code;
     (void)sqlite3_snprintf((int)sizeof spaced, spaced, " %s ", message.status);
     if (strstr(row->from, spaced) != NULL) return row->apply(portal, &message, report, became);
-    /* Revoked or superseded meanwhile: a retry or a failure changes nothing about it. */
-    *became = "cancelled";
-    if (strcmp(message.status, "cancelled") == 0) return SQLITE_OK;
+    *became = strcmp(message.status, "cancelled") == 0 ? "cancelled" : "sent";
+    if (strstr(row->keeps, spaced) != NULL) return SQLITE_OK;
     return refuse(portal, "message %lld is %s and can not be reported %s", message_id, message.status,
                   report->status);
 }

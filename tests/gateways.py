@@ -34,6 +34,8 @@ bearerbox-host = 127.0.0.1
 bearerbox-port = {box}
 sendsms-port = {sendsms}
 sendsms-interface = 127.0.0.1
+http-request-retry = {retries}
+http-queue-delay = 1
 white-list-regex = "^\\\\+1"
 
 group = sendsms-user
@@ -73,15 +75,22 @@ def listens(port):
 
 
 class Kannel:
-    """A gateway: a bearerbox, a smsbox and a network. It ends with the test, as all that a test starts."""
+    """A gateway: a bearerbox, a smsbox and a network. It ends with the test, as all that a test starts.
+
+    A report that nobody takes it brings again so many times, a second apart.
+    """
     USER, PASSWORD = 'clinic', 'correct/horse+battery%20&staple'
 
-    def __init__(self, folder):
+    def __init__(self, folder, retries=0):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir()
         names = ('admin', 'box', 'network', 'sendsms')
         self.ports = dict(zip(names, free_ports(len(names))))
-        (self.folder / 'kannel.conf').write_text(KANNEL_CONF.format(**self.ports, password=self.PASSWORD))
+        (self.folder / 'kannel.conf').write_text(
+            KANNEL_CONF.format(**self.ports, password=self.PASSWORD, retries=retries))
+        self.start()
+
+    def start(self):
         self.bearerbox = self._start('bearerbox', '-v', '1', 'kannel.conf')
         wait_until(lambda: listens(self.ports['network']), 'bearerbox takes networks')
         self.start_network()

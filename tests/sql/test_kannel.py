@@ -8,9 +8,9 @@ import harness
 SENDER = 'Clinic'
 
 
-def gateway(t, patients=0, **settings):
+def gateway(t, patients=0, retries=0, **settings):
     """A running Kannel, and a practice that sends through it."""
-    kannel = gateways.Kannel(t.path('kannel'))
+    kannel = gateways.Kannel(t.path('kannel'), retries)
     return kannel, practice(t, kannel.url, patients, **settings)
 
 
@@ -37,8 +37,12 @@ def arrive(t, kannel, count):
     return kannel.arrived()
 
 
+def token(text):
+    return re.search(r'/r/([\w-]{32})', text)[1]
+
+
 def link_works(t, db, text):
-    t.equal(t.one(db, 'SELECT token_valid(?)', re.search(r'/r/([\w-]{32})', text)[1]), 1)
+    t.equal(t.one(db, 'SELECT token_valid(?)', token(text)), 1)
 
 
 def test_a_registration_goes_through_the_gateway_letter_by_letter(t):
