@@ -186,7 +186,7 @@ static const char *remedy(int code)
         {SQLITE_NOMEM, "out of memory; nothing was changed"},
         {SQLITE_IOERR, "reading or writing the database failed; nothing was changed"},
         {SQLITE_CORRUPT, "the database is damaged; restore it from a backup"},
-        {SQLITE_INTERRUPT, "interrupted; nothing was changed"},
+        {SQLITE_INTERRUPT, "interrupted; try again"},
     };
 
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

@@ -103,14 +103,16 @@ build/asan/static/%.o: %.c $(TEST_HEADERS) $(EMBEDDED)
 	@echo '  CC      $@'
 	$(Q)$(CC) $(CPPFLAGS) -DSQLITE_CORE $(TEST_CFLAGS) $(SANITIZE) -c -o $@ $<
 
-# These two link the whole extension and SQLite, as a program of its own would.
-build/unit/test_static: tests/unit/test_static.c build/libportal.a $(TEST_HEADERS)
+# These link the whole extension and SQLite, as a program of its own would.
+WHOLE := test_static test_delivery
+
+$(WHOLE:%=build/unit/%): build/unit/%: tests/unit/%.c build/libportal.a $(TEST_HEADERS)
 	@mkdir -p $(@D)
 	@echo '  CC      $@'
 	$(Q)$(CC) -Iext $(CPPFLAGS) -DSQLITE_CORE $(TEST_CFLAGS) -O1 -o $@ $< build/libportal.a \
 		-lsqlite3 $(LDLIBS)
 
-build/asan/unit/test_static: tests/unit/test_static.c $(ASAN_STATIC_OBJECTS) $(TEST_HEADERS)
+$(WHOLE:%=build/asan/unit/%): build/asan/unit/%: tests/unit/%.c $(ASAN_STATIC_OBJECTS) $(TEST_HEADERS)
 	@mkdir -p $(@D)
 	@echo '  CC      $@'
 	$(Q)$(CC) -Iext $(CPPFLAGS) -DSQLITE_CORE $(TEST_CFLAGS) $(SANITIZE) -o $@ $< \

@@ -39,7 +39,8 @@ def test_a_setting_of_a_channel_is_checked_like_every_other(t):
                              ('spool_greeting', 'x' * 21, 'too long'), ('spool_greeting', 'a\nb', 'invisible'),
                              ('spool_password', 'x', 'portal_secret'), ('spool_none', 'x', 'no setting'),
                              ('spool_', 'x', 'no setting'), ('_greeting', 'x', 'no setting'),
-                             ('nothing_greeting', 'x', 'no setting'), ('../spool_greeting', 'x', 'no setting')):
+                             ('nothing_greeting', 'x', 'no setting'), ('a' * 64 + '_greeting', 'x', 'no setting'),
+                             ('spool_url', '://host', 'scheme://host'), ('../spool_greeting', 'x', 'no setting')):
         t.refuses(db, 'SELECT portal_setting(?, ?)', key, value, says=says)
         if says == 'no setting':
             t.refuses(db, 'SELECT portal_setting(?)', key, says=says)
@@ -53,7 +54,7 @@ def test_a_value_that_was_put_there_past_the_checks_counts_as_unset(t):
     t.equal(t.all(db, "SELECT subject FROM portal_check WHERE problem LIKE 'a setting%' ORDER BY 1"),
             [('spool_limit',), ('spool_url',)])
     put(t, db, 'spool_limit', 7)
-    put(t, db, 'spool_url', None)
+    put(t, db, 'spool_url', '')
     t.equal(t.all(db, 'SELECT * FROM portal_check'), [])
 
 
@@ -75,6 +76,10 @@ def test_a_credential_may_come_from_the_environment(t):
     flows.ask(t, db, 'SELECT deliver()')
     t.advance(120)
     t.equal(options(t, db)[3], 'stored')
+    t.one(db, "SELECT portal_secret('spool_password', NULL)")
+    os.environ['PORTAL_SPOOL_PASSWORD'] = ''
+    t.advance(120)
+    t.equal(options(t, db)[3], 'none')
 
 
 def test_only_the_ehr_sets_up_channels(t):

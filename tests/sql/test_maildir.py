@@ -404,3 +404,20 @@ def test_of_very_many_old_drafts_a_delivery_removes_a_part(t):
     t.true(0 < len([*drafts.iterdir()]) < 200)
     flows.send(t, db, t.patient(db))
     t.equal([*drafts.iterdir()], [])
+
+
+def test_an_interrupt_stops_after_the_message_at_hand_which_is_recorded(t):
+    db = practice(t)
+    for _ in range(3):
+        t.patient(db)
+    db.execute('BEGIN')
+    db.execute("INSERT INTO send_registration SELECT patient_id, 'email' FROM patient")
+    db.execute('COMMIT')
+    new = pathlib.Path(f'{t.file(db)}-outbox/new')
+    db.set_progress_handler(lambda: new.exists() and len([*new.iterdir()]), 1)
+    t.refuses(db, 'SELECT deliver()', says='interrupted')
+    db.set_progress_handler(None, 1)
+    arrived = len(t.mails(db))
+    t.true(0 < arrived < 3, str(arrived))
+    t.equal(t.all(db, 'SELECT status, count(*) FROM portal_message GROUP BY status ORDER BY status'),
+            [('queued', 3 - arrived), ('sent', arrived)])

@@ -6,6 +6,7 @@ import subprocess
 import time
 
 import flows
+import gateways
 import harness
 
 HOUR, DAY = 3600, 86400
@@ -519,3 +520,30 @@ def test_a_database_in_memory_keeps_its_mail_in_the_current_folder(t):
     patient = t.patient(db)
     t.contains(t.one(db, "SELECT send_registration(?, 'email')", patient), 'sent by email')
     t.equal(len(t.mails(t.path('portal-outbox'))), 1)
+
+
+def test_a_pin_that_is_gone_is_not_sent(t):
+    db = t.database()
+    patient = t.patient(db)
+    token = flows.send(t, db, patient)
+    db.execute("SELECT portal_setting('text_channel', 'none')")
+    flows.prove(t, db, token)
+    db.execute("SELECT portal_setting('text_channel', NULL)")
+    db.execute('DELETE FROM portal_pin')
+    deliver(t, db)
+    t.equal(len(t.mails(db)), 1)
+    t.equal(t.one(db, "SELECT detail FROM portal_message WHERE kind = 'pin'"), 'the PIN is not good any more')
+
+
+def test_a_channel_whose_server_is_unset_while_another_works_keeps_its_messages_waiting(t):
+    def answer(request):
+        other.execute("SELECT portal_setting('smtp_url', NULL)")
+        return 202, '0: Accepted for delivery'
+    db = gateways.practice(t, 'kannel', 1, kannel_url=gateways.Service(answer).url, kannel_user='clinic',
+                           kannel_password='secret', email_channel='smtp', smtp_url='smtp://127.0.0.1:9')
+    other = t.connect(t.file(db), check_same_thread=False)
+    gateways.queue(t, db)
+    queue(t, db, [t.patient(db)])
+    t.equal(deliver(t, db), {**counts(sent=1, waiting=1), 'stopped': 'the channel smtp is not ready: set smtp_url'})
+    t.equal(t.all(db, 'SELECT channel, status, attempts FROM portal_message ORDER BY message_id'),
+            [('text', 'sent', 1), ('email', 'queued', 0)])

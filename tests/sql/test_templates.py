@@ -238,6 +238,9 @@ def test_a_template_that_would_not_do_its_work_is_refused(t):
     refuses_text(t, db, '{{link}} {{minutes}} STOP', '{{minutes}}, which is not for it')
     refuses_text(t, db, '{{pin}} {{link}}', '{{link}}, which is not for it', kind='pin')
     refuses_text(t, db, '{{link}}', 'does not say how to opt out')
+    refuses_text(t, db, f'{{{{{"x" * 31}}}}}', f'unknown placeholder {{{{{"x" * 30}}}}}')
+    for more in (31, 32):
+        refuses_text(t, db, '{{link}}' + '{{hours}}' * more, 'more than 31 placeholders')
     t.refuses(db, "UPDATE portal_template SET subject = 'x' WHERE channel = 'text'", says='for email alone')
     t.refuses(db, "UPDATE portal_template SET subject = NULL WHERE channel = 'email'", says='subject is missing')
     t.refuses(db, "UPDATE portal_template SET html = '<p>hello</p>' WHERE kind = 'registration'"
@@ -285,6 +288,10 @@ def test_html_that_does_more_than_say_something_is_refused(t):
     refuses_html(t, db, '<a href="mailto:evil@example.org">x</a>', 'something else than {{link}}')
     refuses_html(t, db, 'https://evil.example', 'an address to open')
     refuses_html(t, db, '&#x202E;', 'has an &')
+    refuses_html(t, db, f'<{"b" * 21}>', f'has <{"b" * 20}>, which no message may have')
+    refuses_html(t, db, '<b href="{{link}}">x</b>', 'href')
+    refuses_html(t, db, '<a href="12345678">x</a>', 'something else than {{link}}')
+    refuses_html(t, db, '<br onclick="x">', 'onclick')
 
 
 def test_characters_that_hide_something_are_refused_in_every_part(t):
@@ -312,13 +319,14 @@ def test_a_row_that_was_stored_past_the_table_is_not_used_and_told(t):
     for row in [('registration', 'text', 'en', None, 'http://evil.example STOP', None),
                 ('pin', 'text', 'en', None, '{{pin}} {{link}}', None), ('pin', 'email', 'en', None, '{{pin}}', None),
                 ('birthday', 'text', 'en', None, 'x', None), ('pin', 'fax', 'en', None, '{{pin}}', None),
-                ('pin', 'text', 'EN', None, '{{pin}}', None), ('pin', 'text', 'es', None, '{{pin}}\0', None)]:
+                ('pin', 'text', 'EN', None, '{{pin}}', None), ('pin', 'text', '', None, '{{pin}}', None),
+                ('pin', 'text', 'es', None, '{{pin}}\0', None)]:
         db.execute(store, row)
     patient = t.patient(db)
     flows.send(t, db, patient, 'text')
     t.contains(newest_text(t, db), 'join our patient portal')
     t.equal(t.one(db, 'SELECT count(edited) FROM portal_template'), 0)
-    t.equal(t.one(db, "SELECT count(*) FROM portal_check WHERE problem LIKE 'a template is not used%'"), 7)
+    t.equal(t.one(db, "SELECT count(*) FROM portal_check WHERE problem LIKE 'a template is not used%'"), 8)
 
 
 # Previews
