@@ -241,9 +241,12 @@ int setting_option(struct portal *portal, const portal_option *option, char **va
 
     *value = NULL;
     if (code != SQLITE_ROW && code != SQLITE_DONE) return code;
-    if (code == SQLITE_ROW) stored = statement_string(statement, 0);
-    if (stored == NULL || value_problem(&form, stored) != NULL) stored = option->standard;
-    *value = sqlite3_mprintf("%s", stored);
+    /* NULL: there is no memory for a copy in UTF-8. */
+    if (code == SQLITE_ROW) stored = (const char *)sqlite3_column_text(statement, 0);
+    if (code == SQLITE_DONE || (stored != NULL && value_problem(&form, stored) != NULL)) {
+        stored = option->standard;
+    }
+    if (stored != NULL) *value = sqlite3_mprintf("%s", stored);
     statement_done(portal, statement);
     return *value == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
 }

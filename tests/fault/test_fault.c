@@ -283,11 +283,79 @@ static void test_secret(void)
     }
 }
 
+static int deliver_nothing(void *data, portal_batch *batch)
+{
+    (void)data;
+    (void)batch;
+    return SQLITE_OK;
+}
+
+/* A channel of the program's own, with a setting that is stored. */
+static sqlite3 *open_with_options(void)
+{
+    static const portal_option options[] = {
+        {"own_url", PORTAL_OPTION_URL, "", 0, 100, "Where it is."},
+        {"own_limit", PORTAL_OPTION_NUMBER, "10", 1, 50, "How many."},
+        {NULL, PORTAL_OPTION_LINE, NULL, 0, 0, NULL},
+    };
+    static const portal_channel channel = {
+        PORTAL_API_VERSION, "own", PORTAL_EMAIL, "1", deliver_nothing, NULL, options,
+    };
+    sqlite3 *db = stage_open();
+    portal_api *api = portal_api_from_db(db);
+
+    CHECK(api->register_channel(api, &channel, NULL, NULL) == SQLITE_OK);
+    return db;
+}
+
+static void test_options(void)
+{
+    static const struct fault_case stored = {
+        .name = "portal_settings", .set_up = "INSERT INTO portal_setting VALUES ('own_limit', '7')",
+    };
+    static const char *const statements[] = {
+        "SELECT key, value FROM portal_settings", "SELECT portal_setting('own_limit')",
+        "SELECT portal_setting('own_url', 'https://x')", "SELECT portal_setting('other_url', 'https://x')",
+    };
+
+    TEST("the settings of a channel are told and stored whole, or memory ran out") {
+        CHECK(stage_set(&stored, JOURNAL_WAL));
+        for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++) {
+            struct outcome whole, outcome;
+            bool struck = true;
+            for (long n = 0; struck; n++) {
+                stage_restore();
+                sqlite3 *db = open_with_options();
+                fault_arm(FAULT_ALLOCATION, n == 0 ? LONG_MAX : n, false);
+                stage_run(db, statements[i], n == 0 ? &whole : &outcome);
+                struck = fault_disarm() >= n;
+                if (n > 0 && outcome.code != SQLITE_NOMEM) CHECK_TEXT(outcome.answer, whole.answer);
+                CHECK(sqlite3_close(db) == SQLITE_OK);
+            }
+        }
+    }
+    TEST("a channel is given its setting whole, or none") {
+        bool struck = true;
+        for (long n = 1; struck; n++) {
+            stage_restore();
+            sqlite3 *db = open_with_options();
+            portal_api *api = portal_api_from_db(db);
+            fault_arm(FAULT_ALLOCATION, n, false);
+            char *limit = api->setting(api, "own_limit");
+            struck = fault_disarm() >= n;
+            CHECK(limit == NULL ? struck : strcmp(limit, "7") == 0);
+            sqlite3_free(limit);
+            CHECK(sqlite3_close(db) == SQLITE_OK);
+        }
+    }
+}
+
 static void test_call(const char *name, bool all)
 {
     if (strcmp(name, the_loading) == 0) {
         test_loading();
         test_secret();
+        test_options();
     }
     if (strcmp(name, the_table) == 0) test_all_are_here();
     if (strcmp(name, the_deliveries) == 0) test_deliveries(all);
