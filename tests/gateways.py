@@ -109,6 +109,11 @@ class Kannel:
                                    str(self.ports['network']), '-i', '1', '-m', '0', '100 200 text nop')
         wait_until(lambda: b'(online' in self._status(), 'the network is there')
 
+    def restart(self):
+        for process in (self.smsbox, self.network, self.bearerbox):
+            self.stop(process)
+        self.start()
+
     def stop(self, process):
         process.kill()
         process.wait()

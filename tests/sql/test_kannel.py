@@ -1,5 +1,6 @@
 """The channel kannel, against a Kannel of the test's own with its fake network."""
 import re
+import signal
 
 import flows
 import gateways
@@ -118,6 +119,38 @@ def test_while_the_gateway_is_down_messages_wait_and_then_go(t):
     t.advance(90)
     deliver(t, db, sent=3)
     arrive(t, kannel, 3)
+
+
+def test_a_gateway_that_breaks_down_loses_nothing_and_doubles_only_what_the_rows_say(t):
+    kannel, db = gateway(t, patients=20, kannel_connections='2')
+    gateways.queue(t, db)
+    t.equal(flows.ask(t, db, 'SELECT deliver(5)')['sent'], 5)
+    arrive(t, kannel, 5)
+    kannel.stop(kannel.bearerbox)
+    gateways.wait_until(lambda: not gateways.listens(kannel.ports['sendsms']), 'smsbox takes none either')
+    answer = flows.ask(t, db, 'SELECT deliver()')
+    t.contains(answer['stopped'], 'channel kannel', 'tried again')
+    t.equal((answer['sent'], answer['waiting']), (0, 15))
+    kannel.restart()
+    t.advance(3600)
+    deliver(t, db, sent=15)
+    gateways.wait_until(lambda: len({to for _, to, _ in kannel.arrived()}) == 20, 'all arrive')
+    doubtful = sum(duplicate for duplicate, in gateways.rows(t, db, 'duplicate'))
+    t.true(len(kannel.arrived()) <= 20 + doubtful, f'{len(kannel.arrived())} came, {doubtful} are in doubt')
+
+
+@harness.release_only
+def test_a_gateway_that_stands_still_is_left_before_the_lease_ends_and_tried_once_more(t):
+    kannel, db = gateway(t, patients=3, lease_seconds='10')
+    gateways.queue(t, db)
+    kannel.smsbox.send_signal(signal.SIGSTOP)
+    deliver(t, db, retrying=3, waiting=3)
+    t.equal(gateways.rows(t, db, 'status, duplicate, attempts'), [('queued', 1, 1)] * 3)
+    kannel.smsbox.send_signal(signal.SIGCONT)
+    t.advance(3600)
+    deliver(t, db, sent=3)
+    t.equal(gateways.rows(t, db, 'status, duplicate, attempts'), [('sent', 1, 2)] * 3)
+    gateways.wait_until(lambda: len({to for _, to, _ in kannel.arrived()}) == 3, 'all arrive')
 
 
 @harness.release_only
