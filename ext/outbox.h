@@ -91,8 +91,9 @@ struct outbox_report {
 void outbox_detail(struct portal *portal, const char *words, char out[OUTBOX_DETAIL_SIZE]);
 
 /*
-** Records it.  What was reported before changes nothing.  *became gets the status of the message from now on.  REFUSED for an unknown status, or a
-** message that is not of this claim.  Within a scope.
+** Records it.  *became tells how it counts: sent, queued (again), failed, opted_out, or cancelled: not at
+** all.  REFUSED, and nothing was written, for an unknown status, one that the message can not have now, or
+** a message that is not of this claim.  Within a scope.
 */
 int outbox_report(struct portal *portal, const char *claim, sqlite3_int64 message_id,
                   const struct outbox_report *report, const char **became);

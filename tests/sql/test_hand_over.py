@@ -95,6 +95,19 @@ def test_what_dies_while_it_waits_for_a_slow_channel_is_not_sent(t):
              (4, 'registration', 'opted_out', 0), (5, 'registration', 'sent', 1), (2, 'deactivated', 'sent', 1)])
 
 
+def test_a_message_that_another_sender_took_over_spoils_no_report_of_others(t):
+    db = practice(t, patients=3)
+    queue_all(t, db)
+    with at_the_gate(t, db) as (_, answer, met):
+        with met():
+            db.execute("UPDATE portal_message SET claim = 'other' WHERE message_id = 1")
+        for _ in range(2):
+            with met():
+                pass
+        answer.result()
+    t.equal(messages(t, db), [('claimed',), ('sent',), ('sent',)])
+
+
 def test_reports_are_durable_a_moment_after_they_are_made(t):
     db = practice(t, patients=3)
     queue_all(t, db)
