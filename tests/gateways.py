@@ -91,7 +91,7 @@ class Kannel:
         self.start()
 
     def start(self):
-        self.bearerbox = self._start('bearerbox', '-v', '1', 'kannel.conf')
+        self.bearerbox = self._start('/usr/sbin/bearerbox', '-v', '1', 'kannel.conf')
         wait_until(lambda: listens(self.ports['network']), 'bearerbox takes networks')
         self.start_network()
         self.start_smsbox()
@@ -101,7 +101,7 @@ class Kannel:
         return f'http://127.0.0.1:{self.ports["sendsms"]}/cgi-bin/sendsms'
 
     def start_smsbox(self):
-        self.smsbox = self._start('smsbox', '-v', '1', 'kannel.conf')
+        self.smsbox = self._start('/usr/sbin/smsbox', '-v', '1', 'kannel.conf')
         wait_until(lambda: listens(self.ports['sendsms']), 'smsbox takes messages')
 
     def start_network(self):

@@ -90,6 +90,7 @@ const struct work our_works[] = {
     {"tokens_scattered", bench_value, "SELECT 2 * sum(token_valid(token)) FROM bench_scattered"},
     {"tokens_each", tokens_each, "SELECT token_valid(?1)"},
     {"hand_over", hand_over, NULL},
+    {"deliver", bench_value, "SELECT deliver() ->> 'sent'"},
     {"expire", expire, "SELECT expire_links()"},
     {"status_one", bench_lookup, "SELECT * FROM portal_status WHERE patient_id = ?1"},
     {"status_count", bench_value, "SELECT count(*) FROM portal_status"},

@@ -80,6 +80,16 @@ def peers(results):
         ['what', *(NAMES[side] for side in SIDES[1:]), 'of the best', 'wanted', ''], rows)
 
 
+def handing_over(results):
+    rows = [[row['name'], rate(row['rate']['ours']), rival, rate(row['rate'][rival]), f'{ratio:.2f}',
+             f'{row["wanted"][rival]:.1f}', met(ratio >= row['wanted'][rival])]
+            for row in results['deliveries'] for rival, ratio in row['ratio'].items()]
+    return ('## Handing over\n\n`deliver()` with everything (claiming, rendering, sending, writing down) over 10 '
+            'connections, and a program that sends the same ready-made message to the same server again and again '
+            '([deliveries.py](deliveries.py)).\n\n'
+            + table(['what', 'ours', 'against', '', 'of it', 'wanted', ''], rows))
+
+
 def memory(results):
     rows = [[row['name'], f'{row["memory"] / 1024:.1f} MiB', '64 MiB', met(row['memory'] < 64 * 1024)]
             for row in results['rows'] if row['work'] == 'send']
@@ -116,9 +126,9 @@ def layers(results):
 
 
 def page(results):
-    sections = [floors, peers, memory, loading, layers]
+    sections = [floors, peers, handing_over, memory, loading, layers]
     if 'big' in results:
-        sections.insert(4, expiry)
+        sections.insert(5, expiry)
     return '\n'.join([INTRODUCTION.format(**results), *(section(results) for section in sections)])
 
 
