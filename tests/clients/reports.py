@@ -26,6 +26,9 @@ class Reports(http.server.BaseHTTPRequestHandler):
 
     do_POST = do_GET
 
+    def log_request(self, *_):
+        """Who has the claim of an address can report, too: it is not written down."""
+
     def take(self, path, said):
         field, meanings = MEANINGS.get(path, ('', {}))
         if said.get(field) not in meanings:
