@@ -38,6 +38,15 @@ build/fuzz/%: build/fuzz/tests/fuzz/fuzz_%.o $(FUZZ_OBJECTS)
 	@echo '  LINK    $@'
 	$(Q)clang $(FUZZ_SANITIZE) -fsanitize=fuzzer -o $@ $^ $(FUZZ_LINK)
 
+# The channels whose answers are tried have the same entry point.
+FUZZ_GATEWAYS := $(patsubst %,ext/plugins/%.o,kannel twilio http account timing)
+
+build/fuzz/answers: $(FUZZ_GATEWAYS:%=build/fuzz/%)
+build/asan/fuzz/answers: $(FUZZ_GATEWAYS:%=build/asan/static/%)
+build/fuzz/answers build/asan/fuzz/answers: FUZZ_LINK += -Wl,--wrap=http_register -lcurl -lcjson
+$(foreach channel,kannel twilio,$(eval build/fuzz/ext/plugins/$(channel).o \
+	build/asan/static/ext/plugins/$(channel).o: CPPFLAGS += -Dportal_plugin_init=$(channel)_init))
+
 build/fuzz/%.o: %.c $(HEADERS) $(FUZZ_HEADERS) | fuzz-packages
 	@mkdir -p $(@D)
 	@echo '  CLANG   $<'
