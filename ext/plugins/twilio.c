@@ -69,7 +69,8 @@ static int number_of(const cJSON *object, const char *name)
 static void refused(const cJSON *json, int status, struct http_verdict *verdict)
 {
     const char *remedy = status == 401 || status == 403 ? "; check twilio_account and twilio_token" : "";
-    int code = number_of(json, "code");
+    /* An error in an answer that is none may be about anything: the message may be on its way. */
+    int code = status < 400 ? 0 : number_of(json, "code");
 
     /* The message may be the reason: it alone waits, unless others fail alike. */
     if (status == 400) verdict->next = HTTP_DOUBT;
