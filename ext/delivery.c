@@ -100,7 +100,7 @@ static int report_write(struct portal *portal, const struct slot *slot, struct d
 
     if (code == SQLITE_OK) fate_count(became, count);
     /* Another sender has it by now: its report is the one that counts, and that of others is not held up. */
-    return code == REFUSED ? SQLITE_OK : code;
+    return code == REFUSED && became == NULL ? SQLITE_OK : code;
 }
 
 /* What is to be written, and the counts with it. */
@@ -412,24 +412,13 @@ static int turn(struct portal *portal, enum medium medium, sqlite3_int64 only, s
     return code;
 }
 
-/* A channel that is not ready keeps its messages waiting, and portal_check() says why. */
-static bool is_ready(struct portal *portal, enum medium medium)
+/* SQLITE_OK when the channel of a medium is ready; without anything to hand over none is loaded. */
+static int medium_look(struct portal *portal, enum medium medium, bool *due)
 {
     struct channel *channel = NULL;
+    int code = outbox_due(portal, medium, due);
 
-    return channel_for(portal, (int)medium, &channel) == SQLITE_OK;
-}
-
-/* Without anything to hand over no channel is loaded. */
-static int media_look(struct portal *portal, const enum medium *media, int count, bool *going)
-{
-    int code = SQLITE_OK;
-
-    for (int i = 0; i < count && code == SQLITE_OK; i++) {
-        code = outbox_due(portal, media[i], &going[i]);
-        if (code == SQLITE_OK && going[i]) going[i] = is_ready(portal, media[i]);
-    }
-    return code;
+    return code == SQLITE_OK && *due ? channel_for(portal, (int)medium, &channel) : code;
 }
 
 /* The media by turns, until neither has anything due; the one's trouble is not the other's. */
@@ -439,9 +428,12 @@ static int deliver(struct portal *portal, sqlite3_int64 limit, struct delivery_c
     enum { MEDIA = sizeof media / sizeof media[0] };
     bool going[MEDIA] = {false, false};
     int codes[MEDIA] = {SQLITE_OK, SQLITE_OK};
-    int code = media_look(portal, media, MEDIA, going);
 
-    if (code != SQLITE_OK) return code;
+    for (int i = 0; i < MEDIA; i++) {
+        codes[i] = medium_look(portal, media[i], &going[i]);
+        going[i] = going[i] && codes[i] == SQLITE_OK;
+        count->held = count->held || codes[i] == REFUSED;
+    }
     while (limit > 0 && (going[0] || going[1])) {
         for (int i = 0; i < MEDIA; i++) {
             sqlite3_int64 most = limit < TURN ? limit : TURN;
@@ -472,7 +464,7 @@ int delivery_run(struct portal *portal, sqlite3_int64 limit, struct delivery_cou
 
 void delivery_hand_over(struct portal *portal)
 {
-    struct delivery_count count = {0, 0, 0, 0};
+    struct delivery_count count = {.waiting = 0};
     const struct keyring *keyring = NULL;
 
     if (portal->fresh_count == 0 || !connection_unlocked(portal)) return;
@@ -480,8 +472,6 @@ void delivery_hand_over(struct portal *portal)
     for (int i = 0; i < portal->fresh_count; i++) {
         enum medium medium = (enum medium)portal->fresh[i].medium;
         sqlite3_int64 limit = 1;
-        if (is_ready(portal, medium)) {
-            (void)turn(portal, medium, portal->fresh[i].message_id, &limit, &count);
-        }
+        (void)turn(portal, medium, portal->fresh[i].message_id, &limit, &count);
     }
 }

@@ -13,11 +13,12 @@ struct delivery_count {
     int failed;
     int retrying;
     sqlite3_int64 waiting;
+    bool held;                      /* a channel is not ready: its messages wait, which is no failure */
 };
 
 /*
 ** Hands over up to `limit` due messages; no lock may be held.  *count holds what was done also when
-** it ends with an error.
+** it ends with an error; REFUSED and count->held when a channel is not ready.
 */
 int delivery_run(struct portal *portal, sqlite3_int64 limit, struct delivery_count *count);
 

@@ -449,6 +449,7 @@ int outbox_report(struct portal *portal, const char *claim, sqlite3_int64 messag
     char spaced[sizeof message.status + 2];
     int code;
 
+    *became = NULL;
     if (row == NULL) {
         return refuse(portal,
                       "'%.40s' is no report; use sent, retry, undeliverable, uncertain, delivered, "
@@ -459,8 +460,10 @@ int outbox_report(struct portal *portal, const char *claim, sqlite3_int64 messag
     if (code != SQLITE_OK) return code;
     (void)sqlite3_snprintf((int)sizeof spaced, spaced, " %s ", message.status);
     if (strstr(row->from, spaced) != NULL) return row->apply(portal, &message, report, became);
+    if (strstr(row->keeps, spaced) == NULL) {
+        return refuse(portal, "message %lld is %s and can not be reported %s", message_id, message.status,
+                      report->status);
+    }
     *became = strcmp(message.status, "cancelled") == 0 ? "cancelled" : "sent";
-    if (strstr(row->keeps, spaced) != NULL) return SQLITE_OK;
-    return refuse(portal, "message %lld is %s and can not be reported %s", message_id, message.status,
-                  report->status);
+    return SQLITE_OK;
 }

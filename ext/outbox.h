@@ -92,8 +92,8 @@ void outbox_detail(struct portal *portal, const char *words, char out[OUTBOX_DET
 
 /*
 ** Records it.  *became tells how it counts: sent, queued (again), failed, opted_out, or cancelled: not at
-** all.  REFUSED, and nothing was written, for an unknown status, one that the message can not have now, or
-** a message that is not of this claim.  Within a scope.
+** all.  REFUSED, and *became is NULL and nothing was written, for an unknown status, one that the message
+** can not have now, or a message that is not of this claim.  Within a scope.
 */
 int outbox_report(struct portal *portal, const char *claim, sqlite3_int64 message_id,
                   const struct outbox_report *report, const char **became);

@@ -156,14 +156,14 @@ static int deliver_answer(struct call *call, const struct delivery_count *count,
 
 static int deliver_act(struct call *call)
 {
-    struct delivery_count count = {0, 0, 0, 0};
+    struct delivery_count count = {.waiting = 0};
     sqlite3_int64 limit = INT32_MAX;
     int code = SQLITE_OK;
 
     if (call->argc > 0) code = call_integer(call, 0, "limit", &limit);
     if (code == SQLITE_OK && limit < 0) code = refuse(call->portal, "limit must not be negative");
     if (code == SQLITE_OK) code = delivery_run(call->portal, limit, &count);
-    if (code != SQLITE_OK && count.sent + count.failed + count.retrying == 0) return code;
+    if (code != SQLITE_OK && !count.held && count.sent + count.failed + count.retrying == 0) return code;
     return deliver_answer(call, &count, code);
 }
 
@@ -293,8 +293,8 @@ const struct function running_functions[] = {
     {.name = "deliver", .arguments = "[limit]", .least = 0, .most = 1,
      .allowed = EHR, .flags = CALL_UNLOCKED,
      .result = "JSON: sent, failed, retrying, waiting",
-     .description = "Hands over what waits in the outbox. What stops it after something was handed over "
-                    "is told beside the counts, as stopped; waiting is null when it can not be counted.",
+     .description = "Hands over what waits in the outbox. What stops it after something was handed over, "
+                    "and why a channel is not ready, is told beside the counts, as stopped; waiting is null when it can not be counted.",
      .act = deliver_act},
     {.name = "claim_messages", .arguments = "limit [, channel]", .least = 1, .most = 2,
      .allowed = EHR, .flags = CALL_WRITES,

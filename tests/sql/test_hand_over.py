@@ -108,6 +108,15 @@ def test_a_message_that_another_sender_took_over_spoils_no_report_of_others(t):
     t.equal(messages(t, db), [('claimed',), ('sent',), ('sent',)])
 
 
+def test_a_report_that_the_database_does_not_take_is_told(t):
+    db = practice(t, patients=1)
+    queue_all(t, db)
+    db.execute("CREATE TRIGGER theirs BEFORE UPDATE ON portal_message WHEN new.status = 'sent'"
+               " BEGIN SELECT raise(ABORT, 'not today'); END")
+    t.refuses(db, 'SELECT deliver()', says='not today')
+    t.equal(messages(t, db), [('claimed',)])
+
+
 def test_reports_are_durable_a_moment_after_they_are_made(t):
     db = practice(t, patients=3)
     queue_all(t, db)

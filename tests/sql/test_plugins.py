@@ -276,7 +276,7 @@ def test_a_plugin_that_is_not_configured_keeps_messages_waiting_and_says_what_is
     t.contains(t.one(db, "SELECT send_registration(1, 'email')"), 'queued')
     t.equal(channel(t, db, 'spool')[3:], (0, 'set SPOOL_URL'))
     t.contains(str(t.all(db, 'SELECT * FROM portal_check')), 'set SPOOL_URL')
-    deliver(t, db, waiting=1)
+    deliver(t, db, waiting=1, stopped='the channel spool is not ready: set SPOOL_URL')
     del os.environ['SPOOL_PROBLEM']
     deliver(t, db, sent=1)
 
