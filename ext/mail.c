@@ -1,11 +1,10 @@
-/*
-** Writes Internet mail, see mail.h.  Errors of the stream are looked at once, at the end: ferror()
-** remembers them.
-*/
+/* Writes Internet mail, see mail.h.  Whether memory sufficed is looked at once, at the end. */
 #include "mail.h"
 
 #include <sodium.h>
 #include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
 
@@ -24,14 +23,49 @@ enum { BOUNDARY_BYTES = 16, BOUNDARY_SIZE = 2 + 2 * BOUNDARY_BYTES + 1 };
 #define WORD_END "?="
 
 struct writer {
-    FILE *out;
+    char *bytes;
+    size_t size, capacity;
     const char *line_end;
     size_t column;
+    bool failed;                /* without memory */
 };
+
+/* Not realloc(), which would leave a part of a link behind. */
+static bool make_room(struct writer *writer, size_t more)
+{
+    size_t capacity = writer->capacity == 0 ? 4096 : writer->capacity;
+    char *bytes;
+    if (writer->capacity - writer->size >= more) return true;
+    while (capacity < writer->size + more) capacity *= 2;
+    bytes = malloc(capacity);
+    if (!bytes) return false;
+    if (writer->size > 0) memcpy(bytes, writer->bytes, writer->size);
+    mail_free(writer->bytes, writer->size);
+    writer->bytes = bytes;
+    writer->capacity = capacity;
+    return true;
+}
+
+static void put(struct writer *writer, const char *bytes, size_t size)
+{
+    if (writer->failed || !make_room(writer, size)) {
+        writer->failed = true;
+        return;
+    }
+    memcpy(writer->bytes + writer->size, bytes, size);
+    writer->size += size;
+}
+
+static void put_text(struct writer *writer, const char *text)
+{
+    put(writer, text, strlen(text));
+}
 
 static bool is_control(utf8proc_int32_t point)
 {
-    utf8proc_category_t category = utf8proc_category(point);
+    utf8proc_category_t category;
+    if (point < 0x80) return point < ' ' || point == 0x7f;
+    category = utf8proc_category(point);
     return category == UTF8PROC_CATEGORY_CC || category == UTF8PROC_CATEGORY_ZL
            || category == UTF8PROC_CATEGORY_ZP;
 }
@@ -49,8 +83,8 @@ static bool is_header_text(const char *text)
 {
     size_t left = strlen(text);
     while (left > 0) {
-        utf8proc_int32_t point;
-        size_t length = next_point(text, left, &point);
+        utf8proc_int32_t point = *text;
+        size_t length = (unsigned char)*text < 0x80 ? 1 : next_point(text, left, &point);
         if (length == 0 || is_control(point)) return false;
         text += length;
         left -= length;
@@ -91,27 +125,29 @@ static bool is_printable_ascii(const char *text)
 
 static void end_line(struct writer *writer)
 {
-    (void)fputs(writer->line_end, writer->out);
+    put_text(writer, writer->line_end);
     writer->column = 0;
 }
 
 static void put_line(struct writer *writer, const char *line)
 {
-    (void)fputs(line, writer->out);
+    put_text(writer, line);
     end_line(writer);
 }
 
 static void put_name(struct writer *writer, const char *name)
 {
-    writer->column = (size_t)fprintf(writer->out, "%s:", name);
+    put_text(writer, name);
+    put_text(writer, ":");
+    writer->column = strlen(name) + 1;
 }
 
 /* A space and the word; when the line has no room for them, it is folded before the space. */
 static void put_word(struct writer *writer, const char *word, size_t length)
 {
     if (writer->column + 1 + length > LINE_MAX_COLUMNS) end_line(writer);
-    (void)fputc(' ', writer->out);
-    (void)fwrite(word, 1, length, writer->out);
+    put_text(writer, " ");
+    put(writer, word, length);
     writer->column += 1 + length;
 }
 
@@ -314,26 +350,39 @@ static bool is_plain_in_quoted_printable(const char *text, bool at_start)
     return *text > ' ' && *text <= '~' && *text != '=';
 }
 
+/* How many characters, of at most so many, are written as they are. */
+static size_t plain_run(const char *text, size_t most, bool at_start)
+{
+    size_t length = 0;
+    while (length < most && is_plain_in_quoted_printable(text + length, at_start && length == 0)) length++;
+    return length;
+}
+
 /* RFC 2045 section 6.7.  "=_" can not occur in it, so no boundary of ours can either. */
 static void put_quoted_printable(struct writer *writer, const char *text)
 {
+    enum { ENCODED = 3 };
     writer->column = 0;
     while (*text != '\0') {
-        size_t length = line_break(text);
-        if (length > 0) {
+        char encoded[ENCODED + 1];
+        size_t room = LINE_MAX_COLUMNS - 1 - writer->column;
+        size_t break_length = line_break(text);
+        size_t length = plain_run(text, room, writer->column == 0);
+        if (break_length > 0) {
             end_line(writer);
+            text += break_length;
+        } else if (length > 0) {
+            put(writer, text, length);
+            writer->column += length;
             text += length;
-            continue;
-        }
-        size_t width = is_plain_in_quoted_printable(text, writer->column == 0) ? 1 : 3;
-        if (writer->column + width > LINE_MAX_COLUMNS - 1) {
+        } else if (room >= ENCODED && !is_plain_in_quoted_printable(text, writer->column == 0)) {
+            (void)snprintf(encoded, sizeof encoded, "=%02X", (unsigned char)*text);
+            put(writer, encoded, ENCODED);
+            writer->column += ENCODED;
+            text++;
+        } else {
             put_line(writer, "=");
-            continue;
         }
-        if (width == 1) (void)putc_unlocked(*text, writer->out);
-        else (void)fprintf(writer->out, "=%02X", (unsigned char)*text);
-        writer->column += width;
-        text++;
     }
 }
 
@@ -341,7 +390,7 @@ static void put_seven_bit(struct writer *writer, const char *text)
 {
     while (*text != '\0') {
         size_t length = strcspn(text, "\n");
-        (void)fwrite(text, 1, length, writer->out);
+        put(writer, text, length);
         text += length;
         if (*text == '\n') {
             end_line(writer);
@@ -373,8 +422,10 @@ static void make_boundary(const char *message_id, char boundary[BOUNDARY_SIZE])
 /* The line break before a delimiter belongs to it (RFC 2046 section 5.1.1), not to the part. */
 static void put_delimiter(struct writer *writer, const char *boundary, const char *after)
 {
-    (void)fprintf(writer->out, "%s--%s%s", writer->line_end, boundary, after);
-    end_line(writer);
+    put_text(writer, writer->line_end);
+    put_text(writer, "--");
+    put_text(writer, boundary);
+    put_line(writer, after);
 }
 
 static void put_alternatives(struct writer *writer, const struct mail *mail, const char *boundary)
@@ -420,14 +471,26 @@ static void put_header(struct writer *writer, const struct mail *mail)
     put_field(writer, "MIME-Version", "1.0");
 }
 
-int mail_write(const struct mail *mail, const char *line_end, FILE *out)
+char *mail_write(const struct mail *mail, const char *line_end, size_t *size)
 {
-    struct writer writer = {.out = out, .line_end = line_end, .column = 0};
+    struct writer writer = {.line_end = line_end};
     char boundary[BOUNDARY_SIZE];
-    if (!is_acceptable(mail)) return -1;
+    *size = 0;
+    if (!is_acceptable(mail)) return NULL;
     make_boundary(mail->message_id, boundary);
     put_header(&writer, mail);
     if (mail->html) put_alternatives(&writer, mail, boundary);
     else put_part(&writer, "text/plain; charset=utf-8", mail->text);
-    return fflush(out) != 0 || ferror(out) ? -1 : 0;
+    *size = writer.size;
+    put(&writer, "", 1);
+    if (!writer.failed) return writer.bytes;
+    mail_free(writer.bytes, writer.size);
+    *size = SIZE_MAX;
+    return NULL;
+}
+
+void mail_free(char *bytes, size_t size)
+{
+    if (bytes) sodium_memzero(bytes, size);
+    free(bytes);
 }

@@ -5,8 +5,8 @@
 #ifndef PORTAL_MAIL_H
 #define PORTAL_MAIL_H
 
+#include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
 /* All strings are NUL-terminated UTF-8 without line breaks, but for `text` and `html`. */
 struct mail {
@@ -35,9 +35,12 @@ struct mail {
 ** ,;:<>()[]"\ or an encoded word (which some readers would decode) in it, a message_id that is not one pair of angle brackets around something, and a
 ** language that is not letters, digits, hyphens, commas and spaces.
 **
-** Returns 0, or -1 when a header value is refused (then nothing was written) or writing to `out`,
-** which it flushes, failed.
+** Returns the mail and its size in bytes; a NUL, not counted, comes after it.  The caller ends it with
+** mail_free().  NULL with *size 0: a header value is refused; with *size SIZE_MAX: there is no memory.
 */
-int mail_write(const struct mail *mail, const char *line_end, FILE *out);
+char *mail_write(const struct mail *mail, const char *line_end, size_t *size);
+
+/* Clears it first: a link may stand in it. */
+void mail_free(char *bytes, size_t size);
 
 #endif

@@ -5,8 +5,6 @@
 #include "segment.h"
 
 #include <sodium.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const char read_chart_language[] = "SELECT preferred_language FROM main.patient WHERE patient_id = ?1";
@@ -262,27 +260,14 @@ char *message_mail(portal_api *api, const portal_outgoing *outgoing, const char 
     struct mail mail = {outgoing->sender_name, outgoing->sender, outgoing->recipient,
                         outgoing->subject, outgoing->message_id_header, outgoing->language,
                         outgoing->text, outgoing->html, outgoing->created_at};
-    char *buffer = NULL;
-    char *copy = NULL;
-    size_t length = 0;
-    FILE *stream = open_memstream(&buffer, &length);
-    bool malformed;
-    int written;
+    char *bytes = mail_write(&mail, line_end, size);
+    char *copy;
 
     (void)api;
-    *size = SIZE_MAX;
-    if (stream == NULL) return NULL;
-    written = mail_write(&mail, line_end, stream);
-    malformed = written != 0 && ferror(stream) == 0;
-    if (fclose(stream) != 0) written = -1;
-    if (written == 0) copy = sqlite3_malloc64(length + 1);
-    if (copy != NULL) {
-        memcpy(copy, buffer, length + 1);
-        *size = length;
-    } else if (malformed) {
-        *size = 0;
-    }
-    if (buffer != NULL) sodium_memzero(buffer, length);
-    free(buffer);
+    if (bytes == NULL) return NULL;
+    copy = sqlite3_malloc64(*size + 1);
+    if (copy != NULL) memcpy(copy, bytes, *size + 1);
+    mail_free(bytes, *size);
+    if (copy == NULL) *size = SIZE_MAX;
     return copy;
 }

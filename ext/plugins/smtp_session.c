@@ -126,15 +126,14 @@ static void put_content(struct smtp_session *session, const struct smtp_message 
 {
     const char *at = message->content;
     const char *end = at + message->size;
-    const char *stop;
 
-    if (message->size > 0 && *at == '.') put_text(session, ".");
-    while ((stop = memmem(at, (size_t)(end - at), "\n.", 2)) != NULL) {
-        put(session, at, (size_t)(stop + 1 - at));
-        put_text(session, ".");
-        at = stop + 1;
+    while (at < end) {
+        const char *newline = memchr(at, '\n', (size_t)(end - at));
+        const char *next = newline == NULL ? end : newline + 1;
+        if (*at == '.') put_text(session, ".");
+        put(session, at, (size_t)(next - at));
+        at = next;
     }
-    put(session, at, (size_t)(end - at));
     put_text(session, message->size == 0 || end[-1] == '\n' ? ".\r\n" : "\r\n.\r\n");
 }
 

@@ -29,7 +29,6 @@ CALLS = {
     'requests_count': 'SELECT count(*) FROM bench_pending',
     'requests_list': 'SELECT count(one) FROM bench_pending AS one',
 }
-SEEDED_ON = {'patients': None, 'queued': 'patients', 'texts': 'patients', 'sent': 'queued', 'practice': 'sent'}
 
 
 class Postgres:

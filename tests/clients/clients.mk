@@ -9,9 +9,14 @@ TWILIO_PACKAGE := twilio-cli-core-8.3.2.tgz
 TWILIO_SUM := 6ae83443de5882462b5fba9eddd9080a0ba52ff9cfa579d8bac9f4cf43ee4409
 
 test-build: $(NODE_PROGRAMS) $(NODE_PACKAGES) $(TWILIO_API)
+bench-build: build/clients/pool.mjs $(NODE_PACKAGES)
 
 # Node looks for packages beside the program.
 build/clients/%.mjs: tests/clients/%.mjs
+	@mkdir -p $(@D)
+	cp $< $@
+
+build/clients/pool.mjs: tests/bench/pool.mjs
 	@mkdir -p $(@D)
 	cp $< $@
 

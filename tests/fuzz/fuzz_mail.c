@@ -8,20 +8,15 @@ const char fuzz_claim[] = "a mail of any bytes is refused, or reads back as what
 
 static void write_mail(const struct mail *mail, const char *line_end)
 {
-    char *bytes = NULL;
-    size_t size = 0;
-    FILE *out = open_memstream(&bytes, &size);
-    int code;
+    size_t size = 1;
+    char *bytes = mail_write(mail, line_end, &size);
 
-    if (out == NULL) abort();
-    code = mail_write(mail, line_end, out);
-    if (fclose(out) != 0) abort();
-    if (code == 0) {
+    if (bytes != NULL) {
         mail_check(bytes, size, mail, line_end);
     } else {
         REQUIRE(size == 0);
     }
-    free(bytes);
+    mail_free(bytes, size);
 }
 
 /* 3GPP TS 23.038: the bounds of any text, and that all of it counts. */
