@@ -83,8 +83,8 @@ static bool is_header_text(const char *text)
 {
     size_t left = strlen(text);
     while (left > 0) {
-        utf8proc_int32_t point = *text;
-        size_t length = (unsigned char)*text < 0x80 ? 1 : next_point(text, left, &point);
+        utf8proc_int32_t point = (unsigned char)*text;
+        size_t length = point < 0x80 ? 1 : next_point(text, left, &point);
         if (length == 0 || is_control(point)) return false;
         text += length;
         left -= length;
