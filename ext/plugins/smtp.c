@@ -94,12 +94,13 @@ static struct item *item_new(struct smtp *smtp, const portal_outgoing *outgoing)
 /* The next message that has a form, or NULL. */
 static struct item *item_next(struct smtp *smtp)
 {
-    struct item *item = smtp->returned;
     const portal_outgoing *outgoing;
+    struct item *item;
 
-    if (item != NULL) {
+    while ((item = smtp->returned) != NULL) {
         smtp->returned = item->next;
-        return item;
+        if (item->until > timing_uptime()) return item;
+        item_end(smtp, item, PORTAL_RETRY, "its connections took too long");
     }
     while (!smtp->stopping && smtp->code == SQLITE_OK &&
            (outgoing = smtp->batch->next(smtp->batch)) != NULL) {
