@@ -1,0 +1,57 @@
+"""Rows of the portal's own tables that somebody damaged: named, or of no use, and never taken for good."""
+import re
+
+import flows
+
+
+def reset_token(t):
+    return re.search(r'/p/([\w-]{32})', t.text(t.mails(t.path('practice.db-outbox'))[-1]))[1]
+
+
+def test_a_seal_of_another_length_is_broken(t):
+    db = t.database()
+    for column, says in (('audit_head', 'newest event'), ('checkpoint_hash', 'checkpoint')):
+        db.execute('BEGIN')
+        db.execute(f"UPDATE portal_state SET {column} = x'00'")
+        t.contains(t.one(db, 'SELECT portal_audit_verify()'), f'the seal of the {says}', 'broken')
+        db.execute('ROLLBACK')
+    t.equal(t.one(db, 'SELECT portal_audit_verify()'), None)
+
+
+def test_a_key_check_of_another_length_fits_no_key(t):
+    db = t.database()
+    db.execute("UPDATE portal_state SET key_check = x'00'")
+    other = t.connect(t.file(db))
+    t.refuses(other, 'SELECT send_registration(?, ?)', t.patient(db), 'email', says='key')
+
+
+def test_a_pin_or_a_reset_whose_number_was_damaged_opens_nothing(t):
+    db = t.database()
+    patient = t.patient(db)
+    token = flows.send(t, db, patient)
+    pin = flows.pin(t, db, token, patient)
+    db.execute("UPDATE portal_pin SET nonce = x'00'")
+    t.equal(flows.enroll(t, db, token, pin)['result'], 'refused')
+    flows.register(t, db, t.patient(db, email='b@example.com'), 'ben')
+    db.execute("SELECT forgot_password('ben')")
+    db.execute('SELECT deliver()')
+    reset = reset_token(t)
+    db.execute('UPDATE portal_reset SET nonce = randomblob(length(nonce))')
+    t.equal(flows.ask(t, db, 'SELECT reset_password(?, ?)', reset, 'another good long password')['result'], 'refused')
+
+
+def test_a_request_for_a_field_that_is_none_can_not_be_accepted(t):
+    db = t.database()
+    session = flows.register(t, db, t.patient(db, city='Springfield'), 'ada')
+    flows.ask(t, db, "SELECT submit_demographics(?, 1, '{\"city\":\"Shelbyville\"}')", session)
+    db.execute("UPDATE portal_request SET field = 'nonsense'")
+    t.refuses(db, 'SELECT accept_request(request_id) FROM portal_request', says='nonsense')
+    t.equal(t.one(db, 'SELECT city FROM patient'), 'Springfield')
+
+
+def test_a_name_that_is_no_text_is_nobodys(t):
+    db = t.database()
+    db.execute("INSERT INTO patient (first_name, last_name, date_of_birth)"
+               " VALUES (CAST(x'416461FF' AS TEXT), 'Lovelace', '1985-12-10')")
+    t.one(db, "SELECT quick_add('Ada', 'Lovelace', '1985-12-10', 'email', 'ada@example.com')")
+    t.equal(t.one(db, 'SELECT count(*) FROM patient'), 2)
