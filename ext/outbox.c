@@ -24,7 +24,8 @@ static const char cancel_patient[] =
     " WHERE patient_id = ?1 AND due_at IS NOT NULL AND kind <> 'registration'";
 /* portal_state is looked at once, and the opt-outs only where there are some. */
 #define DUE_MESSAGE \
-    "SELECT message_id, kind, channel, patient_id, recipient, created_at, attempts, status = 'claimed'," \
+    "SELECT message_id, kind, channel, patient_id, recipient, created_at, attempts," \
+    "       (status = 'claimed') * (1 + duplicate)," \
     "       CASE (SELECT opt_outs FROM main.portal_state) WHEN 1 THEN EXISTS" \
     "         (SELECT 1 FROM main.portal_opt_out WHERE contact = recipient) END" \
     "  FROM main.portal_message"
@@ -133,7 +134,7 @@ static int batch_read(struct portal *portal, struct outbox_batch *batch, int lim
     batch->count = 0;
     while (code == SQLITE_ROW && batch->count < OUTBOX_BATCH) {
         outbox_read(statement, &batch->message[batch->count]);
-        batch->lapsed[batch->count] = sqlite3_column_int(statement, 7) != 0;
+        batch->lapses[batch->count] = sqlite3_column_int(statement, 7);
         batch->opted_out[batch->count] = sqlite3_column_int(statement, 8) != 0;
         batch->count++;
         code = statement_next(portal, statement);
@@ -189,7 +190,7 @@ static int message_take(struct portal *portal, struct outbox_batch *batch, int i
 
     *taken = false;
     /* Whatever kills its senders may have handed it over each time. */
-    if (batch->lapsed[index] && message->attempts >= LAPSES) {
+    if (batch->lapses[index] > 1 && message->attempts >= LAPSES) {
         batch->failed++;
         return message_end(portal, message, "failed", "no sender reported what became of it");
     }
@@ -208,7 +209,7 @@ static int message_take(struct portal *portal, struct outbox_batch *batch, int i
                              (const char *)NULL);
     }
     code = statement_run(portal, claim_message, "isi", message->message_id, batch->claim, lease_end);
-    if (code == SQLITE_OK && batch->lapsed[index]) {
+    if (code == SQLITE_OK && batch->lapses[index] > 0) {
         code = audit_write_about(portal, "message.claimed_again", patient_of(message), "message",
                                  message->message_id,
                                  "its sender did not report; a duplicate is possible");

@@ -51,7 +51,7 @@ struct outbox_batch {
     int count;
     int failed;                          /* which were of no use any more */
     struct outbox_message message[OUTBOX_BATCH];
-    bool lapsed[OUTBOX_BATCH];           /* an earlier claim whose lease ran out */
+    int lapses[OUTBOX_BATCH];            /* 0, 1 or more: claims without a report, whose lease ran out */
     bool opted_out[OUTBOX_BATCH];        /* the recipient did, since it was queued */
     char claim[OUTBOX_CLAIM_SIZE];       /* "": to be named */
 };

@@ -333,6 +333,18 @@ def test_a_message_whose_senders_always_crash_has_failed(t):
     t.equal(flows.status(t, db, patient), 'failed')
 
 
+def test_one_crash_after_many_refusals_is_not_the_end_of_a_message(t):
+    db, _ = practice(t)
+    queue(t, db)
+    for _ in range(9):
+        t.one(db, "SELECT report_delivery(claim_messages(1), 1, 'retry')")
+        t.advance(5 * HOUR)
+    t.one(db, 'SELECT claim_messages(1)')
+    t.advance(300)
+    t.equal(deliver(t, db), counts(sent=1))
+    t.equal(message(t, db, 'status, duplicate, attempts'), ('sent', 1, 11))
+
+
 def test_a_claim_that_nobody_took_over_may_still_report_after_its_lease(t):
     db, patient, claim = claimed_and_lost(t)
     t.advance(DAY)
