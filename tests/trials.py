@@ -166,7 +166,7 @@ def leases_apart(t, path, messages):
 
 # Mail
 
-MAIL_SIZE = 3000        # about, as smtp-sink keeps it
+MAIL_SIZE = 2250        # about, as smtp-sink keeps it
 
 
 def is_running(process):
@@ -187,7 +187,7 @@ def killed_at_work(t, process, kept, messages):
 
 
 def senders_killed(t, seed, journal, messages, most):
-    """Kills one or two that hand over mail by smtp, each after `most` messages or fewer, until all are sent.
+    """Kills one or two that hand over mail by smtp, each after half of `most` messages to `most`, until all are sent.
 
     Gives how many were killed, and how many messages arrived more than once.
     """
@@ -195,7 +195,8 @@ def senders_killed(t, seed, journal, messages, most):
     port, kept = mailservers.keeping_sink(t)
     with contextlib.closing(t.database(journal=journal)) as db:
         path = t.file(db)
-        for key, value in (('lease_seconds', LEASE), ('smtp_url', f'smtp://127.0.0.1:{port}'), ('email_channel', 'smtp')):
+        for key, value in (('lease_seconds', LEASE), ('smtp_url', f'smtp://127.0.0.1:{port}'),
+                           ('email_channel', 'smtp')):
             t.one(db, 'SELECT portal_setting(?, ?)', key, value)
         # In one statement: each would be a write of its own.
         t.one(db, "INSERT INTO quick_add SELECT 'M' || value, 'Mailed', '1980-01-01', 'email',"
