@@ -7,6 +7,7 @@ time: what the README shows stands for what came instead, from there on.
 """
 import os
 import re
+import shutil
 import subprocess
 
 import harness
@@ -102,7 +103,7 @@ def play(text, directory):
 
 def furnish(directory, text):
     """A folder as after `make` in a clone: sources that are only read, and a build of its own."""
-    (directory / 'build/portal.d').mkdir(parents=True)
+    shutil.copytree(harness.ROOT / 'build/portal.d', directory / 'build/portal.d')
     (directory / 'build/portal.so').write_bytes((harness.ROOT / 'build/portal.so').read_bytes())
     for name in ('ext', 'sql'):
         os.symlink(harness.ROOT / name, directory / name)
