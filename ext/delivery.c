@@ -421,6 +421,12 @@ static int medium_look(struct portal *portal, enum medium medium, bool *due)
     return code == SQLITE_OK && *due ? channel_for(portal, (int)medium, &channel) : code;
 }
 
+/* A fault goes before a refusal, the earlier before the later. */
+static int worse(int earlier, int later)
+{
+    return earlier == SQLITE_OK || (earlier == REFUSED && later != SQLITE_OK) ? later : earlier;
+}
+
 /* The media by turns, until neither has anything due; the one's trouble is not the other's. */
 static int deliver(struct portal *portal, sqlite3_int64 limit, struct delivery_count *count)
 {
@@ -431,6 +437,7 @@ static int deliver(struct portal *portal, sqlite3_int64 limit, struct delivery_c
 
     for (int i = 0; i < MEDIA; i++) {
         codes[i] = medium_look(portal, media[i], &going[i]);
+        if (codes[i] != SQLITE_OK && codes[i] != REFUSED) return codes[i];
         going[i] = going[i] && codes[i] == SQLITE_OK;
         count->held = count->held || codes[i] == REFUSED;
     }
@@ -444,7 +451,7 @@ static int deliver(struct portal *portal, sqlite3_int64 limit, struct delivery_c
             going[i] = codes[i] == SQLITE_OK && left == 0;
         }
     }
-    return codes[0] != SQLITE_OK ? codes[0] : codes[1];
+    return worse(codes[0], codes[1]);
 }
 
 int delivery_run(struct portal *portal, sqlite3_int64 limit, struct delivery_count *count)
@@ -459,7 +466,9 @@ int delivery_run(struct portal *portal, sqlite3_int64 limit, struct delivery_cou
     if (code == SQLITE_OK) code = deliver(portal, limit, count);
     counted = outbox_waiting(portal, &count->waiting);
     if (counted != SQLITE_OK) count->waiting = WAITING_UNKNOWN;
-    return code != SQLITE_OK ? code : counted;
+    code = worse(code, counted);
+    count->held = count->held && code == REFUSED;
+    return code;
 }
 
 void delivery_hand_over(struct portal *portal)
