@@ -95,7 +95,8 @@ struct portal_outgoing {
 /* What a channel says of a message. */
 struct portal_report {
     portal_result result;
-    const char *detail;             /* what staff read, the server's words say; no secrets; NULL: none */
+    const char *detail;             /* what staff read, the server's words say, on one line of 399 bytes at
+                                       most; no secrets; NULL: none */
     int retry_after;                /* seconds, of PORTAL_RETRY: not sooner; 0: the extension decides */
 };
 
@@ -106,8 +107,8 @@ struct portal_batch {
 
     /*
     ** Takes the result of a message, once, as soon as it is known; all is copied.  A message without
-    ** a report is tried again after its deadline.  SQLITE_OK, or an error code upon which deliver()
-    ** should return it.
+    ** a report is tried again after its deadline.  SQLITE_OK, or an error code: deliver() should
+    ** bring what is under way to its end and return it.
     */
     int (*report)(portal_batch *batch, const portal_outgoing *message, const portal_report *report);
 
