@@ -46,8 +46,8 @@ HEADERS := $(wildcard ext/*.h ext/plugins/*.h)
 # Channels that are libraries of their own: what each is made of, besides its source, and linked with.
 CHANNELS := smtp kannel twilio
 smtp_PARTS := account.o timing.o smtp_account.o smtp_connection.o smtp_session.o
-kannel_PARTS := http.o account.o timing.o
-twilio_PARTS := http.o account.o timing.o
+kannel_PARTS := http.o multi.o account.o timing.o
+twilio_PARTS := http.o multi.o account.o timing.o
 twilio_LDLIBS := -lcjson
 CHANNEL_LIBRARIES := $(CHANNELS:%=build/portal.d/%.so)
 

@@ -101,8 +101,10 @@ class Kannel:
         return f'http://127.0.0.1:{self.ports["sendsms"]}/cgi-bin/sendsms'
 
     def start_smsbox(self):
+        # Its port is open before it knows its users; it connects after that.
+        connections = self._connections()
         self.smsbox = self._start('/usr/sbin/smsbox', '-v', '1', 'kannel.conf')
-        wait_until(lambda: listens(self.ports['sendsms']), 'smsbox takes messages')
+        wait_until(lambda: self._connections() > connections, 'smsbox takes messages')
 
     def start_network(self):
         self.network = self._start('/usr/lib/kannel/test/fakesmsc', '-H', '127.0.0.1', '-r',
@@ -135,6 +137,10 @@ class Kannel:
             else:
                 messages.append([sender, recipient, text])
         return [tuple(message) for message in messages]
+
+    def _connections(self):
+        log = self.folder / 'smsbox.log'
+        return log.read_text().count('Connected to bearerbox') if log.exists() else 0
 
     def _status(self):
         address = f'http://127.0.0.1:{self.ports["admin"]}/status.txt?password=admin'

@@ -1,5 +1,6 @@
 #include "http.h"
 
+#include "multi.h"
 #include "timing.h"
 
 #include <stdio.h>
@@ -35,7 +36,7 @@ struct http {
     const struct http_service *service;
     struct account account;           /* what the handles were made with */
     char *portal_url;
-    CURLM *multi;
+    struct multi multi;
     int limit;                        /* of requests under way */
     int under_way;
     int doubts;                       /* in a row */
@@ -282,7 +283,7 @@ static bool request_start(struct request *request, long seconds)
     failed |= curl_easy_setopt(request->easy, CURLOPT_HTTPHEADER, request->post.headers);
     failed |= curl_easy_setopt(request->easy, CURLOPT_POSTFIELDS, request->post.body);
     failed |= curl_easy_setopt(request->easy, CURLOPT_TIMEOUT, seconds);
-    return failed == 0 && curl_multi_add_handle(http->multi, request->easy) == CURLM_OK;
+    return failed == 0 && curl_multi_add_handle(http->multi.curl, request->easy) == CURLM_OK;
 }
 
 static void request_take(struct request *request, const portal_outgoing *message)
@@ -388,7 +389,7 @@ static void request_end(struct request *request, CURLcode code)
     portal_report report = {verdict.result, verdict.words,
                             verdict.result == PORTAL_RETRY ? retry_after : 0};
 
-    (void)curl_multi_remove_handle(http->multi, request->easy);
+    (void)curl_multi_remove_handle(http->multi.curl, request->easy);
     http->under_way--;
     verdict_heed(http, &verdict, retry_after);
     request_report(request, &report);
@@ -411,11 +412,9 @@ static void requests_fill(struct http *http)
 static void requests_arrive(struct http *http)
 {
     const CURLMsg *message;
-    int running = 0;
     int left = 0;
 
-    (void)curl_multi_perform(http->multi, &running);
-    while ((message = curl_multi_info_read(http->multi, &left)) != NULL) {
+    while ((message = curl_multi_info_read(http->multi.curl, &left)) != NULL) {
         struct request *request = NULL;
         CURLcode code = message->data.result;
         (void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &request);
@@ -486,7 +485,7 @@ int http_deliver(void *data, portal_batch *batch)
         requests_fill(http);
         if (http->under_way == 0) break;
         interrupt_heed(http);
-        (void)curl_multi_poll(http->multi, NULL, 0, WAIT_MILLISECONDS, NULL);
+        multi_wait(&http->multi, WAIT_MILLISECONDS);
         requests_arrive(http);
     }
     if (http->code != SQLITE_OK || http->trouble[0] == '\0') return http->code;
@@ -499,7 +498,7 @@ static void http_free(void *data)
     struct http *http = data;
 
     requests_close(http);
-    if (http->multi != NULL) (void)curl_multi_cleanup(http->multi);
+    multi_close(&http->multi);
     account_clear(&http->account);
     sqlite3_free(http->portal_url);
     free(http);
@@ -520,8 +519,7 @@ int http_register(const struct http_service *service, sqlite3 *db, char **error)
     http->api = api;
     http->service = service;
     for (int i = 0; i < HTTP_CONNECTIONS_MOST; i++) http->request[i].http = http;
-    http->multi = curl_multi_init();
-    if (http->multi == NULL) {
+    if (!multi_open(&http->multi)) {
         http_free(http);
         return SQLITE_NOMEM;
     }
