@@ -17,8 +17,8 @@
 
 enum kind { MEMORY, NETWORK, SHORT, BLOCKED, SIGNAL, CLOCK };
 
-/* Frames that are looked through for a plugin's; plugins, places in them, and operations there may be. */
-enum { FRAMES = 64, RANGES = 16, PLACES = 1 << 12, COUNTED = 1 << 14, JUMP_SECONDS = 3600,
+/* Frames that are looked through for a plugin's; plugins and places in them there may be. */
+enum { FRAMES = 64, RANGES = 16, PLACES = 1 << 10, JUMP_SECONDS = 3600,
        SLOTS = 1 << 16 };
 
 static struct { uintptr_t start, end; } ranges[RANGES];
@@ -71,9 +71,10 @@ static void let_go(const void *memory)
     }
 }
 
-/* Where the operations of a kind came from, and which of them were the first from their place. */
+/* Where the operations of a kind came from when none failed, each place once; and the one that is to fail. */
 static uint64_t places[PLACES];
-static bool is_new[COUNTED];
+static long place_count;
+static uint64_t wanted;
 
 /* By the calls within plugins that lead there; 0: there are none. */
 static uint64_t place(void)
@@ -97,11 +98,10 @@ static uint64_t place(void)
 
 static void place_note(uint64_t here)
 {
-    size_t at = (size_t)(here >> 32) % PLACES;
-
-    while (places[at] != 0 && places[at] != here) at = (at + 1) % PLACES;
-    is_new[count] = places[at] == 0;
-    places[at] = here;
+    for (long i = 0; i < place_count; i++) {
+        if (places[i] == here) return;
+    }
+    if (place_count < PLACES) places[place_count++] = here;
 }
 
 /* Where in a channel we are; 0: nowhere, or nobody wants to know. */
@@ -115,7 +115,12 @@ static bool strikes(enum kind kind, uint64_t here)
 {
     if (kind != armed_kind) return false;
     count++;
-    if (nth == 0 && count < COUNTED) place_note(here);
+    if (nth == 0) place_note(here);
+    /* From the place that is wanted on, it is as if it had been known as the n-th. */
+    if (wanted != 0 && wanted == here) {
+        nth = count;
+        wanted = 0;
+    }
     return nth > 0 && (lasts ? count >= nth : count == nth);
 }
 
@@ -144,12 +149,15 @@ static int range_note(struct dl_phdr_info *library, size_t size, void *data)
     return 0;
 }
 
-/* From now on the n-th fails, or also all that follow; 0: none.  The channel's plugin is loaded already. */
+/*
+** From now on the n-th fails, or also all that follow; 0: none; -n: the first from the n-th place there was
+** when none failed.  The channel's plugin is loaded already.
+*/
 void faults_arm(int kind, long n, int all_after);
 /* Nothing fails any more.  How many there were. */
 long faults_disarm(void);
-/* Did no other before it, when none failed, come from the same place in the channel? */
-int faults_is_new(long n);
+/* How many places there were when none failed. */
+long faults_places(void);
 /* Allocations that are not freed, of all times it was armed. */
 long faults_held(void);
 
@@ -159,7 +167,8 @@ void faults_arm(int kind, long n, int all_after)
 
     if (!ours) (void)backtrace(&frame, 1);      /* which allocates at its first call */
     range_count = 0;
-    if (n == 0) memset(places, 0, sizeof places);
+    if (n == 0) place_count = 0;
+    wanted = n < 0 ? places[-n - 1] : 0;
     (void)dl_iterate_phdr(range_note, NULL);
     armed_kind = (enum kind)kind;
     nth = n;
@@ -175,9 +184,9 @@ long faults_disarm(void)
     return count;
 }
 
-int faults_is_new(long n)
+long faults_places(void)
 {
-    return n < COUNTED && is_new[n];
+    return place_count;
 }
 
 long faults_held(void)

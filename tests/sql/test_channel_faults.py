@@ -92,9 +92,9 @@ class Sweep:
         self.end()
 
     def chosen(self, count, more, seed):
-        numbers = range(1, count + 1)
-        new = {n for n in numbers if self.faults.faults_is_new(ctypes.c_long(n))}
-        return sorted(new | {*random.Random(seed).sample(numbers, min(more, count))})
+        """Each place, by its negative number, and some of the operations, by theirs."""
+        drawn = random.Random(seed).sample(range(1, count + 1), min(more, count))
+        return [*range(-self.faults.faults_places(), 0), *sorted(drawn)]
 
     def end(self):
         """Nothing fails any more: all arrive, none twice without its row saying so."""
