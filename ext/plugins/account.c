@@ -29,7 +29,7 @@ void account_clear(struct account *account)
 
 bool account_same(const struct account *a, const struct account *b)
 {
-    if (a->options != b->options || a->options == NULL) return false;
+    if (a->options != b->options) return false;
     for (int i = 0; a->options[i].key != NULL; i++) {
         if (strcmp(a->value[i], b->value[i]) != 0) return false;
     }

@@ -346,7 +346,7 @@ struct http_verdict http_judge_status(int status)
     if (status >= 500) verdict.next = HTTP_DOUBT;
     if (status == 429) verdict.next = HTTP_WAIT;
     /* Somebody took it, though not in the service's words. */
-    if (status >= 200 && status < 300) verdict.result = PORTAL_UNCERTAIN;
+    if (status / 100 == 2) verdict.result = PORTAL_UNCERTAIN;
     return verdict;
 }
 

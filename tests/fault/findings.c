@@ -29,6 +29,8 @@ const struct fault_case finding_cases[] = {
     {.name = "SELECT portal_audit_verify()",
      .set_up = "DROP TRIGGER portal_audit_no_update; UPDATE portal_audit SET action = 'x' WHERE event_id = 2"},
     {.name = "SELECT * FROM portal_channels"},
+    {.name = "SELECT portal_setting('broken_url', 'https://x')"},
+    {.name = "INSERT INTO note SELECT 3, portal_init()"},
     {.name = "SELECT preview_message('birthday', 1, 'email')"},
     {.name = "UPDATE portal_template SET text = '{{link}} STOP \xC3\xAD' WHERE kind = 'registration' AND channel = 'text'"},
     {.name = "UPDATE portal_template SET html = '<b>{{practice}}' WHERE kind = 'deactivated'"},

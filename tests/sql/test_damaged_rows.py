@@ -55,3 +55,11 @@ def test_a_name_that_is_no_text_is_nobodys(t):
                " VALUES (CAST(x'416461FF' AS TEXT), 'Lovelace', '1985-12-10')")
     t.one(db, "SELECT quick_add('Ada', 'Lovelace', '1985-12-10', 'email', 'ada@example.com')")
     t.equal(t.one(db, 'SELECT count(*) FROM patient'), 2)
+
+
+def test_a_request_is_not_decided_together_with_a_change_of_it(t):
+    db = t.database()
+    session = flows.register(t, db, t.patient(db, city='Springfield'), 'ada')
+    flows.ask(t, db, "SELECT submit_demographics(?, 1, '{\"city\":\"Shelbyville\"}')", session)
+    t.refuses(db, "UPDATE pending_requests SET proposed_value = NULL, decision = 'accept'")
+    t.equal(t.one(db, 'SELECT city FROM patient'), 'Springfield')

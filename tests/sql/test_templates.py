@@ -292,6 +292,8 @@ def test_html_that_does_more_than_say_something_is_refused(t):
     refuses_html(t, db, '<b href="{{link}}">x</b>', 'href')
     refuses_html(t, db, '<a href="12345678">x</a>', 'something else than {{link}}')
     refuses_html(t, db, '<br onclick="x">', 'onclick')
+    refuses_html(t, db, '<em href="{{link}}">x</em>', 'href')
+    refuses_html(t, db, '<a name="here">x</a>', 'name')
 
 
 def test_characters_that_hide_something_are_refused_in_every_part(t):

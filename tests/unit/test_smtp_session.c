@@ -173,6 +173,9 @@ static void test_conversation(void)
         CHECK(smtp_session_patience(talk.session) == 1);
         (void)say(&talk, "354 go\r\n");
         CHECK(smtp_session_patience(talk.session) == 10);
+        (void)say(&talk, "250\r\n");
+        CHECK_TEXT(talk.told, "0 accepted 250; ");
+        CHECK(smtp_session_patience(talk.session) == 1);
         end(&talk);
     }
     TEST("the message under way is known") {
@@ -301,7 +304,7 @@ static void test_losses(void)
     }
     TEST("what is no reply closes the connection, and leaves unknown what was written") {
         static const char *const garbage[] = {
-            "hello\r\n", "25\r\n", "2500 ok\r\n", "250_ok\r\n", "\r\n", "150 wait\r\n", "354 go\r\n",
+            "hello\r\n", "2x0 ok\r\n", "25\r\n", "2500 ok\r\n", "250_ok\r\n", "\r\n", "150 wait\r\n", "354 go\r\n",
             "950 ok\r\n", "\xFF\xFE\r\n",
         };
         for (size_t i = 0; i < COUNT(garbage); i++) {
@@ -389,6 +392,21 @@ static void test_content(void)
         end(&talk);
         free(content);
     }
+    TEST("a message larger than the one before it arrives whole") {
+        enum { SIZE = 20000 };
+        char *content = malloc(SIZE);
+        size_t size = 0;
+        CHECK(content != NULL);
+        if (content != NULL) memset(content, 'x', SIZE);
+        begin(&talk, &nothing, 2);
+        talk.message[1] = (struct smtp_message){"p@x", "a@y", content, SIZE};
+        (void)say(&talk, "250 ok\n250 ok\n354 go\n250 ok\n250 ok\n250 ok\n");
+        CHECK(smtp_session_input(talk.session, "354 go\n", 7));
+        CHECK(smtp_session_output(talk.session, &size) != NULL);
+        CHECK(size == SIZE + 5);
+        end(&talk);
+        free(content);
+    }
 }
 
 static void test_addresses(void)
@@ -403,13 +421,19 @@ static void test_addresses(void)
         begin_with(&talk, &all, 1, (struct smtp_message){"p@x", "\u00FC@y", "Hi\r\n", 4});
         CHECK_TEXT(talk.wrote, "MAIL FROM:<p@x> SIZE=4 BODY=8BITMIME SMTPUTF8\r\n");
         end(&talk);
+        begin_with(&talk, &all, 1, (struct smtp_message){"\u00FC@x", "a@y", "Hi\r\n", 4});
+        CHECK_TEXT(talk.wrote, "MAIL FROM:<\u00FC@x> SIZE=4 BODY=8BITMIME SMTPUTF8\r\n");
+        end(&talk);
     }
     TEST("an address that needs SMTPUTF8 is refused where the server does not have it") {
-        begin_with(&talk, &pipelining, 1, (struct smtp_message){"p@x", "\u00FC@y", "Hi\r\n", 4});
-        CHECK_TEXT(talk.wrote, "");
-        CHECK_TEXT(talk.told, "0 permanent the mail server does not take addresses with such letters "
-                              "(SMTPUTF8); ");
-        end(&talk);
+        for (int i = 0; i < 2; i++) {
+            begin_with(&talk, &pipelining, 1,
+                       (struct smtp_message){i == 0 ? "\u00FC@x" : "p@x", i == 0 ? "a@y" : "\u00FC@y", "Hi\r\n", 4});
+            CHECK_TEXT(talk.wrote, "");
+            CHECK_TEXT(talk.told, "0 permanent the mail server does not take addresses with such letters "
+                                  "(SMTPUTF8); ");
+            end(&talk);
+        }
     }
     TEST("no address can end its command, and the next message is sent instead") {
         static const char *const bad[] = {"a@y\r\nDATA", "a@y>", "<a@y", "a @y", "a@y\n", "a\t@y", "a@y\x7F"};
