@@ -375,7 +375,7 @@ static void put_quoted_printable(struct writer *writer, const char *text)
             put(writer, text, length);
             writer->column += length;
             text += length;
-        } else if (room >= ENCODED && !is_plain_in_quoted_printable(text, writer->column == 0)) {
+        } else if (room >= ENCODED) {
             (void)snprintf(encoded, sizeof encoded, "=%02X", (unsigned char)*text);
             put(writer, encoded, ENCODED);
             writer->column += ENCODED;
