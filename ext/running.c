@@ -88,7 +88,11 @@ static int secret_act(struct call *call)
     if (code == SQLITE_OK) code = call_text_or_null(call, 1, "value", &value);
     if (code == SQLITE_OK) code = secret_store(call->portal, key, value);
     if (code != SQLITE_OK) return code;
-    return answer_text(call, value == NULL ? "%s was removed." : "%s was stored.", key);
+    if (value == NULL) return answer_text(call, "%s was removed.", key);
+    /* Its channel may come later; a slip of the pen is seen now. */
+    return answer_text(call, channel_option(call->portal, key) != NULL
+                                 ? "%s was stored."
+                                 : "%s was stored, but there is no channel that asks for it.", key);
 }
 
 /* Rights only shrink: the EHR may become anything, the others stay what they are. */

@@ -47,6 +47,14 @@ def test_a_setting_of_a_channel_is_checked_like_every_other(t):
     t.refuses(db, "SELECT portal_secret('spool_greeting', 'x')", says='use portal_setting')
 
 
+def test_a_credential_that_no_channel_asks_for_is_told(t):
+    db = practice(t)
+    for key in ('spool_pasword', 'nothing_password', 'password'):
+        t.equal(t.one(db, "SELECT portal_secret(?, 'x')", key),
+                f'{key} was stored, but there is no channel that asks for it.')
+    t.equal(t.one(db, "SELECT portal_secret('spool_pasword', NULL)"), 'spool_pasword was removed.')
+
+
 def test_a_value_that_was_put_there_past_the_checks_counts_as_unset(t):
     db = practice(t, patients=1)
     db.execute("INSERT INTO portal_setting VALUES ('spool_limit', '99'), ('spool_url', 'nowhere')")
