@@ -7,7 +7,10 @@
 #include <string.h>
 #include <time.h>
 
-/* A medium gets so many messages in its turn, so that a backlog of one does not hold up the other. */
+/*
+** While both media have messages, one gets so many in its turn, so that its backlog does not hold up the
+** other's.  A turn ends when its last message is answered, which servers take their time for.
+*/
 enum { TURN = 1000 };
 
 /*
@@ -443,7 +446,7 @@ static int deliver(struct portal *portal, sqlite3_int64 limit, struct delivery_c
     }
     while (limit > 0 && (going[0] || going[1])) {
         for (int i = 0; i < MEDIA; i++) {
-            sqlite3_int64 most = limit < TURN ? limit : TURN;
+            sqlite3_int64 most = limit < TURN || !going[MEDIA - 1 - i] ? limit : TURN;
             sqlite3_int64 left = most;
             if (!going[i] || most == 0) continue;
             codes[i] = turn(portal, media[i], 0, &left, count);

@@ -19,6 +19,7 @@ struct watch {
     sqlite3 *db;
     const portal_outgoing *given[PATIENTS];
     int count;
+    int turns;
     void (*then)(struct watch *watch, portal_batch *batch);
 };
 
@@ -30,6 +31,7 @@ static int hoard(void *data, portal_batch *batch)
     const portal_outgoing *message;
 
     watch->count = 0;
+    watch->turns++;
     while (watch->count < PATIENTS && (message = batch->next(batch)) != NULL) {
         watch->given[watch->count++] = message;
     }
@@ -90,6 +92,14 @@ static void report_all(struct watch *watch, portal_batch *batch)
     }
 }
 
+static void take_all(struct watch *watch, portal_batch *batch)
+{
+    const portal_outgoing *message;
+
+    report_all(watch, batch);
+    while ((message = batch->next(batch)) != NULL) CHECK(batch->report(batch, message, &sent) == SQLITE_OK);
+}
+
 static void take_more(struct watch *watch, portal_batch *batch)
 {
     CHECK(watch->count == PORTAL_UNDER_WAY);
@@ -144,6 +154,15 @@ static void test_stream(void)
         db = practice(path, &watch, PATIENTS);
         ANSWERS(db, "SELECT deliver()", "{\"sent\":201,\"failed\":0,\"retrying\":0,\"waiting\":49}");
         ANSWERS(db, by_status, "49 queued, 201 sent");
+        CHECK(sqlite3_close(db) == SQLITE_OK);
+    }
+    TEST("a backlog of one medium alone is handed over without a pause") {
+        sqlite3 *db;
+        watch.then = take_all;
+        db = practice(path, &watch, 1100);
+        watch.turns = 0;
+        ANSWERS(db, "SELECT deliver()", "{\"sent\":1100,\"failed\":0,\"retrying\":0,\"waiting\":0}");
+        CHECK(watch.turns == 1);
         CHECK(sqlite3_close(db) == SQLITE_OK);
     }
     TEST("a report of a message that a channel does not have is refused and changes nothing") {
