@@ -65,11 +65,17 @@ void multi_close(struct multi *multi)
 void multi_wait(struct multi *multi, int milliseconds)
 {
     sqlite3_int64 left = multi->wake_at - uptime_milliseconds();
-    int wait = left < 0 ? 0 : left > milliseconds ? milliseconds : (int)left;
+    int wait = left > milliseconds ? milliseconds : (int)left;
     struct pollfd socket[MULTI_SOCKETS_MOST];
     int sockets = multi->sockets;
     int running = 0;
 
+    /* What was added is due at once, and need not wait for a look at the sockets. */
+    if (left <= 0) {
+        multi->wake_at = NEVER;
+        (void)curl_multi_socket_action(multi->curl, CURL_SOCKET_TIMEOUT, 0, &running);
+        return;
+    }
     /* What comes of one changes what is waited for. */
     memcpy(socket, multi->socket, (size_t)sockets * sizeof socket[0]);
     (void)poll(socket, (nfds_t)sockets, wait);
@@ -80,7 +86,4 @@ void multi_wait(struct multi *multi, int milliseconds)
                    ((events & (POLLERR | POLLHUP | POLLNVAL)) != 0 ? CURL_CSELECT_ERR : 0);
         if (what != 0) (void)curl_multi_socket_action(multi->curl, socket[i].fd, what, &running);
     }
-    if (uptime_milliseconds() < multi->wake_at) return;
-    multi->wake_at = NEVER;
-    (void)curl_multi_socket_action(multi->curl, CURL_SOCKET_TIMEOUT, 0, &running);
 }
