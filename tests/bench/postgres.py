@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import time
 
+from seeds import SEEDED_ON
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 SETTINGS = {
     'listen_addresses': '',
