@@ -243,7 +243,7 @@ static void handing_open(struct handing *handing, sqlite3 *db)
 {
     handing->due = bench_prepare(db, "SELECT message_id, kind, channel, patient_id, recipient,"
                                      " created_at, attempts, status FROM portal_message"
-                                     " WHERE due_at <= ?1 ORDER BY due_at LIMIT 100");
+                                     " WHERE channel = 'email' AND due_at <= ?1 ORDER BY due_at LIMIT 100");
     handing->chart = bench_prepare(db, "SELECT r.status, r.nonce, p.first_name, p.date_of_birth,"
                                        " p.email, p.email_consent, p.active, p.deceased_on"
                                        " FROM portal_registration AS r JOIN patient AS p"

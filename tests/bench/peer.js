@@ -195,7 +195,8 @@ function handOver(db) {
   const due = db.prepare(`SELECT m.message_id, m.recipient, r.nonce, p.patient_id, p.email,
     p.email_consent, p.active, p.deceased_on FROM portal_message AS m
     JOIN portal_registration AS r ON r.registration_id = m.message_id
-    JOIN patient AS p ON p.patient_id = r.patient_id WHERE m.due_at <= ? ORDER BY m.due_at LIMIT 100`);
+    JOIN patient AS p ON p.patient_id = r.patient_id WHERE m.channel = 'email'
+    AND m.due_at <= ? ORDER BY m.due_at LIMIT 100`);
   const claimed = db.prepare(`UPDATE portal_message SET status = 'claimed', claim = ?, due_at = ?,
     attempts = attempts + 1 WHERE message_id = ?`);
   const live = db.prepare(`UPDATE portal_registration SET status = 'live', expires_at = ?

@@ -34,7 +34,7 @@ SELECT m.message_id, m.recipient, r.nonce, p.email, p.email_consent, p.active, p
   FROM portal_message AS m
   JOIN portal_registration AS r ON r.registration_id = m.message_id
   JOIN patient AS p ON p.patient_id = r.patient_id
- WHERE m.due_at <= ? ORDER BY m.due_at LIMIT 100
+ WHERE m.channel = 'email' AND m.due_at <= ? ORDER BY m.due_at LIMIT 100
 '''
 READ_LINK = 'SELECT nonce, status, expires_at FROM portal_registration WHERE registration_id = ?'
 WRITES = {
