@@ -102,10 +102,15 @@ static struct http_verdict twilio_judge(int status, const char *body, const port
     return verdict;
 }
 
+/* Whatever was set as the account stays one piece of the path. */
 static char *twilio_address(const struct account *account)
 {
-    return sqlite3_mprintf("%s/2010-04-01/Accounts/%s/Messages.json", account->value[HTTP_URL],
-                           account->value[HTTP_USER]);
+    char *name = curl_easy_escape(NULL, account->value[HTTP_USER], 0);
+    char *address = name == NULL ? NULL : sqlite3_mprintf("%s/2010-04-01/Accounts/%s/Messages.json",
+                                                          account->value[HTTP_URL], name);
+
+    curl_free(name);
+    return address;
 }
 
 /* Twilio reports to what it can reach: another machine, over https. */

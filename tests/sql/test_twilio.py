@@ -70,6 +70,13 @@ def test_a_message_is_posted_as_the_specification_has_it(t):
             [('sent', f'SM{"0" * 32} queued, as 2 segments')])
 
 
+def test_whatever_is_set_as_the_account_stays_one_piece_of_the_path(t):
+    service, db = twilio(t, patients=1, twilio_account='AC/../../x?y')
+    t.one(db, "SELECT send_registration(1, 'text')")
+    request, = service.requests
+    t.equal((request.path, request.query), ('/2010-04-01/Accounts/AC%2F..%2F..%2Fx%3Fy/Messages.json', {}))
+
+
 def test_reports_are_asked_for_only_where_twilio_can_bring_them(t):
     service, db = twilio(t, patients=1)
     db.execute("SELECT send_registration(1, 'text')")
