@@ -1,0 +1,65 @@
+/*
+** The commands of `portal`, a row each: parsing, help, the manual page, completion and the tests come
+** from this one table.
+*/
+#ifndef SHELL_COMMAND_H
+#define SHELL_COMMAND_H
+
+#include "output.h"
+
+enum { ARGUMENTS_MOST = 4, OPTIONS_MOST = 10 };
+
+/* What an argument is, and with that how it is completed. */
+enum value_kind { FLAG, WORD, PATIENT, CHANNEL, FILE_NAME, SQL };
+
+/* An argument in its place, or an option (--by CHANNEL). */
+struct parameter {
+    const char *name;              /* "patient", "by"; in SQL ":patient", ":by" */
+    enum value_kind kind;
+    bool required;
+    const char *description;
+};
+
+struct invocation;
+
+struct command {
+    const char *name;              /* "quick-add" */
+    const char *summary;           /* one line */
+    const char *text;              /* more about it, or NULL */
+    const char *sql;               /* what it runs; NULL: run() says */
+    const char *of_patient;        /* added to that when a patient is given; or NULL */
+    const char *empty;             /* what is said when there are no rows */
+    int (*run)(struct invocation *invocation);
+    struct parameter arguments[ARGUMENTS_MOST + 1];
+    struct parameter options[OPTIONS_MOST + 1];
+};
+
+/* One use of a command. */
+struct invocation {
+    const struct command *command;
+    struct practice practice;
+    enum output_form form;
+    const char *argument[ARGUMENTS_MOST];     /* NULL: not given */
+    const char *option[OPTIONS_MOST];         /* likewise; a flag is "1" */
+    char *patient;                            /* the patient_id that the argument `patient` meant */
+};
+
+/* All, ended by a row without a name. */
+extern const struct command commands[];
+
+/* NULL when there is none of this name. */
+const struct command *command_find(const char *name);
+
+/* The value of an option or argument by its name; NULL when it was not given. */
+const char *command_value(const struct invocation *invocation, const char *name);
+
+/* Runs the command's SQL with all its values bound.  An exit code. */
+int command_query(struct invocation *invocation, const char *sql);
+
+/* `portal help`, and `portal help COMMAND`; --man, --bash and --zsh write what `make install` installs. */
+int help_run(struct invocation *invocation);
+
+/* portal practice.db: the sqlite3 shell itself. */
+int interactive_run(const char *program, const char *path, const char *application);
+
+#endif

@@ -1,0 +1,283 @@
+#include "output.h"
+
+#include "json.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <utf8proc.h>
+
+/* So many rows decide how wide the columns are; what comes after them is written as it comes. */
+enum { SAMPLE = 1000, NARROWEST = 8, GAP = 2, TERMINAL_MOST = 10000 };
+
+/* U+2068 and U+2069 keep a name that runs from right to left in its own cell (UAX #9). */
+#define ISOLATE "\xe2\x81\xa8"
+#define ISOLATE_END "\xe2\x81\xa9"
+#define ELLIPSIS "\xe2\x80\xa6"
+
+struct table {
+    int columns;
+    int *width;
+    char **cells;              /* of the sample, row by row */
+    long rows;
+    bool right_to_left_marks;
+};
+
+/* Characters */
+
+/* The next one, its bytes and the columns it takes; what is no text, or would move the cursor, takes one as "?". */
+static size_t character(const char *text, int *columns, bool *shown)
+{
+    utf8proc_int32_t point = -1;
+    utf8proc_ssize_t size = utf8proc_iterate((const utf8proc_uint8_t *)text, -1, &point);
+    utf8proc_category_t category = size > 0 ? utf8proc_category(point) : UTF8PROC_CATEGORY_CC;
+
+    *shown = category != UTF8PROC_CATEGORY_CC && category != UTF8PROC_CATEGORY_ZL && category != UTF8PROC_CATEGORY_ZP;
+    *columns = *shown ? utf8proc_charwidth(point) : 1;
+    return size > 0 ? (size_t)size : 1;
+}
+
+static int text_width(const char *text)
+{
+    int width = 0;
+
+    while (*text != '\0') {
+        int columns;
+        bool shown;
+        text += character(text, &columns, &shown);
+        width += columns;
+    }
+    return width;
+}
+
+static bool is_right_to_left(const char *text)
+{
+    while (*text != '\0') {
+        utf8proc_int32_t point = -1;
+        utf8proc_ssize_t size = utf8proc_iterate((const utf8proc_uint8_t *)text, -1, &point);
+        utf8proc_bidi_class_t class = size > 0 ? (utf8proc_bidi_class_t)utf8proc_get_property(point)->bidi_class : 0;
+        if (class == UTF8PROC_BIDI_CLASS_R || class == UTF8PROC_BIDI_CLASS_AL) return true;
+        text += size > 0 ? size : 1;
+    }
+    return false;
+}
+
+/* Tables */
+
+static int terminal_width(void)
+{
+    const char *columns = getenv("COLUMNS");
+    struct winsize size;
+    long width = columns == NULL ? 0 : strtol(columns, NULL, 10);
+
+    if (!isatty(STDOUT_FILENO)) return 0;
+    if (width <= 0 && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) width = size.ws_col;
+    return width > 0 && width < TERMINAL_MOST ? (int)width : 80;
+}
+
+/* Writes a cell of so many columns: cut with an ellipsis when it is longer, filled but for the last. */
+static void cell_write(const char *text, int width, bool last, bool isolate)
+{
+    int left = width;
+    bool whole = text_width(text) <= width;
+    bool marked = isolate && is_right_to_left(text);
+
+    if (marked) (void)fputs(ISOLATE, stdout);
+    while (*text != '\0') {
+        int columns;
+        bool shown;
+        size_t size = character(text, &columns, &shown);
+        if (columns > left - (whole ? 0 : 1)) break;
+        if (shown) (void)fwrite(text, 1, size, stdout);
+        else (void)fputc('?', stdout);
+        text += size;
+        left -= columns;
+    }
+    if (!whole && left > 0) {
+        (void)fputs(ELLIPSIS, stdout);
+        left--;
+    }
+    if (marked) (void)fputs(ISOLATE_END, stdout);
+    if (!last) (void)printf("%*s", left + GAP, "");
+}
+
+static void row_write(const struct table *table, char *const *cells)
+{
+    for (int i = 0; i < table->columns; i++) {
+        cell_write(cells[i], table->width[i], i + 1 == table->columns, table->right_to_left_marks);
+    }
+    (void)fputc('\n', stdout);
+}
+
+/* The widest columns give way until all fit. */
+static void table_fit(struct table *table, int width)
+{
+    for (;;) {
+        int total = GAP * (table->columns - 1);
+        int widest = 0;
+        for (int i = 0; i < table->columns; i++) {
+            total += table->width[i];
+            if (table->width[i] > table->width[widest]) widest = i;
+        }
+        if (total <= width || table->width[widest] <= NARROWEST) return;
+        table->width[widest]--;
+    }
+}
+
+static const char *cell_text(sqlite3_stmt *statement, int column)
+{
+    const char *text = (const char *)sqlite3_column_text(statement, column);
+
+    return text == NULL ? "" : text;
+}
+
+static void head_write(const struct table *table, sqlite3_stmt *statement)
+{
+    bool bold = isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL;
+
+    if (bold) (void)fputs("\x1b[1m", stdout);
+    for (int i = 0; i < table->columns; i++) {
+        cell_write(sqlite3_column_name(statement, i), table->width[i], i + 1 == table->columns, false);
+    }
+    (void)fputs(bold ? "\x1b[0m\n" : "\n", stdout);
+}
+
+/* Head and sample, once it is known how wide they are. */
+static void sample_write(struct table *table, sqlite3_stmt *statement)
+{
+    int width = terminal_width();
+
+    if (width > 0) table_fit(table, width);
+    head_write(table, statement);
+    for (long row = 0; row < table->rows; row++) row_write(table, table->cells + row * table->columns);
+}
+
+static bool sample_take(struct table *table, sqlite3_stmt *statement)
+{
+    for (int i = 0; i < table->columns; i++) {
+        char *cell = strdup(cell_text(statement, i));
+        int width = cell == NULL ? 0 : text_width(cell);
+        if (cell == NULL) return false;
+        table->cells[table->rows * table->columns + i] = cell;
+        if (width > table->width[i]) table->width[i] = width;
+    }
+    table->rows++;
+    return true;
+}
+
+static bool table_begin(struct table *table, sqlite3_stmt *statement)
+{
+    table->columns = sqlite3_column_count(statement);
+    table->rows = 0;
+    table->right_to_left_marks = isatty(STDOUT_FILENO);
+    table->width = calloc((size_t)table->columns + 1, sizeof *table->width);
+    table->cells = calloc((size_t)table->columns * SAMPLE + 1, sizeof *table->cells);
+    if (table->width == NULL || table->cells == NULL) return false;
+    for (int i = 0; i < table->columns; i++) table->width[i] = text_width(sqlite3_column_name(statement, i));
+    return true;
+}
+
+static void table_end(struct table *table)
+{
+    for (long i = 0; table->cells != NULL && i < SAMPLE * (long)table->columns; i++) free(table->cells[i]);
+    free(table->cells);
+    free(table->width);
+}
+
+static int row_rest(struct table *table, sqlite3_stmt *statement)
+{
+    const char *cells[table->columns];
+
+    for (int i = 0; i < table->columns; i++) cells[i] = cell_text(statement, i);
+    row_write(table, (char *const *)cells);
+    return SQLITE_OK;
+}
+
+/* SQLITE_DONE, or what went wrong. */
+static int table_rows(struct practice *practice, sqlite3_stmt *statement, long *rows)
+{
+    struct table table;
+    int code = table_begin(&table, statement) ? practice_step(practice, statement) : SQLITE_NOMEM;
+
+    for (; code == SQLITE_ROW; code = practice_step(practice, statement)) {
+        if (*rows == SAMPLE) sample_write(&table, statement);
+        if (++*rows > SAMPLE) (void)row_rest(&table, statement);
+        else if (!sample_take(&table, statement)) break;
+    }
+    if (code == SQLITE_ROW) code = SQLITE_NOMEM;
+    if (*rows == 1 && table.columns == 1 && table.rows == 1) (void)puts(table.cells[0]);
+    else if (*rows > 0 && *rows <= SAMPLE) sample_write(&table, statement);
+    table_end(&table);
+    return code;
+}
+
+/* For scripts */
+
+static int json_rows(struct practice *practice, sqlite3_stmt *statement, long *rows)
+{
+    int code;
+
+    while ((code = practice_step(practice, statement)) == SQLITE_ROW) {
+        sqlite3_str *out = sqlite3_str_new(practice->db);
+        char *text;
+        sqlite3_str_appendall(out, (*rows)++ == 0 ? "[{" : ",\n {");
+        for (int i = 0; i < sqlite3_column_count(statement); i++) {
+            int type = sqlite3_column_type(statement, i);
+            if (i > 0) sqlite3_str_appendall(out, ", ");
+            json_append(out, sqlite3_column_name(statement, i));
+            sqlite3_str_appendall(out, ": ");
+            if (type == SQLITE_NULL) sqlite3_str_appendall(out, "null");
+            else if (type == SQLITE_INTEGER || type == SQLITE_FLOAT) sqlite3_str_appendall(out, cell_text(statement, i));
+            else json_append(out, cell_text(statement, i));
+        }
+        sqlite3_str_appendall(out, "}");
+        text = sqlite3_str_finish(out);
+        if (text == NULL) return SQLITE_NOMEM;
+        (void)fputs(text, stdout);
+        sqlite3_free(text);
+    }
+    (void)fputs(*rows == 0 ? "[]\n" : "]\n", stdout);
+    return code;
+}
+
+static void csv_write(const char *text, bool last)
+{
+    if (text[strcspn(text, "\",\r\n")] == '\0') {
+        (void)fputs(text, stdout);
+    } else {
+        (void)fputc('"', stdout);
+        for (; *text != '\0'; text++) (void)(*text == '"' ? fputs("\"\"", stdout) : fputc(*text, stdout));
+        (void)fputc('"', stdout);
+    }
+    (void)fputs(last ? "\r\n" : ",", stdout);
+}
+
+static int csv_rows(struct practice *practice, sqlite3_stmt *statement, long *rows)
+{
+    int columns = sqlite3_column_count(statement);
+    int code = practice_step(practice, statement);
+
+    for (int i = 0; i < columns; i++) csv_write(sqlite3_column_name(statement, i), i + 1 == columns);
+    for (; code == SQLITE_ROW; code = practice_step(practice, statement)) {
+        for (int i = 0; i < columns; i++) csv_write(cell_text(statement, i), i + 1 == columns);
+        ++*rows;
+    }
+    return code;
+}
+
+int output_rows(struct practice *practice, sqlite3_stmt *statement, enum output_form form, const char *empty,
+                long *rows)
+{
+    static int (*const forms[])(struct practice *, sqlite3_stmt *, long *) = {
+        [OUTPUT_TABLE] = table_rows, [OUTPUT_JSON] = json_rows, [OUTPUT_CSV] = csv_rows,
+    };
+    long counted = 0;
+    int code = forms[form](practice, statement, &counted);
+
+    if (rows != NULL) *rows = counted;
+    if (code != SQLITE_DONE) return practice_failed(practice);
+    if (counted == 0 && form == OUTPUT_TABLE && empty != NULL) (void)puts(empty);
+    return fflush(stdout) == 0 ? EXIT_DONE : EXIT_REFUSED;
+}

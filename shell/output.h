@@ -1,0 +1,19 @@
+/*
+** Rows for people and for scripts: an aligned table that fits the terminal, JSON (RFC 8259), or CSV
+** (RFC 4180).  Data alone goes to standard output.
+*/
+#ifndef SHELL_OUTPUT_H
+#define SHELL_OUTPUT_H
+
+#include "practice.h"
+
+enum output_form { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_CSV };
+
+/*
+** Runs a statement to its end and writes its rows.  A table of one value is the value alone; of no rows,
+** `empty` instead (NULL: nothing).  An exit code; `*rows` gets their number unless it is NULL.
+*/
+int output_rows(struct practice *practice, sqlite3_stmt *statement, enum output_form form, const char *empty,
+                long *rows);
+
+#endif

@@ -1,0 +1,127 @@
+#include "practice.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+enum { PATIENCE_MILLISECONDS = 10000 };
+
+int sqlite3_portal_init(sqlite3 *db, char **error, const void *routines);
+
+/* What Ctrl-C is to stop. */
+static sqlite3 *interruptible;
+
+static void interrupt(int signal)
+{
+    (void)signal;
+    if (interruptible != NULL) sqlite3_interrupt(interruptible);
+}
+
+static int refused(const char *path, const char *why)
+{
+    (void)fprintf(stderr, "portal: %s: %s\n", path, why);
+    return EXIT_DATABASE;
+}
+
+int practice_open(struct practice *practice, const char *path, const char *application)
+{
+    struct sigaction action;
+    sqlite3_stmt *as;
+    struct stat status;
+    char *error = NULL;
+
+    practice->path = path;
+    if (stat(path, &status) != 0) return refused(path, strerror(errno));
+    if (!S_ISREG(status.st_mode)) return refused(path, "is no file");
+    if (sqlite3_open_v2(path, &practice->db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK) {
+        return refused(path, practice->db == NULL ? "out of memory" : sqlite3_errmsg(practice->db));
+    }
+    if (sqlite3_portal_init(practice->db, &error, NULL) != SQLITE_OK) {
+        (void)refused(path, error == NULL ? "the extension did not start" : error);
+        sqlite3_free(error);
+        return EXIT_DATABASE;
+    }
+    (void)sqlite3_busy_timeout(practice->db, PATIENCE_MILLISECONDS);
+    memset(&action, 0, sizeof action);
+    action.sa_handler = interrupt;
+    interruptible = practice->db;
+    (void)sigaction(SIGINT, &action, NULL);
+    (void)sigaction(SIGTERM, &action, NULL);
+    if (strcmp(application, "ehr") == 0) return EXIT_DONE;
+    as = practice_prepare(practice, "SELECT portal_as(:application)");
+    if (as == NULL) return EXIT_DATABASE;
+    practice_bind(as, ":application", application);
+    if (practice_step(practice, as) != SQLITE_ROW) {
+        (void)practice_failed(practice);
+        (void)sqlite3_finalize(as);
+        return EXIT_USAGE;
+    }
+    (void)sqlite3_finalize(as);
+    return EXIT_DONE;
+}
+
+void practice_close(struct practice *practice)
+{
+    interruptible = NULL;
+    (void)sqlite3_close_v2(practice->db);
+    practice->db = NULL;
+}
+
+sqlite3_stmt *practice_prepare(struct practice *practice, const char *sql)
+{
+    sqlite3_stmt *statement = NULL;
+
+    if (sqlite3_prepare_v2(practice->db, sql, -1, &statement, NULL) == SQLITE_OK) return statement;
+    (void)practice_failed(practice);
+    return NULL;
+}
+
+void practice_bind(sqlite3_stmt *statement, const char *name, const char *text)
+{
+    int index = sqlite3_bind_parameter_index(statement, name);
+
+    /* Without memory it stays NULL, and the call says what is missing. */
+    if (index > 0 && text != NULL) (void)sqlite3_bind_text(statement, index, text, -1, SQLITE_TRANSIENT);
+}
+
+int practice_step(struct practice *practice, sqlite3_stmt *statement)
+{
+    char *sql = practice->shows_sql && !sqlite3_stmt_busy(statement) ? sqlite3_expanded_sql(statement) : NULL;
+
+    if (sql != NULL) (void)fprintf(stderr, "%s;\n", sql);
+    sqlite3_free(sql);
+    return sqlite3_step(statement);
+}
+
+int practice_failed(struct practice *practice)
+{
+    static const struct { int code; int exit; } rows[] = {
+        {SQLITE_BUSY, EXIT_BUSY},         {SQLITE_LOCKED, EXIT_BUSY},
+        {SQLITE_INTERRUPT, EXIT_INTERRUPTED},
+        {SQLITE_NOTADB, EXIT_DATABASE},   {SQLITE_CORRUPT, EXIT_DATABASE},
+        {SQLITE_CANTOPEN, EXIT_DATABASE}, {SQLITE_READONLY, EXIT_DATABASE},
+        {SQLITE_FULL, EXIT_DATABASE},     {SQLITE_IOERR, EXIT_DATABASE},
+    };
+    int code = sqlite3_errcode(practice->db) & 0xff;
+
+    (void)fprintf(stderr, "portal: %s\n", sqlite3_errmsg(practice->db));
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (rows[i].code == code) return rows[i].exit;
+    }
+    return EXIT_REFUSED;
+}
+
+int practice_run(struct practice *practice, const char *sql)
+{
+    sqlite3_stmt *statement = practice_prepare(practice, sql);
+    int code = SQLITE_ROW;
+    int result = EXIT_DONE;
+
+    if (statement == NULL) return EXIT_DATABASE;
+    while (code == SQLITE_ROW) code = practice_step(practice, statement);
+    if (code != SQLITE_DONE) result = practice_failed(practice);
+    (void)sqlite3_finalize(statement);
+    return result;
+}

@@ -1,0 +1,48 @@
+/*
+** The practice's database as the command `portal` uses it: opened with the extension linked in, and
+** asked in SQL alone.  --sql shows each statement as one could type it.
+*/
+#ifndef SHELL_PRACTICE_H
+#define SHELL_PRACTICE_H
+
+#include <sqlite3.h>
+#include <stdbool.h>
+
+/* Exit codes, for scripts. */
+enum {
+    EXIT_DONE = 0,
+    EXIT_REFUSED = 1,          /* the reason is on standard error */
+    EXIT_USAGE = 2,
+    EXIT_PARTLY = 3,           /* some of a set were refused */
+    EXIT_DATABASE = 4,         /* there is none, it is none of ours, or its key file is missing */
+    EXIT_BUSY = 5,
+    EXIT_INTERRUPTED = 130
+};
+
+struct practice {
+    sqlite3 *db;
+    const char *path;
+    bool shows_sql;
+};
+
+/* Opens an existing database and acts for an application ("ehr").  An exit code; the reason is told. */
+int practice_open(struct practice *practice, const char *path, const char *application);
+
+void practice_close(struct practice *practice);
+
+/* A statement to be bound and stepped; NULL when it can not be prepared, which is told. */
+sqlite3_stmt *practice_prepare(struct practice *practice, const char *sql);
+
+/* Steps it, having shown it the first time.  SQLITE_ROW, SQLITE_DONE or an error code. */
+int practice_step(struct practice *practice, sqlite3_stmt *statement);
+
+/* Tells what went wrong last.  The exit code that it means. */
+int practice_failed(struct practice *practice);
+
+/* Runs what gives nothing, or nothing that is wanted.  An exit code. */
+int practice_run(struct practice *practice, const char *sql);
+
+/* Binds by name, ":patient" say, if the statement has such a parameter.  NULL binds NULL. */
+void practice_bind(sqlite3_stmt *statement, const char *name, const char *text);
+
+#endif
