@@ -51,7 +51,7 @@ twilio_PARTS := http.o multi.o account.o timing.o
 twilio_LDLIBS := -lcjson
 CHANNEL_LIBRARIES := $(CHANNELS:%=build/portal.d/%.so)
 
-all: build/portal.so $(CHANNEL_LIBRARIES) build/libportal.a
+all: build/portal.so $(CHANNEL_LIBRARIES) build/libportal.a build/portal
 
 include tests/tests.mk
 
@@ -70,6 +70,16 @@ build/libportal.a: $(STATIC_OBJECTS)
 	@echo '  AR      $@'
 	$(Q)$(RM) $@
 	$(Q)$(AR) rcs $@ $^
+
+# The command, linked with the extension; interactively it starts the sqlite3 shell with the library.
+SHELL_OBJECTS := $(patsubst %.c,build/%.o,$(wildcard shell/*.c))
+
+$(SHELL_OBJECTS): CPPFLAGS += -DSQLITE_CORE
+$(SHELL_OBJECTS): $(wildcard shell/*.h)
+
+build/portal: $(SHELL_OBJECTS) build/libportal.a
+	@echo '  LINK    $@'
+	$(Q)$(CC) -rdynamic -Wl,-z,relro,-z,now -o $@ $^ $(LDFLAGS) -lsqlite3 $(LDLIBS)
 
 $(EMBEDDED): ext/embed.sh $(SQL)
 	@mkdir -p $(@D)

@@ -214,16 +214,30 @@ int table_add(struct cursor *cursor, ...)
     return code;
 }
 
-static int arrive(struct cursor *cursor)
-{
-    cursor->rowid++;
-    return cursor->table->arrive == NULL ? SQLITE_OK : cursor->table->arrive(cursor, true);
-}
-
 int table_scan(struct cursor *cursor, int code)
 {
-    if (code == SQLITE_ROW) return arrive(cursor);
+    while (code == SQLITE_ROW) {
+        int arrived = SQLITE_OK;
+        cursor->rowid++;
+        if (cursor->table->arrive != NULL) arrived = cursor->table->arrive(cursor, true);
+        if (arrived != TABLE_SKIP) return arrived;
+        code = statement_next(cursor->portal, cursor->statement);
+    }
+    statement_done(cursor->portal, cursor->statement);
+    cursor->statement = NULL;
     return code == SQLITE_DONE ? SQLITE_OK : code;
+}
+
+void table_result(sqlite3_context *context, sqlite3_stmt *row, int column)
+{
+    sqlite3_value *value = sqlite3_column_value(row, column);
+
+    if (sqlite3_value_type(value) == SQLITE_TEXT) {
+        const char *text = (const char *)sqlite3_value_text(value);
+        sqlite3_result_text(context, text, sqlite3_value_bytes(value), SQLITE_TRANSIENT);
+    } else {
+        sqlite3_result_value(context, value);
+    }
 }
 
 static int table_filter(sqlite3_vtab_cursor *base, int plan, const char *text, int argc,
@@ -258,14 +272,7 @@ static int table_next(sqlite3_vtab_cursor *base)
         cursor->at++;
         return SQLITE_OK;
     }
-    code = statement_next(cursor->portal, cursor->statement);
-    if (code == SQLITE_ROW) {
-        code = arrive(cursor);
-    } else {
-        statement_done(cursor->portal, cursor->statement);
-        cursor->statement = NULL;
-        if (code == SQLITE_DONE) code = SQLITE_OK;
-    }
+    code = table_scan(cursor, statement_next(cursor->portal, cursor->statement));
     return code == SQLITE_OK ? SQLITE_OK : table_error(base->pVtab, cursor->portal, code);
 }
 

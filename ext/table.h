@@ -9,6 +9,8 @@
 
 struct cursor;
 
+enum { TABLE_SKIP = SQLITE_NOTFOUND };
+
 struct table {
     const char *name;
     const char *columns;          /* of its declaration; hidden ones last */
@@ -18,6 +20,7 @@ struct table {
     bool bare;                    /* works without the portal's own tables */
     bool grows;                   /* update() takes INSERT and DELETE, too */
     bool required;                /* key[0] must be given: an argument */
+    const char *usage;            /* then with it: "portal_claimed(claim)" */
     int key[2];                   /* columns whose "=" is used, -1 for none */
     unsigned integers;            /* made rows: columns that are integers, as bits */
     int id;                       /* made rows: the column that is the rowid; 0: they are counted */
@@ -26,7 +29,10 @@ struct table {
     int (*open)(struct cursor *cursor, sqlite3_value *key[2]);
     /* A column of a statement's row; NULL for made rows. */
     int (*column)(struct cursor *cursor, sqlite3_context *context, int column);
-    /* Called when a row was stepped to and when the scan ends (with `row` false); may be NULL. */
+    /*
+    ** Called when a row was stepped to and when the scan ends (with `row` false); may be NULL.
+    ** TABLE_SKIP: this row is none of the table's.
+    */
     int (*arrive)(struct cursor *cursor, bool row);
     /* UPDATE, called as xUpdate is; may be NULL. */
     int (*update)(struct portal *portal, int argc, sqlite3_value **argv);
@@ -53,6 +59,9 @@ int table_add(struct cursor *cursor, ...);
 
 /* Starts a scan of a statement: the code of statement_row() becomes the cursor's state. */
 int table_scan(struct cursor *cursor, int code);
+
+/* sqlite3_result_value(), which takes new memory for every text, where this takes that of the last row. */
+void table_result(sqlite3_context *context, sqlite3_stmt *row, int column);
 
 /* The statement of a file in sql/, with a clause after it; kept by the connection. */
 const char *table_sql(struct portal *portal, const char *file, const char *clause);

@@ -3,6 +3,7 @@
 #include "call.h"
 #include "channel.h"
 #include "check.h"
+#include "find.h"
 #include "message.h"
 #include "request.h"
 #include "status.h"
@@ -19,19 +20,6 @@ static void time_result(sqlite3_context *context, sqlite3_stmt *row, int column)
     if (sqlite3_value_type(value) == SQLITE_NULL) return;
     calendar_utc(sqlite3_value_int64(value), text);
     sqlite3_result_text(context, text, -1, SQLITE_TRANSIENT);
-}
-
-/* As sqlite3_result_value(), which takes new memory for every text, where this takes that of the last row. */
-static void column_result(sqlite3_context *context, sqlite3_stmt *row, int column)
-{
-    sqlite3_value *value = sqlite3_column_value(row, column);
-
-    if (sqlite3_value_type(value) == SQLITE_TEXT) {
-        const char *text = (const char *)sqlite3_value_text(value);
-        sqlite3_result_text(context, text, sqlite3_value_bytes(value), SQLITE_TRANSIENT);
-    } else {
-        sqlite3_result_value(context, value);
-    }
 }
 
 /* A text that may be NULL; ours to give away. */
@@ -114,7 +102,7 @@ static int requests_column(struct cursor *cursor, sqlite3_context *context, int 
         code = requests_conflict(cursor->portal, row, &conflict);
         sqlite3_result_int(context, conflict);
     } else if (column < REQUEST_CONFLICT) {
-        column_result(context, row, column);
+        table_result(context, row, column);
     }
     return code;
 }
@@ -233,7 +221,7 @@ static int status_column(struct cursor *cursor, sqlite3_context *context, int co
     } else if (columns[column].is_time) {
         time_result(context, row, (int)columns[column].from);
     } else {
-        column_result(context, row, (int)columns[column].from);
+        table_result(context, row, (int)columns[column].from);
     }
     return code;
 }
@@ -323,7 +311,7 @@ static int opt_outs_column(struct cursor *cursor, sqlite3_context *context, int 
     if (column == OPTED_OUT_AT) {
         time_result(context, cursor->statement, column);
     } else {
-        column_result(context, cursor->statement, column);
+        table_result(context, cursor->statement, column);
     }
     return SQLITE_OK;
 }
@@ -413,7 +401,7 @@ static int help_open(struct cursor *cursor, sqlite3_value *key[2])
         code = function_help(cursor, function);
     }
     for (int i = 0; code == SQLITE_OK && (table = table_row(i)) != NULL; i++) {
-        code = table_add(cursor, table->name, "table", table->required ? "portal_claimed(claim)" : table->name,
+        code = table_add(cursor, table->name, "table", table->required ? table->usage : table->name,
                          table->columns, applications(table->allowed), table->description);
     }
     return code;
@@ -438,6 +426,12 @@ static const struct table tables[] = {
                     "screen, next_step says why this person can not get in and what to do about it.",
      .allowed = STAFF, .key = {0, -1},
      .open = status_open, .column = status_column, .arrive = status_arrive},
+    {.name = "portal_find",
+     .columns = "patient_id, patient_name TEXT, date_of_birth TEXT, email TEXT, cell_phone TEXT, text TEXT HIDDEN",
+     .description = "Patients whom a text may mean: their patient_id, their date of birth (1985-12-10), email "
+                    "address or telephone number, or the beginnings of words of their name.",
+     .allowed = STAFF, .direct = true, .key = {5, -1}, .required = true, .usage = "portal_find(text)",
+     .open = find_open, .column = find_column, .arrive = find_arrive},
     {.name = "portal_settings",
      .columns = "key TEXT, value TEXT, default_value TEXT, description TEXT",
      .description = "All settings; portal_setting(key, value) changes one.",
@@ -472,7 +466,7 @@ static const struct table tables[] = {
                 " text TEXT, html TEXT, message_id_header TEXT, claim TEXT HIDDEN",
      .description = "The messages of a claim, rendered, for a mailer of one's own; they hold links "
                     "and PINs.",
-     .allowed = EHR, .direct = true, .key = {8, -1}, .required = true,
+     .allowed = EHR, .direct = true, .key = {8, -1}, .required = true, .usage = "portal_claimed(claim)",
      .open = claimed_open, .column = claimed_column, .arrive = claimed_arrive},
     {.name = "portal_help",
      .columns = "name TEXT, kind TEXT, usage TEXT, result TEXT, applications TEXT, description TEXT",

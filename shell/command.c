@@ -9,7 +9,7 @@
 #define THE_PATIENT {"patient", PATIENT, true, "number, name, date of birth, email or phone"}
 #define REQUEST {"request", WORD, true, "number, as `portal requests` shows it"}
 
-static const char requests_of[] = " WHERE patient_id = :patient";
+#define OF " WHERE patient_id = :patient"
 
 static int quick_add(struct invocation *invocation)
 {
@@ -38,37 +38,39 @@ static int audit(struct invocation *invocation)
 }
 
 const struct command commands[] = {
-    {"send", "Send a patient a registration link", "Again, or after a revoke, it is the same command.",
-     "SELECT send_registration(:patient, :by)", NULL, NULL, NULL, {THE_PATIENT}, {BY}},
-    {"grant", "Give access again after a revoke", "The same user names and passwords work as before; a link is sent as well.",
-     "SELECT send_registration(:patient, :by)", NULL, NULL, NULL, {THE_PATIENT}, {BY}},
-    {"revoke", "End a patient's access, links and sessions", "The patient is told by email.",
-     "SELECT revoke_access(:patient, :reason)", NULL, NULL, NULL, {THE_PATIENT}, {REASON}},
-    {"quick-add", "Add a patient, and send the registration", "Without --by nothing is sent.",
-     NULL, NULL, NULL, quick_add,
-     {{"first", WORD, true, "first name"}, {"last", WORD, true, "last name"}, {"born", WORD, true, "date of birth, 1985-12-10"}},
-     {{"by", CHANNEL, false, "email or text"}, {"contact", WORD, false, "the email address or telephone number"}}},
-    {"status", "Show where each patient stands", NULL,
-     "SELECT patient_id, patient_name, status, message, next_step FROM portal_status",
-     " WHERE patient_id = :patient", "There are no patients.", NULL, {OF_PATIENT}, {{NULL, FLAG, false, NULL}}},
-    {"requests", "Show what patients entered and nobody decided yet", NULL,
-     "SELECT request_id, patient_id, patient_name, field, current_value, proposed_value, submitted_by, submitted_at,"
-     " conflict FROM pending_requests", requests_of, "No requests are waiting.", NULL, {OF_PATIENT},
-     {{NULL, FLAG, false, NULL}}},
-    {"accept", "Write a requested change to the chart", NULL, NULL, NULL, NULL, accept, {REQUEST},
-     {{"force", FLAG, false, "even though the chart has moved since"}}},
-    {"decline", "Decline a requested change", NULL, "SELECT decline_request(:request, :reason)", NULL, NULL, NULL, {REQUEST},
-     {REASON}},
-    {"expire", "Mark links that have expired", NULL, "SELECT expire_links() AS expired", NULL, NULL, NULL,
-     {{NULL, FLAG, false, NULL}}, {{NULL, FLAG, false, NULL}}},
-    {"audit", "Show what happened, or verify that nothing of it was changed", NULL, NULL, NULL, "Nothing has happened yet.",
-     audit, {OF_PATIENT}, {{"verify", FLAG, false, "say whether the chain of events is whole"}}},
-    {"version", "Show the version and the channels", NULL, "SELECT portal_version()", NULL, NULL, NULL,
-     {{NULL, FLAG, false, NULL}}, {{NULL, FLAG, false, NULL}}},
-    {"help", "Show what a command does", NULL, NULL, NULL, NULL, help_run, {{"command", WORD, false, "all of them without"}},
-     {{"man", FLAG, false, "as a manual page"}, {"bash", FLAG, false, "as completion for bash"},
-      {"zsh", FLAG, false, "as completion for zsh"}}},
-    {NULL, NULL, NULL, NULL, NULL, NULL, NULL, {{NULL, FLAG, false, NULL}}, {{NULL, FLAG, false, NULL}}},
+    {.name = "send", .summary = "Send a patient a registration link",
+     .text = "Again, or after a revoke, it is the same command.",
+     .sql = "SELECT send_registration(:patient, :by)", .arguments = {THE_PATIENT}, .options = {BY}},
+    {.name = "grant", .summary = "Give access again after a revoke",
+     .text = "The same user names and passwords work as before; a link is sent as well.",
+     .sql = "SELECT send_registration(:patient, :by)", .arguments = {THE_PATIENT}, .options = {BY}},
+    {.name = "revoke", .summary = "End a patient's access, links and sessions",
+     .text = "The patient is told by email.",
+     .sql = "SELECT revoke_access(:patient, :reason)", .arguments = {THE_PATIENT}, .options = {REASON}},
+    {.name = "quick-add", .summary = "Add a patient, and send the registration",
+     .text = "Without --by nothing is sent.", .run = quick_add,
+     .arguments = {{"first", WORD, true, "first name"},
+                   {"last", WORD, true, "last name"},
+                   {"born", WORD, true, "date of birth, 1985-12-10"}},
+     .options = {{"by", CHANNEL, false, "email or text"},
+                 {"contact", WORD, false, "the email address or telephone number"}}},
+    {.name = "status", .summary = "Show where each patient stands",
+     .sql = "SELECT patient_id, patient_name, status, message, next_step FROM portal_status",
+     .of_patient = OF, .empty = "There are no patients.", .arguments = {OF_PATIENT}},
+    {.name = "requests", .summary = "Show what patients entered and nobody decided yet",
+     .sql = "SELECT request_id, patient_id, patient_name, field, current_value, proposed_value, submitted_by,"
+            "       submitted_at, conflict FROM pending_requests",
+     .of_patient = OF, .empty = "No requests are waiting.", .arguments = {OF_PATIENT}},
+    {.name = "accept", .summary = "Write a requested change to the chart", .run = accept,
+     .arguments = {REQUEST}, .options = {{"force", FLAG, false, "even though the chart has moved since"}}},
+    {.name = "decline", .summary = "Decline a requested change",
+     .sql = "SELECT decline_request(:request, :reason)", .arguments = {REQUEST}, .options = {REASON}},
+    {.name = "expire", .summary = "Mark links that have expired", .sql = "SELECT expire_links() AS expired"},
+    {.name = "audit", .summary = "Show what happened, or verify that nothing of it was changed",
+     .empty = "Nothing has happened yet.", .run = audit, .arguments = {OF_PATIENT},
+     .options = {{"verify", FLAG, false, "say whether the chain of events is whole"}}},
+    {.name = "version", .summary = "Show the version and the channels", .sql = "SELECT portal_version()"},
+    {.name = NULL},
 };
 
 const struct command *command_find(const char *name)
@@ -85,7 +87,7 @@ const char *command_value(const struct invocation *invocation, const char *name)
 
     for (int i = 0; command->arguments[i].name != NULL; i++) {
         if (strcmp(command->arguments[i].name, name) != 0) continue;
-        return command->arguments[i].kind == PATIENT ? invocation->patient : invocation->argument[i];
+        return invocation->argument[i];
     }
     for (int i = 0; command->options[i].name != NULL; i++) {
         if (strcmp(command->options[i].name, name) == 0) return invocation->option[i];
@@ -100,10 +102,14 @@ int command_query(struct invocation *invocation, const char *sql)
 
     if (statement == NULL) return EXIT_DATABASE;
     for (int i = 1; i <= sqlite3_bind_parameter_count(statement); i++) {
-        const char *name = sqlite3_bind_parameter_name(statement, i);
-        practice_bind(statement, name, command_value(invocation, name + 1));
+        const char *name = sqlite3_bind_parameter_name(statement, i) + 1;
+        if (strcmp(name, "patient") == 0 && invocation->patient != NULL) {
+            (void)sqlite3_bind_value(statement, i, invocation->patient);
+        } else {
+            practice_bind(statement, i, command_value(invocation, name));
+        }
     }
-    code = output_rows(&invocation->practice, statement, invocation->form, invocation->command->empty, NULL);
+    code = output_rows(&invocation->practice, statement, stdout, invocation->form, invocation->command->empty, NULL);
     (void)sqlite3_finalize(statement);
     return code;
 }

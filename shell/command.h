@@ -41,7 +41,7 @@ struct invocation {
     enum output_form form;
     const char *argument[ARGUMENTS_MOST];     /* NULL: not given */
     const char *option[OPTIONS_MOST];         /* likewise; a flag is "1" */
-    char *patient;                            /* the patient_id that the argument `patient` meant */
+    sqlite3_value *patient;                   /* the patient_id that the argument `patient` meant */
 };
 
 /* All, ended by a row without a name. */
@@ -56,10 +56,13 @@ const char *command_value(const struct invocation *invocation, const char *name)
 /* Runs the command's SQL with all its values bound.  An exit code. */
 int command_query(struct invocation *invocation, const char *sql);
 
-/* `portal help`, and `portal help COMMAND`; --man, --bash and --zsh write what `make install` installs. */
-int help_run(struct invocation *invocation);
+/* Finds who the argument `patient` means, if there is one.  An exit code; several are shown. */
+int patient_choose(struct invocation *invocation);
 
-/* portal practice.db: the sqlite3 shell itself. */
-int interactive_run(const char *program, const char *path, const char *application);
+/* Tells what a command does; NULL: which commands there are. */
+int help_show(const struct command *command);
+
+/* portal practice.db: the sqlite3 shell itself, which takes the place of this process. */
+int interactive_run(const char *path, const char *application);
 
 #endif

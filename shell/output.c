@@ -18,11 +18,12 @@ enum { SAMPLE = 1000, NARROWEST = 8, GAP = 2, TERMINAL_MOST = 10000 };
 #define ELLIPSIS "\xe2\x80\xa6"
 
 struct table {
+    FILE *out;
+    bool terminal;
     int columns;
     int *width;
     char **cells;              /* of the sample, row by row */
     long rows;
-    bool right_to_left_marks;
 };
 
 /* Characters */
@@ -66,49 +67,46 @@ static bool is_right_to_left(const char *text)
 
 /* Tables */
 
-static int terminal_width(void)
+static int terminal_width(FILE *out)
 {
     const char *columns = getenv("COLUMNS");
     struct winsize size;
     long width = columns == NULL ? 0 : strtol(columns, NULL, 10);
 
-    if (!isatty(STDOUT_FILENO)) return 0;
-    if (width <= 0 && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) width = size.ws_col;
+    if (width <= 0 && ioctl(fileno(out), TIOCGWINSZ, &size) == 0) width = size.ws_col;
     return width > 0 && width < TERMINAL_MOST ? (int)width : 80;
 }
 
 /* Writes a cell of so many columns: cut with an ellipsis when it is longer, filled but for the last. */
-static void cell_write(const char *text, int width, bool last, bool isolate)
+static void cell_write(const struct table *table, const char *text, int column)
 {
-    int left = width;
-    bool whole = text_width(text) <= width;
-    bool marked = isolate && is_right_to_left(text);
+    int left = table->width[column];
+    bool whole = text_width(text) <= left;
+    bool marked = table->terminal && is_right_to_left(text);
 
-    if (marked) (void)fputs(ISOLATE, stdout);
+    if (marked) (void)fputs(ISOLATE, table->out);
     while (*text != '\0') {
         int columns;
         bool shown;
         size_t size = character(text, &columns, &shown);
         if (columns > left - (whole ? 0 : 1)) break;
-        if (shown) (void)fwrite(text, 1, size, stdout);
-        else (void)fputc('?', stdout);
+        if (shown) (void)fwrite(text, 1, size, table->out);
+        else (void)fputc('?', table->out);
         text += size;
         left -= columns;
     }
     if (!whole && left > 0) {
-        (void)fputs(ELLIPSIS, stdout);
+        (void)fputs(ELLIPSIS, table->out);
         left--;
     }
-    if (marked) (void)fputs(ISOLATE_END, stdout);
-    if (!last) (void)printf("%*s", left + GAP, "");
+    if (marked) (void)fputs(ISOLATE_END, table->out);
+    if (column + 1 < table->columns) (void)fprintf(table->out, "%*s", left + GAP, "");
 }
 
 static void row_write(const struct table *table, char *const *cells)
 {
-    for (int i = 0; i < table->columns; i++) {
-        cell_write(cells[i], table->width[i], i + 1 == table->columns, table->right_to_left_marks);
-    }
-    (void)fputc('\n', stdout);
+    for (int i = 0; i < table->columns; i++) cell_write(table, cells[i], i);
+    (void)fputc('\n', table->out);
 }
 
 /* The widest columns give way until all fit. */
@@ -135,21 +133,17 @@ static const char *cell_text(sqlite3_stmt *statement, int column)
 
 static void head_write(const struct table *table, sqlite3_stmt *statement)
 {
-    bool bold = isatty(STDOUT_FILENO) && getenv("NO_COLOR") == NULL;
+    bool bold = table->terminal && getenv("NO_COLOR") == NULL;
 
-    if (bold) (void)fputs("\x1b[1m", stdout);
-    for (int i = 0; i < table->columns; i++) {
-        cell_write(sqlite3_column_name(statement, i), table->width[i], i + 1 == table->columns, false);
-    }
-    (void)fputs(bold ? "\x1b[0m\n" : "\n", stdout);
+    if (bold) (void)fputs("\x1b[1m", table->out);
+    for (int i = 0; i < table->columns; i++) cell_write(table, sqlite3_column_name(statement, i), i);
+    (void)fputs(bold ? "\x1b[0m\n" : "\n", table->out);
 }
 
 /* Head and sample, once it is known how wide they are. */
 static void sample_write(struct table *table, sqlite3_stmt *statement)
 {
-    int width = terminal_width();
-
-    if (width > 0) table_fit(table, width);
+    if (table->terminal) table_fit(table, terminal_width(table->out));
     head_write(table, statement);
     for (long row = 0; row < table->rows; row++) row_write(table, table->cells + row * table->columns);
 }
@@ -167,11 +161,12 @@ static bool sample_take(struct table *table, sqlite3_stmt *statement)
     return true;
 }
 
-static bool table_begin(struct table *table, sqlite3_stmt *statement)
+static bool table_begin(struct table *table, sqlite3_stmt *statement, FILE *out)
 {
+    table->out = out;
+    table->terminal = isatty(fileno(out)) != 0;
     table->columns = sqlite3_column_count(statement);
     table->rows = 0;
-    table->right_to_left_marks = isatty(STDOUT_FILENO);
     table->width = calloc((size_t)table->columns + 1, sizeof *table->width);
     table->cells = calloc((size_t)table->columns * SAMPLE + 1, sizeof *table->cells);
     if (table->width == NULL || table->cells == NULL) return false;
@@ -196,10 +191,10 @@ static int row_rest(struct table *table, sqlite3_stmt *statement)
 }
 
 /* SQLITE_DONE, or what went wrong. */
-static int table_rows(struct practice *practice, sqlite3_stmt *statement, long *rows)
+static int table_rows(struct practice *practice, sqlite3_stmt *statement, FILE *out, long *rows)
 {
     struct table table;
-    int code = table_begin(&table, statement) ? practice_step(practice, statement) : SQLITE_NOMEM;
+    int code = table_begin(&table, statement, out) ? practice_step(practice, statement) : SQLITE_NOMEM;
 
     for (; code == SQLITE_ROW; code = practice_step(practice, statement)) {
         if (*rows == SAMPLE) sample_write(&table, statement);
@@ -207,7 +202,7 @@ static int table_rows(struct practice *practice, sqlite3_stmt *statement, long *
         else if (!sample_take(&table, statement)) break;
     }
     if (code == SQLITE_ROW) code = SQLITE_NOMEM;
-    if (*rows == 1 && table.columns == 1 && table.rows == 1) (void)puts(table.cells[0]);
+    if (*rows == 1 && table.columns == 1 && table.rows == 1) (void)fprintf(out, "%s\n", table.cells[0]);
     else if (*rows > 0 && *rows <= SAMPLE) sample_write(&table, statement);
     table_end(&table);
     return code;
@@ -215,69 +210,69 @@ static int table_rows(struct practice *practice, sqlite3_stmt *statement, long *
 
 /* For scripts */
 
-static int json_rows(struct practice *practice, sqlite3_stmt *statement, long *rows)
+static int json_rows(struct practice *practice, sqlite3_stmt *statement, FILE *out, long *rows)
 {
     int code;
 
     while ((code = practice_step(practice, statement)) == SQLITE_ROW) {
-        sqlite3_str *out = sqlite3_str_new(practice->db);
+        sqlite3_str *row = sqlite3_str_new(practice->db);
         char *text;
-        sqlite3_str_appendall(out, (*rows)++ == 0 ? "[{" : ",\n {");
+        sqlite3_str_appendall(row, (*rows)++ == 0 ? "[{" : ",\n {");
         for (int i = 0; i < sqlite3_column_count(statement); i++) {
             int type = sqlite3_column_type(statement, i);
-            if (i > 0) sqlite3_str_appendall(out, ", ");
-            json_append(out, sqlite3_column_name(statement, i));
-            sqlite3_str_appendall(out, ": ");
-            if (type == SQLITE_NULL) sqlite3_str_appendall(out, "null");
-            else if (type == SQLITE_INTEGER || type == SQLITE_FLOAT) sqlite3_str_appendall(out, cell_text(statement, i));
-            else json_append(out, cell_text(statement, i));
+            if (i > 0) sqlite3_str_appendall(row, ", ");
+            json_append(row, sqlite3_column_name(statement, i));
+            sqlite3_str_appendall(row, ": ");
+            if (type == SQLITE_NULL) sqlite3_str_appendall(row, "null");
+            else if (type == SQLITE_INTEGER || type == SQLITE_FLOAT) sqlite3_str_appendall(row, cell_text(statement, i));
+            else json_append(row, cell_text(statement, i));
         }
-        sqlite3_str_appendall(out, "}");
-        text = sqlite3_str_finish(out);
+        sqlite3_str_appendall(row, "}");
+        text = sqlite3_str_finish(row);
         if (text == NULL) return SQLITE_NOMEM;
-        (void)fputs(text, stdout);
+        (void)fputs(text, out);
         sqlite3_free(text);
     }
-    (void)fputs(*rows == 0 ? "[]\n" : "]\n", stdout);
+    (void)fputs(*rows == 0 ? "[]\n" : "]\n", out);
     return code;
 }
 
-static void csv_write(const char *text, bool last)
+static void csv_write(FILE *out, const char *text, bool last)
 {
     if (text[strcspn(text, "\",\r\n")] == '\0') {
-        (void)fputs(text, stdout);
+        (void)fputs(text, out);
     } else {
-        (void)fputc('"', stdout);
-        for (; *text != '\0'; text++) (void)(*text == '"' ? fputs("\"\"", stdout) : fputc(*text, stdout));
-        (void)fputc('"', stdout);
+        (void)fputc('"', out);
+        for (; *text != '\0'; text++) (void)(*text == '"' ? fputs("\"\"", out) : fputc(*text, out));
+        (void)fputc('"', out);
     }
-    (void)fputs(last ? "\r\n" : ",", stdout);
+    (void)fputs(last ? "\r\n" : ",", out);
 }
 
-static int csv_rows(struct practice *practice, sqlite3_stmt *statement, long *rows)
+static int csv_rows(struct practice *practice, sqlite3_stmt *statement, FILE *out, long *rows)
 {
     int columns = sqlite3_column_count(statement);
     int code = practice_step(practice, statement);
 
-    for (int i = 0; i < columns; i++) csv_write(sqlite3_column_name(statement, i), i + 1 == columns);
+    for (int i = 0; i < columns; i++) csv_write(out, sqlite3_column_name(statement, i), i + 1 == columns);
     for (; code == SQLITE_ROW; code = practice_step(practice, statement)) {
-        for (int i = 0; i < columns; i++) csv_write(cell_text(statement, i), i + 1 == columns);
+        for (int i = 0; i < columns; i++) csv_write(out, cell_text(statement, i), i + 1 == columns);
         ++*rows;
     }
     return code;
 }
 
-int output_rows(struct practice *practice, sqlite3_stmt *statement, enum output_form form, const char *empty,
-                long *rows)
+int output_rows(struct practice *practice, sqlite3_stmt *statement, FILE *out, enum output_form form,
+                const char *empty, long *rows)
 {
-    static int (*const forms[])(struct practice *, sqlite3_stmt *, long *) = {
+    static int (*const forms[])(struct practice *, sqlite3_stmt *, FILE *, long *) = {
         [OUTPUT_TABLE] = table_rows, [OUTPUT_JSON] = json_rows, [OUTPUT_CSV] = csv_rows,
     };
     long counted = 0;
-    int code = forms[form](practice, statement, &counted);
+    int code = forms[form](practice, statement, out, &counted);
 
     if (rows != NULL) *rows = counted;
     if (code != SQLITE_DONE) return practice_failed(practice);
-    if (counted == 0 && form == OUTPUT_TABLE && empty != NULL) (void)puts(empty);
-    return fflush(stdout) == 0 ? EXIT_DONE : EXIT_REFUSED;
+    if (counted == 0 && form == OUTPUT_TABLE && empty != NULL) (void)fprintf(out, "%s\n", empty);
+    return fflush(out) == 0 ? EXIT_DONE : EXIT_REFUSED;
 }

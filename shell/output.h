@@ -7,13 +7,15 @@
 
 #include "practice.h"
 
+#include <stdio.h>
+
 enum output_form { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_CSV };
 
 /*
 ** Runs a statement to its end and writes its rows.  A table of one value is the value alone; of no rows,
 ** `empty` instead (NULL: nothing).  An exit code; `*rows` gets their number unless it is NULL.
 */
-int output_rows(struct practice *practice, sqlite3_stmt *statement, enum output_form form, const char *empty,
-                long *rows);
+int output_rows(struct practice *practice, sqlite3_stmt *statement, FILE *out, enum output_form form,
+                const char *empty, long *rows);
 
 #endif

@@ -1,12 +1,11 @@
 /* portal: the command around the extension.  See command.c for what it can do. */
 #include "command.h"
 
-#include <ctype.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
+#include <unistd.h>
 
 enum { DATABASE = 256, APPLICATION, JSON, CSV, SHOW_SQL, HELP, VERSION, OWN };
 
@@ -115,7 +114,7 @@ static int run(struct invocation *invocation, const struct request *request)
     code = practice_open(&invocation->practice, request->database, request->application);
     if (code == EXIT_DONE) code = patient_choose(invocation);
     if (code == EXIT_DONE) code = command_run(invocation);
-    sqlite3_free(invocation->patient);
+    sqlite3_value_free(invocation->patient);
     practice_close(&invocation->practice);
     return code;
 }
@@ -130,13 +129,14 @@ int main(int argc, char **argv)
     code = options_take(&invocation, &request, argc, argv, "+d:h");
     if (code != EXIT_DONE) return code;
     if (invocation.command == NULL && optind < argc) {
-        invocation.command = command_find(argv[optind++]);
-        if (invocation.command == NULL) {
-            return interactive_run(argv[optind - 1], request.application);
-        }
+        const char *word = argv[optind++];
+        invocation.command = command_find(word);
+        if (strcmp(word, "help") == 0) return help_show(optind < argc ? command_find(argv[optind]) : NULL);
+        if (invocation.command == NULL && access(word, F_OK) == 0) return interactive_run(word, request.application);
+        if (invocation.command == NULL) return usage("there is neither a command nor a database '%s'", word);
         argv += optind - 1;
         argc -= optind - 1;
-        optind = 1;
+        optind = 0;      /* glibc: begins anew, and this time sorts options before arguments */
         code = options_take(&invocation, &request, argc, argv, "d:h");
         if (code != EXIT_DONE) return code;
     }

@@ -52,7 +52,7 @@ int practice_open(struct practice *practice, const char *path, const char *appli
     if (strcmp(application, "ehr") == 0) return EXIT_DONE;
     as = practice_prepare(practice, "SELECT portal_as(:application)");
     if (as == NULL) return EXIT_DATABASE;
-    practice_bind(as, ":application", application);
+    practice_bind(as, 1, application);
     if (practice_step(practice, as) != SQLITE_ROW) {
         (void)practice_failed(practice);
         (void)sqlite3_finalize(as);
@@ -78,12 +78,10 @@ sqlite3_stmt *practice_prepare(struct practice *practice, const char *sql)
     return NULL;
 }
 
-void practice_bind(sqlite3_stmt *statement, const char *name, const char *text)
+void practice_bind(sqlite3_stmt *statement, int parameter, const char *text)
 {
-    int index = sqlite3_bind_parameter_index(statement, name);
-
     /* Without memory it stays NULL, and the call says what is missing. */
-    if (index > 0 && text != NULL) (void)sqlite3_bind_text(statement, index, text, -1, SQLITE_TRANSIENT);
+    if (text != NULL) (void)sqlite3_bind_text(statement, parameter, text, -1, SQLITE_TRANSIENT);
 }
 
 int practice_step(struct practice *practice, sqlite3_stmt *statement)

@@ -42,7 +42,7 @@ int practice_failed(struct practice *practice);
 /* Runs what gives nothing, or nothing that is wanted.  An exit code. */
 int practice_run(struct practice *practice, const char *sql);
 
-/* Binds by name, ":patient" say, if the statement has such a parameter.  NULL binds NULL. */
-void practice_bind(sqlite3_stmt *statement, const char *name, const char *text);
+/* NULL binds NULL. */
+void practice_bind(sqlite3_stmt *statement, int parameter, const char *text);
 
 #endif

@@ -1,0 +1,79 @@
+#include "command.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char about[] =
+    "portal [-d practice.db] COMMAND: registers patients of a medical practice for its patient portal\n"
+    "portal practice.db: the sqlite3 shell with all of it loaded\n";
+static const struct parameter everywhere[] = {
+    {"database", FILE_NAME, false, "the practice's database; also -d, or PORTAL_DB in the environment"},
+    {"as", WORD, false, "act for the application ehr (the default) or scheduling"},
+    {"json", FLAG, false, "write JSON"},
+    {"csv", FLAG, false, "write CSV"},
+    {"sql", FLAG, false, "show the statements that are run, on standard error"},
+    {"help", FLAG, false, "show what a command does; also -h"},
+    {NULL, FLAG, false, NULL},
+};
+
+static const char *value_name(enum value_kind kind)
+{
+    static const char *const names[] = {
+        [FLAG] = "", [WORD] = "TEXT", [PATIENT] = "PATIENT", [CHANNEL] = "CHANNEL", [FILE_NAME] = "FILE", [SQL] = "SQL",
+    };
+
+    return names[kind];
+}
+
+static void upper(const char *name)
+{
+    for (; *name != '\0'; name++) (void)putchar(toupper((unsigned char)*name));
+}
+
+static void option_usage(const struct parameter *option)
+{
+    (void)printf(" %s--%s%s%s%s", option->required ? "" : "[", option->name, option->kind == FLAG ? "" : " ",
+                 value_name(option->kind), option->required ? "" : "]");
+}
+
+static void usage_write(const struct command *command)
+{
+    (void)printf("portal %s", command->name);
+    for (const struct parameter *argument = command->arguments; argument->name != NULL; argument++) {
+        (void)fputs(argument->required ? " " : " [", stdout);
+        upper(argument->name);
+        if (!argument->required) (void)putchar(']');
+    }
+    for (const struct parameter *option = command->options; option->name != NULL; option++) option_usage(option);
+    (void)putchar('\n');
+}
+
+static void parameters_write(const struct parameter *parameters, bool options)
+{
+    for (; parameters->name != NULL; parameters++) {
+        char name[40];
+        (void)snprintf(name, sizeof name, "%s%s%s%s", options ? "--" : "", parameters->name,
+                       options && parameters->kind != FLAG ? " " : "", options ? value_name(parameters->kind) : "");
+        (void)printf("  %-20s %s\n", name, parameters->description);
+    }
+}
+
+int help_show(const struct command *command)
+{
+    if (command != NULL) {
+        usage_write(command);
+        (void)printf("%s.%s%s\n", command->summary, command->text == NULL ? "" : " ",
+                     command->text == NULL ? "" : command->text);
+        parameters_write(command->arguments, false);
+        parameters_write(command->options, true);
+        return EXIT_DONE;
+    }
+    (void)printf("%s\n", about);
+    for (command = commands; command->name != NULL; command++) {
+        (void)printf("  %-12s %s\n", command->name, command->summary);
+    }
+    (void)puts("\nWith every command:");
+    parameters_write(everywhere, true);
+    return EXIT_DONE;
+}
