@@ -59,6 +59,8 @@ int command_query(struct invocation *invocation, const char *sql);
 /* Finds who the argument `patient` means, if there is one.  An exit code; several are shown. */
 int patient_choose(struct invocation *invocation);
 
+int deliver_run(struct invocation *invocation);
+
 /* Tells what a command does; NULL: which commands there are. */
 int help_show(const struct command *command);
 

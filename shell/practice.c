@@ -12,10 +12,17 @@ int sqlite3_portal_init(sqlite3 *db, char **error, const void *routines);
 
 /* What Ctrl-C is to stop. */
 static sqlite3 *interruptible;
+static volatile sig_atomic_t interrupted;
+
+bool practice_is_interrupted(void)
+{
+    return interrupted != 0;
+}
 
 static void interrupt(int signal)
 {
     (void)signal;
+    interrupted = 1;
     if (interruptible != NULL) sqlite3_interrupt(interruptible);
 }
 

@@ -30,6 +30,9 @@ int practice_open(struct practice *practice, const char *path, const char *appli
 
 void practice_close(struct practice *practice);
 
+/* SIGINT or SIGTERM came: what runs was interrupted, and no more is to be begun. */
+bool practice_is_interrupted(void);
+
 /* A statement to be bound and stepped; NULL when it can not be prepared, which is told. */
 sqlite3_stmt *practice_prepare(struct practice *practice, const char *sql);
 
