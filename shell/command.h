@@ -60,6 +60,7 @@ int command_query(struct invocation *invocation, const char *sql);
 int patient_choose(struct invocation *invocation);
 
 int deliver_run(struct invocation *invocation);
+int import_run(struct invocation *invocation);
 
 /* Tells what a command does; NULL: which commands there are. */
 int help_show(const struct command *command);
