@@ -1,6 +1,6 @@
 /*
 ** Reads comma-separated values (RFC 4180) record by record: quoted fields, doubled quotes, line breaks
-** within quotes, CR LF or LF, a byte order mark.
+** within quotes, CR LF or LF, a byte order mark, and semicolons or tabs in place of the commas.
 */
 #ifndef SHELL_CSV_H
 #define SHELL_CSV_H
@@ -12,6 +12,7 @@ enum { CSV_FIELDS_MOST = 200, CSV_RECORD_MOST = 1 << 20 };
 
 struct csv {
     FILE *file;
+    int separator;                 /* a comma; or a semicolon or a tab, as the line of headers has it */
     long line;                     /* where the record begins that was read last */
     long next_line;
     int count;
