@@ -38,6 +38,15 @@ static int audit(struct invocation *invocation)
 }
 
 const struct command commands[] = {
+    {.name = "init", .summary = "Make the portal's tables and key file, and set what messages need to know",
+     .text = "Asks what no option gives.", .run = init_run, .creates = true,
+     .options = {{"practice-name", WORD, false, "name of the practice"},
+                 {"practice-phone", WORD, false, "its telephone number"},
+                 {"portal-url", WORD, false, "address of the portal's pages"},
+                 {"mail-from", WORD, false, "sender address of mail"},
+                 {"mail-channel", WORD, false, "maildir or smtp"},
+                 {"text-channel", WORD, false, "maildir, kannel or twilio"},
+                 {"yes", FLAG, false, "ask nothing"}}},
     {.name = "send", .summary = "Send a patient a registration link",
      .text = "Again, or after a revoke, it is the same command.",
      .sql = "SELECT send_registration(:patient, :by)", .arguments = {THE_PATIENT}, .options = {BY}},

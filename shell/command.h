@@ -30,6 +30,7 @@ struct command {
     const char *of_patient;        /* added to that when a patient is given; or NULL */
     const char *empty;             /* what is said when there are no rows */
     int (*run)(struct invocation *invocation);
+    bool creates;                  /* the database may be new */
     struct parameter arguments[ARGUMENTS_MOST + 1];
     struct parameter options[OPTIONS_MOST + 1];
 };
@@ -61,6 +62,7 @@ int patient_choose(struct invocation *invocation);
 
 int deliver_run(struct invocation *invocation);
 int import_run(struct invocation *invocation);
+int init_run(struct invocation *invocation);
 
 /* Tells what a command does; NULL: which commands there are. */
 int help_show(const struct command *command);

@@ -21,7 +21,7 @@ static const char greeting[] =
 static int greet(const char *path, const char *application)
 {
     struct practice practice = {NULL, path, false};
-    int code = practice_open(&practice, path, application);
+    int code = practice_open(&practice, path, application, false);
     sqlite3_stmt *statement = code == EXIT_DONE ? practice_prepare(&practice, greeting) : NULL;
 
     if (statement != NULL && practice_step(&practice, statement) == SQLITE_ROW) {

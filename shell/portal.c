@@ -111,7 +111,8 @@ static int run(struct invocation *invocation, const struct request *request)
     int code;
 
     if (request->database == NULL) return usage("%s", "there is no database: name one with -d, or in PORTAL_DB");
-    code = practice_open(&invocation->practice, request->database, request->application);
+    code = practice_open(&invocation->practice, request->database, request->application,
+                         invocation->command->creates);
     if (code == EXIT_DONE) code = patient_choose(invocation);
     if (code == EXIT_DONE) code = command_run(invocation);
     sqlite3_value_free(invocation->patient);

@@ -32,7 +32,7 @@ static int refused(const char *path, const char *why)
     return EXIT_DATABASE;
 }
 
-int practice_open(struct practice *practice, const char *path, const char *application)
+int practice_open(struct practice *practice, const char *path, const char *application, bool creates)
 {
     struct sigaction action;
     sqlite3_stmt *as;
@@ -40,9 +40,13 @@ int practice_open(struct practice *practice, const char *path, const char *appli
     char *error = NULL;
 
     practice->path = path;
-    if (stat(path, &status) != 0) return refused(path, strerror(errno));
-    if (!S_ISREG(status.st_mode)) return refused(path, "is no file");
-    if (sqlite3_open_v2(path, &practice->db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK) {
+    if (stat(path, &status) != 0) {
+        if (errno != ENOENT || !creates) return refused(path, strerror(errno));
+    } else if (!S_ISREG(status.st_mode)) {
+        return refused(path, "is no file");
+    }
+    if (sqlite3_open_v2(path, &practice->db, SQLITE_OPEN_READWRITE | (creates ? SQLITE_OPEN_CREATE : 0), NULL) !=
+        SQLITE_OK) {
         return refused(path, practice->db == NULL ? "out of memory" : sqlite3_errmsg(practice->db));
     }
     if (sqlite3_portal_init(practice->db, &error, NULL) != SQLITE_OK) {

@@ -25,8 +25,8 @@ struct practice {
     bool shows_sql;
 };
 
-/* Opens an existing database and acts for an application ("ehr").  An exit code; the reason is told. */
-int practice_open(struct practice *practice, const char *path, const char *application);
+/* Opens a database, which `creates` may make, and acts for an application ("ehr").  An exit code; the reason is told. */
+int practice_open(struct practice *practice, const char *path, const char *application, bool creates);
 
 void practice_close(struct practice *practice);
 
