@@ -63,6 +63,7 @@ int patient_choose(struct invocation *invocation);
 int deliver_run(struct invocation *invocation);
 int import_run(struct invocation *invocation);
 int init_run(struct invocation *invocation);
+int send_all_run(struct invocation *invocation);
 
 /* Tells what a command does; NULL: which commands there are. */
 int help_show(const struct command *command);
