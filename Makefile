@@ -33,7 +33,7 @@ LDLIBS := -lutf8proc -lsodium -ldl
 
 EMBEDDED := build/embedded.c
 # What is compiled in; the rest of sql/ is run from its files.
-SQL := $(filter-out sql/demo.sql sql/nightly.sql, $(wildcard sql/*.sql sql/messages/*.txt))
+SQL := $(filter-out sql/demo.sql, $(wildcard sql/*.sql sql/messages/*.txt))
 EXTENSION_SOURCES := $(sort $(wildcard ext/*.c) ext/plugins/maildir.c) $(EMBEDDED)
 OBJECTS := $(EXTENSION_SOURCES:%.c=build/%.o)
 STATIC_OBJECTS := $(EXTENSION_SOURCES:%.c=build/static/%.o)

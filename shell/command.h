@@ -64,6 +64,8 @@ int deliver_run(struct invocation *invocation);
 int import_run(struct invocation *invocation);
 int init_run(struct invocation *invocation);
 int send_all_run(struct invocation *invocation);
+int nightly_run(struct invocation *invocation);
+int backup_run(struct invocation *invocation);
 
 /* Tells what a command does; NULL: which commands there are. */
 int help_show(const struct command *command);
