@@ -5,12 +5,12 @@
 
 #include <string.h>
 
-/* Past the lines that are for the sqlite3 shell alone. */
+/* Past comments, and the lines that are for the sqlite3 shell alone. */
 static const char *dots_skip(const char *sql)
 {
     for (;;) {
         sql += strspn(sql, " \t\r\n");
-        if (*sql != '.') return sql;
+        if (*sql != '.' && strncmp(sql, "--", 2) != 0) return sql;
         sql += strcspn(sql, "\n");
     }
 }
