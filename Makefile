@@ -38,6 +38,7 @@ EXTENSION_SOURCES := $(sort $(wildcard ext/*.c) ext/plugins/maildir.c) $(EMBEDDE
 OBJECTS := $(EXTENSION_SOURCES:%.c=build/%.o)
 STATIC_OBJECTS := $(EXTENSION_SOURCES:%.c=build/static/%.o)
 HEADERS := $(wildcard ext/*.h ext/plugins/*.h)
+SHELL_OBJECTS := $(patsubst %.c,build/%.o,$(wildcard shell/*.c))
 
 .PHONY: all demo reference install uninstall clean
 .DELETE_ON_ERROR:
@@ -72,8 +73,6 @@ build/libportal.a: $(STATIC_OBJECTS)
 	$(Q)$(AR) rcs $@ $^
 
 # The command, linked with the extension; interactively it starts the sqlite3 shell with the library.
-SHELL_OBJECTS := $(patsubst %.c,build/%.o,$(wildcard shell/*.c))
-
 $(SHELL_OBJECTS): CPPFLAGS += -DSQLITE_CORE
 $(SHELL_OBJECTS): $(wildcard shell/*.h)
 

@@ -8,6 +8,8 @@
 **   clock_advance(seconds)    moves it, frozen or running
 **   clock_real()              back to the real time
 **
+** With SQLITE_CORE it is a library to preload instead (LD_PRELOAD), for programs that load nothing.
+**
 ** Each returns the new time in unix seconds. The state belongs to the process; one that starts with
 ** PORTAL_TEST_CLOCK (unix seconds) in its environment starts frozen there.
 */
@@ -95,6 +97,14 @@ static int become_default(void)
     clock_vfs.xCurrentTimeInt64 = clock_now;
     return sqlite3_vfs_register(&clock_vfs, 1);
 }
+
+#ifdef SQLITE_CORE
+__attribute__((constructor)) static void preloaded(void)
+{
+    if (sqlite3_initialize() != SQLITE_OK || become_default() != SQLITE_OK)
+        abort();
+}
+#endif
 
 int sqlite3_clockvfs_init(sqlite3 *database, char **message, const sqlite3_api_routines *api);
 

@@ -17,7 +17,9 @@ import traceback
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 CLOCK_VFS = ROOT / 'build/tests/clock_vfs.so'
+CLOCK_PRELOAD = ROOT / 'build/tests/clock_preload.so'
 EXTENSION = 'TEST_EXTENSION'        # environment: the portal.so of the variant
+COMMAND = 'TEST_PORTAL'             # environment: the command `portal` of the variant
 CLOCK = 'PORTAL_TEST_CLOCK'         # environment: where the clock of a new process stands frozen
 EXIT_FAILED, EXIT_PASSED, EXIT_SKIPPED = 1, 76, 77  # not 0, which a test could leave with
 
@@ -42,6 +44,7 @@ class Test:
     def __init__(self, directory, barrier=None):
         self.directory = pathlib.Path(directory)
         self.extension = pathlib.Path(os.environ.get(EXTENSION, ROOT / 'build/portal.so'))
+        self.command = pathlib.Path(os.environ.get(COMMAND, ROOT / 'build/portal'))
         self._barrier = barrier
         self._closing = contextlib.ExitStack()
         self._patients = 0
@@ -119,6 +122,19 @@ class Test:
                               env={**os.environ, **(env or {})})
         self.true(done.returncode >= 0, f'the shell crashed ({done.returncode}):\n{done.stderr}')
         return Finished(done.returncode, done.stdout, done.stderr)
+
+    def portal(self, *arguments, input='', env=None):
+        """Runs the command `portal`, without a terminal: exit code, output, errors."""
+        done = subprocess.run([self.command, *map(str, arguments)], input=input, capture_output=True,
+                              text=True, env=self.portal_environment(env))
+        self.true(done.returncode >= 0, f'portal crashed ({done.returncode}):\n{done.stderr}')
+        return Finished(done.returncode, done.stdout, done.stderr)
+
+    def portal_environment(self, changes=None):
+        """The environment of `portal`: its clock is the tests', and under ASan it must not leak."""
+        preloaded = ' '.join(filter(None, [os.environ.get('LD_PRELOAD'), str(CLOCK_PRELOAD)]))
+        sanitizer = os.environ.get('ASAN_OPTIONS', '').replace('detect_leaks=0', 'detect_leaks=1')
+        return {**os.environ, 'LD_PRELOAD': preloaded, 'ASAN_OPTIONS': sanitizer, **(changes or {})}
 
     # The clock: frozen at the start, shared with the processes that a test starts from then on
 

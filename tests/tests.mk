@@ -31,7 +31,8 @@ test: test-packages
 test-packages:
 	tests/packages test
 
-test-build: all build/tests/clock_vfs.so build/tests/channel_faults.so build/tests/compiler-flags build/asan/portal.so $(ASAN_CHANNELS) $(PLUGINS) \
+test-build: all build/tests/clock_vfs.so build/tests/clock_preload.so build/tests/channel_faults.so build/tests/compiler-flags build/asan/portal.so build/asan/portal \
+	$(ASAN_CHANNELS) $(PLUGINS) \
 	$(UNIT_PROGRAMS) $(ASAN_UNIT_PROGRAMS) build/fault/test_fault build/asan/fault/test_fault \
 	fuzz-replays build/tsan/threads
 
@@ -55,6 +56,12 @@ build/tests/clock_vfs.so build/tests/channel_faults.so: build/tests/%.so: tests/
 	@mkdir -p $(@D)
 	@echo '  CC      $@'
 	$(Q)$(CC) $(CPPFLAGS) $(TEST_CFLAGS) -O2 -fPIC -shared -o $@ $<
+
+# The same clock for programs that load no extension.
+build/tests/clock_preload.so: tests/clock_vfs.c
+	@mkdir -p $(@D)
+	@echo '  CC      $@'
+	$(Q)$(CC) $(CPPFLAGS) -DSQLITE_CORE $(TEST_CFLAGS) -O2 -fPIC -shared -o $@ $< -lsqlite3
 
 # The one header is all that a plugin may need: it is copied out, so that no other is found.
 build/tests/include/portal.h: ext/portal.h
@@ -86,6 +93,13 @@ build/tests/compiler-flags: Makefile tests/tests.mk
 build/asan/portal.so: $(ASAN_OBJECTS)
 	@echo '  CC      $@'
 	$(Q)$(CC) $(SANITIZE) -shared -o $@ $^ $(LDLIBS)
+
+ASAN_SHELL_OBJECTS := $(SHELL_OBJECTS:build/%=build/asan/static/%)
+$(ASAN_SHELL_OBJECTS): $(wildcard shell/*.h)
+
+build/asan/portal: $(ASAN_SHELL_OBJECTS) $(ASAN_STATIC_OBJECTS)
+	@echo '  CC      $@'
+	$(Q)$(CC) $(SANITIZE) -rdynamic -o $@ $^ -lsqlite3 $(LDLIBS)
 
 $(ASAN_CHANNELS): build/asan/portal.d/%.so: build/asan/ext/plugins/%.o \
 		$$(addprefix build/asan/ext/plugins/,$$($$*_PARTS))
