@@ -9,27 +9,41 @@
 #define THE_PATIENT {"patient", PATIENT, true, "number, name, date of birth, email or phone"}
 #define REQUEST {"request", WORD, true, "number, as `portal requests` shows it"}
 
-#define OF " WHERE patient_id = :patient"
+#define REQUESTS \
+    "SELECT request_id, patient_id, patient_name, field, current_value, proposed_value, submitted_by," \
+    "       submitted_at, conflict FROM pending_requests"
+#define SEND "SELECT send_registration(:patient, :by) AS message"
+
+const struct parameter general_options[] = {
+    [GENERAL_DATABASE] = {"database", FILE_NAME, false, "the practice's database (also -d); without it PORTAL_DB of the environment"},
+    [GENERAL_AS] = {"as", WORD, false, "act for the application ehr (without it) or scheduling"},
+    [GENERAL_JSON] = {"json", FLAG, false, "write JSON"},
+    [GENERAL_CSV] = {"csv", FLAG, false, "write comma-separated values"},
+    [GENERAL_SQL] = {"sql", FLAG, false, "show the statements that are run, on standard error"},
+    [GENERAL_HELP] = {"help", FLAG, false, "show what a command does (also -h)"},
+    [GENERAL_VERSION] = {"version", FLAG, false, "show the version"},
+    [GENERAL_OPTIONS] = {NULL, FLAG, false, NULL},
+};
 
 static int quick_add(struct invocation *invocation)
 {
     return command_query(invocation,
                          command_value(invocation, "by") == NULL
-                             ? "SELECT quick_add(:first, :last, :born)"
-                             : "SELECT quick_add(:first, :last, :born, :by, :contact)");
+                             ? "SELECT quick_add(:first, :last, :born) AS patient_id"
+                             : "SELECT quick_add(:first, :last, :born, :by, :contact) AS patient_id");
 }
 
 static int accept(struct invocation *invocation)
 {
     return command_query(invocation, command_value(invocation, "force") == NULL
-                                         ? "SELECT accept_request(:request)"
-                                         : "SELECT accept_request(:request, 'force')");
+                                         ? "SELECT accept_request(:request) AS message"
+                                         : "SELECT accept_request(:request, 'force') AS message");
 }
 
 static int audit(struct invocation *invocation)
 {
     if (command_value(invocation, "verify") != NULL) {
-        return command_query(invocation, "SELECT coalesce(portal_audit_verify(), 'The audit is whole.')");
+        return command_query(invocation, "SELECT coalesce(portal_audit_verify(), 'The audit is whole.') AS audit");
     }
     return command_query(invocation,
                          invocation->patient == NULL
@@ -37,9 +51,19 @@ static int audit(struct invocation *invocation)
                              : "SELECT * FROM portal_events WHERE patient_id = :patient ORDER BY event_id");
 }
 
+/* Of no database: one in memory will do. */
+static int version(struct invocation *invocation)
+{
+    int code = practice_open(&invocation->practice, ":memory:", NULL, NEEDS_NOTHING);
+
+    if (code == EXIT_DONE) code = command_query(invocation, "SELECT portal_version() AS version");
+    practice_close(&invocation->practice);
+    return code;
+}
+
 const struct command commands[] = {
     {.name = "init", .summary = "Make the portal's tables and key file, and set what messages need to know",
-     .text = "Asks what no option gives.", .run = init_run, .creates = true,
+     .text = "Asks what no option gives.", .run = init_run, .needs = NEEDS_ROOM,
      .options = {{"practice-name", WORD, false, "name of the practice"},
                  {"practice-phone", WORD, false, "its telephone number"},
                  {"portal-url", WORD, false, "address of the portal's pages"},
@@ -49,7 +73,7 @@ const struct command commands[] = {
                  {"yes", FLAG, false, "ask nothing"}}},
     {.name = "send", .summary = "Send a patient a registration link",
      .text = "Again, or after a revoke, it is the same command.",
-     .sql = "SELECT send_registration(:patient, :by)", .arguments = {THE_PATIENT}, .options = {BY}},
+     .sql = SEND, .arguments = {THE_PATIENT}, .options = {BY}},
     {.name = "send-all", .summary = "Send to many, having shown who can not be sent to and why",
      .run = send_all_run,
      .options = {BY,
@@ -58,10 +82,10 @@ const struct command commands[] = {
                  {"yes", FLAG, false, "do not ask"}}},
     {.name = "grant", .summary = "Give access again after a revoke",
      .text = "The same user names and passwords work as before; a link is sent as well.",
-     .sql = "SELECT send_registration(:patient, :by)", .arguments = {THE_PATIENT}, .options = {BY}},
+     .sql = SEND, .arguments = {THE_PATIENT}, .options = {BY}},
     {.name = "revoke", .summary = "End a patient's access, links and sessions",
      .text = "The patient is told by email.",
-     .sql = "SELECT revoke_access(:patient, :reason)", .arguments = {THE_PATIENT}, .options = {REASON}},
+     .sql = "SELECT revoke_access(:patient, :reason) AS message", .arguments = {THE_PATIENT}, .options = {REASON}},
     {.name = "quick-add", .summary = "Add a patient, and send the registration",
      .text = "Without --by nothing is sent.", .run = quick_add,
      .arguments = {{"first", WORD, true, "first name"},
@@ -71,15 +95,13 @@ const struct command commands[] = {
                  {"contact", WORD, false, "the email address or telephone number"}}},
     {.name = "status", .summary = "Show where each patient stands",
      .sql = "SELECT patient_id, patient_name, status, message, next_step FROM portal_status",
-     .of_patient = OF, .empty = "There are no patients.", .arguments = {OF_PATIENT}},
+     .sql_of_patient = "SELECT * FROM portal_status WHERE patient_id = :patient", .empty = "There are no patients.", .arguments = {OF_PATIENT}},
     {.name = "requests", .summary = "Show what patients entered and nobody decided yet",
-     .sql = "SELECT request_id, patient_id, patient_name, field, current_value, proposed_value, submitted_by,"
-            "       submitted_at, conflict FROM pending_requests",
-     .of_patient = OF, .empty = "No requests are waiting.", .arguments = {OF_PATIENT}},
+     .sql = REQUESTS, .sql_of_patient = REQUESTS " WHERE patient_id = :patient", .empty = "No requests are waiting.", .arguments = {OF_PATIENT}},
     {.name = "accept", .summary = "Write a requested change to the chart", .run = accept,
      .arguments = {REQUEST}, .options = {{"force", FLAG, false, "even though the chart has moved since"}}},
     {.name = "decline", .summary = "Decline a requested change",
-     .sql = "SELECT decline_request(:request, :reason)", .arguments = {REQUEST}, .options = {REASON}},
+     .sql = "SELECT decline_request(:request, :reason) AS message", .arguments = {REQUEST}, .options = {REASON}},
     {.name = "deliver", .summary = "Hand over what waits", .run = deliver_run,
      .options = {{"watch", FLAG, false, "go on, whenever any process queues something; until SIGTERM"},
                  {"limit", WORD, false, "so many messages at most"}}},
@@ -94,7 +116,9 @@ const struct command commands[] = {
     {.name = "audit", .summary = "Show what happened, or verify that nothing of it was changed",
      .empty = "Nothing has happened yet.", .run = audit, .arguments = {OF_PATIENT},
      .options = {{"verify", FLAG, false, "say whether the chain of events is whole"}}},
-    {.name = "version", .summary = "Show the version and the channels", .sql = "SELECT portal_version()"},
+    {.name = "help", .summary = "Show what a command does", .run = help_run, .needs = NEEDS_NOTHING,
+     .arguments = {{"command", WORD, false, "which one; without it, all of them"}}},
+    {.name = "version", .summary = "Show the version and the plugins", .run = version, .needs = NEEDS_NOTHING},
     {.name = NULL},
 };
 
@@ -104,6 +128,41 @@ const struct command *command_find(const char *name)
         if (strcmp(command->name, name) == 0) return command;
     }
     return NULL;
+}
+
+/* How many letters are to be put in, taken out or changed (Levenshtein), of short words. */
+static size_t distance(const char *from, const char *to)
+{
+    enum { LONGEST = 24 };
+    size_t row[LONGEST + 1];
+    size_t length = strlen(to);
+
+    if (length > LONGEST) return LONGEST;
+    for (size_t i = 0; i <= length; i++) row[i] = i;
+    for (; *from != '\0'; from++) {
+        size_t corner = row[0]++;
+        for (size_t i = 1; i <= length; i++) {
+            size_t least = row[i] < row[i - 1] ? row[i] + 1 : row[i - 1] + 1;
+            size_t same = corner + (to[i - 1] != *from);
+            corner = row[i];
+            row[i] = same < least ? same : least;
+        }
+    }
+    return row[length];
+}
+
+const char *command_near(const char *word)
+{
+    const char *nearest = NULL;
+    size_t least = 3;
+
+    for (const struct command *command = commands; command->name != NULL; command++) {
+        size_t away = distance(word, command->name);
+        if (away >= least || away >= strlen(command->name)) continue;
+        least = away;
+        nearest = command->name;
+    }
+    return nearest;
 }
 
 const char *command_value(const struct invocation *invocation, const char *name)

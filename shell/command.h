@@ -27,13 +27,20 @@ struct command {
     const char *summary;           /* one line */
     const char *text;              /* more about it, or NULL */
     const char *sql;               /* what it runs; NULL: run() says */
-    const char *of_patient;        /* added to that when a patient is given; or NULL */
+    const char *sql_of_patient;    /* in place of that when a patient is given; or NULL */
     const char *empty;             /* what is said when there are no rows */
     int (*run)(struct invocation *invocation);
-    bool creates;                  /* the database may be new */
+    enum practice_needs needs;
     struct parameter arguments[ARGUMENTS_MOST + 1];
     struct parameter options[OPTIONS_MOST + 1];
 };
+
+/* Options of every command, in the order of general_options. */
+enum general_option {
+    GENERAL_DATABASE, GENERAL_AS, GENERAL_JSON, GENERAL_CSV, GENERAL_SQL, GENERAL_HELP, GENERAL_VERSION,
+    GENERAL_OPTIONS
+};
+extern const struct parameter general_options[GENERAL_OPTIONS + 1];
 
 /* One use of a command. */
 struct invocation {
@@ -42,6 +49,7 @@ struct invocation {
     enum output_form form;
     const char *argument[ARGUMENTS_MOST];     /* NULL: not given */
     const char *option[OPTIONS_MOST];         /* likewise; a flag is "1" */
+    const char *general[GENERAL_OPTIONS];     /* likewise */
     sqlite3_value *patient;                   /* the patient_id that the argument `patient` meant */
 };
 
@@ -50,6 +58,9 @@ extern const struct command commands[];
 
 /* NULL when there is none of this name. */
 const struct command *command_find(const char *name);
+
+/* The command whose name a word may have been meant to be; or NULL. */
+const char *command_near(const char *word);
 
 /* The value of an option or argument by its name; NULL when it was not given. */
 const char *command_value(const struct invocation *invocation, const char *name);
@@ -66,6 +77,7 @@ int init_run(struct invocation *invocation);
 int send_all_run(struct invocation *invocation);
 int nightly_run(struct invocation *invocation);
 int backup_run(struct invocation *invocation);
+int help_run(struct invocation *invocation);
 
 /* Tells what a command does; NULL: which commands there are. */
 int help_show(const struct command *command);

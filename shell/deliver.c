@@ -139,7 +139,7 @@ static int watch_run(struct practice *practice)
     while (code == EXIT_DONE && !practice_is_interrupted()) {
         if (is_replaced(&watch)) {
             practice_close(practice);
-            code = practice_open(practice, practice->path, "ehr", false);
+            code = practice_open(practice, practice->path, NULL, NEEDS_PORTAL);
             if (code == EXIT_DONE) code = watch_begin(&watch);
         } else if (is_due(&watch)) {
             hand_over(&watch);

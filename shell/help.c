@@ -7,16 +7,6 @@
 static const char about[] =
     "portal [-d practice.db] COMMAND: registers patients of a medical practice for its patient portal\n"
     "portal practice.db: the sqlite3 shell with all of it loaded\n";
-static const struct parameter everywhere[] = {
-    {"database", FILE_NAME, false, "the practice's database; also -d, or PORTAL_DB in the environment"},
-    {"as", WORD, false, "act for the application ehr (the default) or scheduling"},
-    {"json", FLAG, false, "write JSON"},
-    {"csv", FLAG, false, "write CSV"},
-    {"sql", FLAG, false, "show the statements that are run, on standard error"},
-    {"help", FLAG, false, "show what a command does; also -h"},
-    {NULL, FLAG, false, NULL},
-};
-
 static const char *value_name(enum value_kind kind)
 {
     static const char *const names[] = {
@@ -74,6 +64,16 @@ int help_show(const struct command *command)
         (void)printf("  %-12s %s\n", command->name, command->summary);
     }
     (void)puts("\nWith every command:");
-    parameters_write(everywhere, true);
+    parameters_write(general_options, true);
     return EXIT_DONE;
+}
+
+int help_run(struct invocation *invocation)
+{
+    const char *name = command_value(invocation, "command");
+    const struct command *command = name == NULL ? NULL : command_find(name);
+
+    if (command != NULL || name == NULL) return help_show(command);
+    (void)fprintf(stderr, "portal: there is no command %s; see portal help\n", name);
+    return EXIT_USAGE;
 }

@@ -21,7 +21,7 @@ static const char greeting[] =
 static int greet(const char *path, const char *application)
 {
     struct practice practice = {NULL, path, false};
-    int code = practice_open(&practice, path, application, false);
+    int code = practice_open(&practice, path, application, NEEDS_DATABASE);
     sqlite3_stmt *statement = code == EXIT_DONE ? practice_prepare(&practice, greeting) : NULL;
 
     if (statement != NULL && practice_step(&practice, statement) == SQLITE_ROW) {
@@ -42,6 +42,7 @@ int interactive_run(const char *path, const char *application)
     char *command[] = {"sqlite3", "-box", "-cmd", load, "-cmd", prompt, "-cmd", as, (char *)path, NULL};
 
     if (code != EXIT_DONE) return code;
+    if (application == NULL) application = "ehr";
     (void)snprintf(prompt, sizeof prompt, ".prompt \"%.60s (%.20s)> \" \"   ...> \"", name, application);
     (void)snprintf(as, sizeof as, "%s", ".timeout 10000");
     (void)execvp(command[0], command);

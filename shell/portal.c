@@ -2,77 +2,60 @@
 #include "command.h"
 
 #include <getopt.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { DATABASE = 256, APPLICATION, JSON, CSV, SHOW_SQL, HELP, VERSION, OWN };
+/* What getopt_long() answers for an option: of every command, and the command's own. */
+enum { GENERAL = 256, OWN = 512 };
 
-static const struct option general[] = {
-    {"database", required_argument, NULL, DATABASE}, {"as", required_argument, NULL, APPLICATION},
-    {"json", no_argument, NULL, JSON},               {"csv", no_argument, NULL, CSV},
-    {"sql", no_argument, NULL, SHOW_SQL},            {"help", no_argument, NULL, HELP},
-    {"version", no_argument, NULL, VERSION},         {NULL, 0, NULL, 0},
-};
-enum { GENERAL = sizeof general / sizeof general[0] - 1 };
-
-struct request {
-    const char *database;
-    const char *application;
-    bool help;
-};
-
-static int usage(const char *format, const char *what)
+static int usage(const struct command *command, const char *format, ...)
 {
+    va_list values;
+
     (void)fputs("portal: ", stderr);
-    (void)fprintf(stderr, format, what);
-    (void)fputs("; see portal help\n", stderr);
+    va_start(values, format);
+    (void)vfprintf(stderr, format, values);
+    va_end(values);
+    (void)fprintf(stderr, "; see portal help%s%s\n", command == NULL ? "" : " ", command == NULL ? "" : command->name);
     return EXIT_USAGE;
 }
 
-/* Options of every command, and its own after them. */
-static void options_of(const struct command *command, struct option all[GENERAL + OPTIONS_MOST + 1])
+static int options_add(struct option *all, int count, const struct parameter *options, int first)
 {
-    int count = GENERAL;
-
-    memcpy(all, general, sizeof general);
-    for (int i = 0; command != NULL && command->options[i].name != NULL; i++) {
-        all[count++] = (struct option){command->options[i].name,
-                                       command->options[i].kind == FLAG ? no_argument : required_argument, NULL,
-                                       OWN + i};
+    for (int i = 0; options[i].name != NULL; i++) {
+        all[count++] = (struct option){options[i].name, options[i].kind == FLAG ? no_argument : required_argument,
+                                       NULL, first + i};
     }
-    memset(&all[count], 0, sizeof all[count]);
+    return count;
 }
 
-static bool option_take(struct invocation *invocation, struct request *request, int which)
+/* -d is --database, -h is --help. */
+static int of_letter(int letter)
 {
-    switch (which) {
-    case 'd':
-    case DATABASE: request->database = optarg; return true;
-    case APPLICATION: request->application = optarg; return true;
-    case JSON: invocation->form = OUTPUT_JSON; return true;
-    case CSV: invocation->form = OUTPUT_CSV; return true;
-    case SHOW_SQL: invocation->practice.shows_sql = true; return true;
-    case 'h':
-    case HELP: request->help = true; return true;
-    case VERSION: invocation->command = command_find("version"); return true;
-    default:
-        if (which < OWN) return false;
-        invocation->option[which - OWN] = optarg == NULL ? "1" : optarg;
-        return true;
-    }
+    return letter == 'd' ? GENERAL + GENERAL_DATABASE : letter == 'h' ? GENERAL + GENERAL_HELP : letter;
 }
 
-/* Options that stand before the command, then those after it.  An exit code. */
-static int options_take(struct invocation *invocation, struct request *request, int argc, char **argv, const char *form)
+/* Options that stand before the command, or those after it among its arguments.  An exit code. */
+static int options_take(struct invocation *invocation, int argc, char **argv)
 {
-    struct option all[GENERAL + OPTIONS_MOST + 1];
+    const struct command *command = invocation->command;
+    struct option all[GENERAL_OPTIONS + OPTIONS_MOST + 1];
+    int count = options_add(all, 0, general_options, GENERAL);
     int which;
 
-    options_of(invocation->command, all);
-    while ((which = getopt_long(argc, argv, form, all, NULL)) != -1) {
-        if (!option_take(invocation, request, which)) return usage("%s", "that is no use of it");
+    if (command != NULL) count = options_add(all, count, command->options, OWN);
+    memset(&all[count], 0, sizeof all[count]);
+    opterr = 0;
+    while ((which = of_letter(getopt_long(argc, argv, command == NULL ? "+:d:h" : ":d:h", all, NULL))) != -1) {
+        const char *value = optarg == NULL ? "1" : optarg;
+        if (which == ':') return usage(command, "%s needs a value", argv[optind - 1]);
+        if (which == '?' && optopt > 0 && optopt < GENERAL) return usage(command, "there is no option -%c", optopt);
+        if (which == '?') return usage(command, "there is no option %s", argv[optind - 1]);
+        if (which >= OWN) invocation->option[which - OWN] = value;
+        else invocation->general[which - GENERAL] = value;
     }
     return EXIT_DONE;
 }
@@ -84,12 +67,12 @@ static int arguments_take(struct invocation *invocation, int argc, char **argv)
 
     for (; command->arguments[count].name != NULL; count++) {
         if (count < argc) invocation->argument[count] = argv[count];
-        else if (command->arguments[count].required) return usage("%s is missing", command->arguments[count].name);
+        else if (command->arguments[count].required) return usage(command, "%s is missing", command->arguments[count].name);
     }
-    if (argc > count) return usage("'%s' is one argument too many", argv[count]);
+    if (argc > count) return usage(command, "'%s' is one argument too many", argv[count]);
     for (int i = 0; command->options[i].name != NULL; i++) {
         if (command->options[i].required && invocation->option[i] == NULL) {
-            return usage("--%s is missing", command->options[i].name);
+            return usage(command, "--%s is missing", command->options[i].name);
         }
     }
     return EXIT_DONE;
@@ -98,50 +81,77 @@ static int arguments_take(struct invocation *invocation, int argc, char **argv)
 static int command_run(struct invocation *invocation)
 {
     const struct command *command = invocation->command;
-    char sql[1000];
 
     if (command->run != NULL) return command->run(invocation);
-    (void)snprintf(sql, sizeof sql, "%s%s", command->sql,
-                   command->of_patient == NULL || invocation->patient == NULL ? "" : command->of_patient);
-    return command_query(invocation, sql);
+    return command_query(invocation, invocation->patient != NULL && command->sql_of_patient != NULL
+                                         ? command->sql_of_patient
+                                         : command->sql);
 }
 
-static int run(struct invocation *invocation, const struct request *request)
+/* With the database open, where the command wants one. */
+static int run(struct invocation *invocation)
 {
+    struct practice *practice = &invocation->practice;
+    const char *path = invocation->general[GENERAL_DATABASE];
     int code;
 
-    if (request->database == NULL) return usage("%s", "there is no database: name one with -d, or in PORTAL_DB");
-    code = practice_open(&invocation->practice, request->database, request->application,
-                         invocation->command->creates);
+    practice->shows_sql = invocation->general[GENERAL_SQL] != NULL;
+    if (invocation->general[GENERAL_JSON] != NULL) invocation->form = OUTPUT_JSON;
+    else if (invocation->general[GENERAL_CSV] != NULL) invocation->form = OUTPUT_CSV;
+    if (invocation->command->needs == NEEDS_NOTHING) return command_run(invocation);
+    if (path == NULL) return usage(NULL, "no database is named; name one with -d, or in PORTAL_DB");
+    code = practice_open(practice, path, invocation->general[GENERAL_AS], invocation->command->needs);
     if (code == EXIT_DONE) code = patient_choose(invocation);
     if (code == EXIT_DONE) code = command_run(invocation);
     sqlite3_value_free(invocation->patient);
-    practice_close(&invocation->practice);
+    practice_close(practice);
     return code;
+}
+
+/* portal [-d practice.db], portal practice.db: no command.  An exit code. */
+static int without_command(const struct invocation *invocation)
+{
+    const char *path = invocation->general[GENERAL_DATABASE];
+
+    if (invocation->general[GENERAL_HELP] != NULL || path == NULL) return help_show(NULL);
+    return interactive_run(path, invocation->general[GENERAL_AS]);
+}
+
+/* The first word that is no option: a command, or a database to work in. */
+static int word_take(struct invocation *invocation, const char *word)
+{
+    const char *near;
+
+    invocation->command = command_find(word);
+    if (invocation->command != NULL) return EXIT_DONE;
+    if (access(word, F_OK) == 0) {
+        invocation->general[GENERAL_DATABASE] = word;
+        return EXIT_DONE;
+    }
+    near = command_near(word);
+    if (near != NULL) return usage(NULL, "there is no command %s (did you mean %s?)", word, near);
+    return usage(NULL, "there is neither a command nor a database '%s'", word);
 }
 
 int main(int argc, char **argv)
 {
-    struct request request = {getenv("PORTAL_DB"), "ehr", false};
     struct invocation invocation;
     int code;
 
     memset(&invocation, 0, sizeof invocation);
-    code = options_take(&invocation, &request, argc, argv, "+d:h");
+    invocation.general[GENERAL_DATABASE] = getenv("PORTAL_DB");
+    code = options_take(&invocation, argc, argv);
     if (code != EXIT_DONE) return code;
-    if (invocation.command == NULL && optind < argc) {
-        const char *word = argv[optind++];
-        invocation.command = command_find(word);
-        if (strcmp(word, "help") == 0) return help_show(optind < argc ? command_find(argv[optind]) : NULL);
-        if (invocation.command == NULL && access(word, F_OK) == 0) return interactive_run(word, request.application);
-        if (invocation.command == NULL) return usage("there is neither a command nor a database '%s'", word);
-        argv += optind - 1;
-        argc -= optind - 1;
-        optind = 0;      /* glibc: begins anew, and this time sorts options before arguments */
-        code = options_take(&invocation, &request, argc, argv, "d:h");
-        if (code != EXIT_DONE) return code;
-    }
-    if (request.help || invocation.command == NULL) return help_show(invocation.command);
+    if (invocation.general[GENERAL_VERSION] != NULL) invocation.command = command_find("version");
+    else if (optind < argc) code = word_take(&invocation, argv[optind]);
+    if (code != EXIT_DONE) return code;
+    if (invocation.command == NULL) return without_command(&invocation);
+    argc -= optind;
+    argv += optind;
+    optind = 0;          /* glibc: begins anew, and this time sorts options before arguments */
+    if (argc > 0) code = options_take(&invocation, argc, argv);
+    if (code != EXIT_DONE) return code;
+    if (invocation.general[GENERAL_HELP] != NULL) return help_show(invocation.command);
     code = arguments_take(&invocation, argc - optind, argv + optind);
-    return code == EXIT_DONE ? run(&invocation, &request) : code;
+    return code == EXIT_DONE ? run(&invocation) : code;
 }

@@ -32,21 +32,60 @@ static int refused(const char *path, const char *why)
     return EXIT_DATABASE;
 }
 
-int practice_open(struct practice *practice, const char *path, const char *application, bool creates)
+static int file_check(const char *path, enum practice_needs needs)
+{
+    struct stat status;
+
+    if (needs == NEEDS_NOTHING) return EXIT_DONE;
+    if (stat(path, &status) == 0) return S_ISREG(status.st_mode) ? EXIT_DONE : refused(path, "is no file");
+    if (errno != ENOENT) return refused(path, strerror(errno));
+    return needs == NEEDS_ROOM ? EXIT_DONE : refused(path, "there is no such file; portal init makes a database");
+}
+
+static void signals_take(void)
 {
     struct sigaction action;
-    sqlite3_stmt *as;
-    struct stat status;
+
+    memset(&action, 0, sizeof action);
+    action.sa_handler = interrupt;
+    (void)sigaction(SIGINT, &action, NULL);
+    (void)sigaction(SIGTERM, &action, NULL);
+}
+
+/* Acts for another application; and without the portal's tables only what needs none goes on. */
+static int practice_begin(struct practice *practice, const char *application, enum practice_needs needs)
+{
+    static const char tables[] = "SELECT 1 FROM main.sqlite_schema WHERE name = 'portal_state'";
+    sqlite3_stmt *statement = NULL;
+    int code;
+
+    if (sqlite3_prepare_v2(practice->db, tables, -1, &statement, NULL) != SQLITE_OK) {
+        return refused(practice->path, sqlite3_errmsg(practice->db));
+    }
+    code = sqlite3_step(statement);
+    (void)sqlite3_finalize(statement);
+    if (code != SQLITE_ROW && code != SQLITE_DONE) return practice_failed(practice);
+    if (code == SQLITE_DONE && needs == NEEDS_PORTAL) {
+        return refused(practice->path, "has no tables of the portal; portal init makes them");
+    }
+    if (application == NULL || strcmp(application, "ehr") == 0) return EXIT_DONE;
+    statement = practice_prepare(practice, "SELECT portal_as(:application)");
+    if (statement == NULL) return EXIT_DATABASE;
+    practice_bind(statement, 1, application);
+    code = practice_step(practice, statement) == SQLITE_ROW ? EXIT_DONE : practice_failed(practice);
+    (void)sqlite3_finalize(statement);
+    return code;
+}
+
+int practice_open(struct practice *practice, const char *path, const char *application, enum practice_needs needs)
+{
+    int flags = SQLITE_OPEN_READWRITE | (needs == NEEDS_ROOM ? SQLITE_OPEN_CREATE : 0);
+    int code = file_check(path, needs);
     char *error = NULL;
 
     practice->path = path;
-    if (stat(path, &status) != 0) {
-        if (errno != ENOENT || !creates) return refused(path, strerror(errno));
-    } else if (!S_ISREG(status.st_mode)) {
-        return refused(path, "is no file");
-    }
-    if (sqlite3_open_v2(path, &practice->db, SQLITE_OPEN_READWRITE | (creates ? SQLITE_OPEN_CREATE : 0), NULL) !=
-        SQLITE_OK) {
+    if (code != EXIT_DONE) return code;
+    if (sqlite3_open_v2(path, &practice->db, flags, NULL) != SQLITE_OK) {
         return refused(path, practice->db == NULL ? "out of memory" : sqlite3_errmsg(practice->db));
     }
     if (sqlite3_portal_init(practice->db, &error, NULL) != SQLITE_OK) {
@@ -55,22 +94,9 @@ int practice_open(struct practice *practice, const char *path, const char *appli
         return EXIT_DATABASE;
     }
     (void)sqlite3_busy_timeout(practice->db, PATIENCE_MILLISECONDS);
-    memset(&action, 0, sizeof action);
-    action.sa_handler = interrupt;
     interruptible = practice->db;
-    (void)sigaction(SIGINT, &action, NULL);
-    (void)sigaction(SIGTERM, &action, NULL);
-    if (strcmp(application, "ehr") == 0) return EXIT_DONE;
-    as = practice_prepare(practice, "SELECT portal_as(:application)");
-    if (as == NULL) return EXIT_DATABASE;
-    practice_bind(as, 1, application);
-    if (practice_step(practice, as) != SQLITE_ROW) {
-        (void)practice_failed(practice);
-        (void)sqlite3_finalize(as);
-        return EXIT_USAGE;
-    }
-    (void)sqlite3_finalize(as);
-    return EXIT_DONE;
+    signals_take();
+    return practice_begin(practice, application, needs);
 }
 
 void practice_close(struct practice *practice)

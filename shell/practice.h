@@ -19,14 +19,22 @@ enum {
     EXIT_INTERRUPTED = 130
 };
 
+/* What a command wants of its database. */
+enum practice_needs {
+    NEEDS_PORTAL,              /* it has the portal's tables */
+    NEEDS_DATABASE,            /* it is there */
+    NEEDS_ROOM,                /* it may be new */
+    NEEDS_NOTHING              /* none is opened */
+};
+
 struct practice {
     sqlite3 *db;
     const char *path;
     bool shows_sql;
 };
 
-/* Opens a database, which `creates` may make, and acts for an application ("ehr").  An exit code; the reason is told. */
-int practice_open(struct practice *practice, const char *path, const char *application, bool creates);
+/* Opens a database and acts for an application (NULL: "ehr").  An exit code; the reason is told. */
+int practice_open(struct practice *practice, const char *path, const char *application, enum practice_needs needs);
 
 void practice_close(struct practice *practice);
 
