@@ -1,13 +1,14 @@
 #include "command.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define BY {"by", CHANNEL, true, "email or text"}
 #define REASON {"reason", WORD, false, "why, for the audit"}
 #define OF_PATIENT {"patient", PATIENT, false, "of this patient alone"}
 #define THE_PATIENT {"patient", PATIENT, true, "number, name, date of birth, email or phone"}
-#define REQUEST {"request", WORD, true, "number, as `portal requests` shows it"}
+#define REQUEST {"request", NUMBER, true, "number, as `portal requests` shows it"}
 
 #define REQUESTS \
     "SELECT request_id, patient_id, patient_name, field, current_value, proposed_value, submitted_by," \
@@ -27,8 +28,14 @@ const struct parameter general_options[] = {
 
 static int quick_add(struct invocation *invocation)
 {
+    bool sends = command_value(invocation, "by") != NULL;
+
+    if (sends != (command_value(invocation, "contact") != NULL)) {
+        (void)fputs("portal: --by and --contact go together; without both, nothing is sent\n", stderr);
+        return EXIT_USAGE;
+    }
     return command_query(invocation,
-                         command_value(invocation, "by") == NULL
+                         !sends
                              ? "SELECT quick_add(:first, :last, :born) AS patient_id"
                              : "SELECT quick_add(:first, :last, :born, :by, :contact) AS patient_id");
 }
@@ -104,7 +111,7 @@ const struct command commands[] = {
      .sql = "SELECT decline_request(:request, :reason) AS message", .arguments = {REQUEST}, .options = {REASON}},
     {.name = "deliver", .summary = "Hand over what waits", .run = deliver_run,
      .options = {{"watch", FLAG, false, "go on, whenever any process queues something; until SIGTERM"},
-                 {"limit", WORD, false, "so many messages at most"}}},
+                 {"limit", NUMBER, false, "so many messages at most"}}},
     {.name = "import", .summary = "Add patients from a file of comma-separated values",
      .text = "All or none, unless --skip-bad.", .run = import_run,
      .arguments = {{"file", FILE_NAME, true, "with a line of headers; Synthea's patients.csv as it comes"}},
@@ -165,18 +172,42 @@ const char *command_near(const char *word)
     return nearest;
 }
 
-const char *command_value(const struct invocation *invocation, const char *name)
+/* The value of an argument or option stands in its place; NULL: the command has none of the name. */
+static const char *const *place_find(const struct invocation *invocation, const char *name, enum value_kind *kind)
 {
     const struct command *command = invocation->command;
 
     for (int i = 0; command->arguments[i].name != NULL; i++) {
         if (strcmp(command->arguments[i].name, name) != 0) continue;
-        return invocation->argument[i];
+        *kind = command->arguments[i].kind;
+        return &invocation->argument[i];
     }
     for (int i = 0; command->options[i].name != NULL; i++) {
-        if (strcmp(command->options[i].name, name) == 0) return invocation->option[i];
+        if (strcmp(command->options[i].name, name) != 0) continue;
+        *kind = command->options[i].kind;
+        return &invocation->option[i];
     }
     return NULL;
+}
+
+const char *command_value(const struct invocation *invocation, const char *name)
+{
+    enum value_kind kind;
+    const char *const *place = place_find(invocation, name, &kind);
+
+    return place == NULL ? NULL : *place;
+}
+
+/* Whole numbers are bound as such: SQL tells 7 from '7'. */
+static void value_bind(struct invocation *invocation, sqlite3_stmt *statement, int parameter, const char *name)
+{
+    enum value_kind kind = WORD;
+    const char *const *place = place_find(invocation, name, &kind);
+
+    if (place == NULL || *place == NULL) return;
+    if (kind == NUMBER) (void)sqlite3_bind_int64(statement, parameter, strtoll(*place, NULL, 10));
+    else if (kind == PATIENT) (void)sqlite3_bind_value(statement, parameter, invocation->patient);
+    else practice_bind(statement, parameter, *place);
 }
 
 int command_query(struct invocation *invocation, const char *sql)
@@ -186,12 +217,7 @@ int command_query(struct invocation *invocation, const char *sql)
 
     if (statement == NULL) return EXIT_DATABASE;
     for (int i = 1; i <= sqlite3_bind_parameter_count(statement); i++) {
-        const char *name = sqlite3_bind_parameter_name(statement, i) + 1;
-        if (strcmp(name, "patient") == 0 && invocation->patient != NULL) {
-            (void)sqlite3_bind_value(statement, i, invocation->patient);
-        } else {
-            practice_bind(statement, i, command_value(invocation, name));
-        }
+        value_bind(invocation, statement, i, sqlite3_bind_parameter_name(statement, i) + 1);
     }
     code = output_rows(&invocation->practice, statement, stdout, invocation->form, invocation->command->empty, NULL);
     (void)sqlite3_finalize(statement);

@@ -9,8 +9,8 @@
 
 enum { ARGUMENTS_MOST = 4, OPTIONS_MOST = 10 };
 
-/* What an argument is, and with that how it is completed. */
-enum value_kind { FLAG, WORD, PATIENT, CHANNEL, FILE_NAME, SQL };
+/* What an argument is, and with that how it is checked, bound and completed. */
+enum value_kind { FLAG, WORD, NUMBER, PATIENT, CHANNEL, FILE_NAME, SQL };
 
 /* An argument in its place, or an option (--by CHANNEL). */
 struct parameter {

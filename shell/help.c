@@ -10,7 +10,7 @@ static const char about[] =
 static const char *value_name(enum value_kind kind)
 {
     static const char *const names[] = {
-        [FLAG] = "", [WORD] = "TEXT", [PATIENT] = "PATIENT", [CHANNEL] = "CHANNEL", [FILE_NAME] = "FILE", [SQL] = "SQL",
+        [FLAG] = "", [WORD] = "TEXT", [NUMBER] = "NUMBER", [PATIENT] = "PATIENT", [CHANNEL] = "CHANNEL", [FILE_NAME] = "FILE", [SQL] = "SQL",
     };
 
     return names[kind];

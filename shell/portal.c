@@ -1,6 +1,7 @@
 /* portal: the command around the extension.  See command.c for what it can do. */
 #include "command.h"
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -60,22 +61,48 @@ static int options_take(struct invocation *invocation, int argc, char **argv)
     return EXIT_DONE;
 }
 
+/* What is wrong with a value; NULL: nothing. */
+static const char *value_problem(enum value_kind kind, const char *value)
+{
+    static const char *const channels[] = {"email", "text", "sms"};
+    char *end;
+
+    if (kind == NUMBER) {
+        errno = 0;
+        return strtoll(value, &end, 10) > 0 && *end == '\0' && errno == 0 ? NULL : "a whole number from 1 on";
+    }
+    if (kind != CHANNEL) return NULL;
+    for (size_t i = 0; i < sizeof channels / sizeof channels[0]; i++) {
+        if (strcmp(value, channels[i]) == 0) return NULL;
+    }
+    return "email or text";
+}
+
+static int value_check(const struct command *command, const struct parameter *parameter, const char *value,
+                       const char *dashes)
+{
+    const char *problem = value == NULL ? NULL : value_problem(parameter->kind, value);
+
+    if (value == NULL && parameter->required) return usage(command, "%s%s is missing", dashes, parameter->name);
+    if (problem != NULL) return usage(command, "%s%s is %s, not '%s'", dashes, parameter->name, problem, value);
+    return EXIT_DONE;
+}
+
 static int arguments_take(struct invocation *invocation, int argc, char **argv)
 {
     const struct command *command = invocation->command;
+    int code = EXIT_DONE;
     int count = 0;
 
-    for (; command->arguments[count].name != NULL; count++) {
+    for (; command->arguments[count].name != NULL && code == EXIT_DONE; count++) {
         if (count < argc) invocation->argument[count] = argv[count];
-        else if (command->arguments[count].required) return usage(command, "%s is missing", command->arguments[count].name);
+        code = value_check(command, &command->arguments[count], invocation->argument[count], "");
     }
-    if (argc > count) return usage(command, "'%s' is one argument too many", argv[count]);
-    for (int i = 0; command->options[i].name != NULL; i++) {
-        if (command->options[i].required && invocation->option[i] == NULL) {
-            return usage(command, "--%s is missing", command->options[i].name);
-        }
+    if (argc > count && code == EXIT_DONE) return usage(command, "'%s' is one argument too many", argv[count]);
+    for (int i = 0; command->options[i].name != NULL && code == EXIT_DONE; i++) {
+        code = value_check(command, &command->options[i], invocation->option[i], "--");
     }
-    return EXIT_DONE;
+    return code;
 }
 
 static int command_run(struct invocation *invocation)
