@@ -1,5 +1,6 @@
 #include "channel.h"
 
+#include "installation.h"
 #include "message.h"
 #include "secret.h"
 
@@ -152,21 +153,6 @@ void channel_api(struct portal *portal)
     portal->api.mail = message_mail;
 }
 
-/* The folder portal.d/ beside the library that this code is in; false when it can not be told. */
-static bool plugin_folder(char *out, size_t size)
-{
-    static const char anchor = 0;
-    Dl_info library;
-    const char *slash;
-
-    if (dladdr(&anchor, &library) == 0 || library.dli_fname == NULL) return false;
-    slash = strrchr(library.dli_fname, '/');
-    (void)sqlite3_snprintf((int)size, out, "%.*sportal.d",
-                           slash == NULL ? 0 : (int)(slash - library.dli_fname) + 1,
-                           library.dli_fname);
-    return true;
-}
-
 /* Runs a plugin's entry point.  NULL, or what went wrong, sqlite3_mprintf() text. */
 static char *plugin_start(struct portal *portal, void *library, const char *name)
 {
@@ -203,7 +189,7 @@ static int plugin_load(struct portal *portal, const char *name)
 
     if (strlen(name) >= NAME_SIZE ||
         name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789_")] != '\0' ||
-        !plugin_folder(folder, sizeof folder)) {
+        !installation_find("portal.d", folder, sizeof folder)) {
         return SQLITE_OK;
     }
     (void)sqlite3_snprintf((int)sizeof path, path, "%s/%s.so", folder, name);
@@ -245,7 +231,7 @@ int channel_load_all(struct portal *portal)
     struct dirent *entry;
     int code = built_in(portal);
 
-    if (code != SQLITE_OK || !plugin_folder(folder, sizeof folder)) return code;
+    if (code != SQLITE_OK || !installation_find("portal.d", folder, sizeof folder)) return code;
     listing = opendir(folder);
     if (listing == NULL) return SQLITE_OK;
     while (code == SQLITE_OK && (entry = readdir(listing)) != NULL) {

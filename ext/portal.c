@@ -7,6 +7,7 @@
 SQLITE_EXTENSION_INIT1
 
 #include "call.h"
+#include "installation.h"
 #include "table.h"
 
 #include <sodium.h>
@@ -65,6 +66,7 @@ int sqlite3_portal_init(sqlite3 *db, char **error, const sqlite3_api_routines *r
             sqlite3_mprintf("portal needs SQLite 3.40 or later, this is %s", sqlite3_libversion());
         return SQLITE_ERROR;
     }
+    installation_begin();
     if (sodium_init() < 0) {
         *error = sqlite3_mprintf("portal: libsodium did not start");
         return SQLITE_ERROR;

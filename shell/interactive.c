@@ -1,13 +1,12 @@
 #include "command.h"
 
+#include "installation.h"
+
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-
-#ifndef PORTAL_LIBRARY
-#define PORTAL_LIBRARY "build/portal"
-#endif
 
 static const char greeting[] =
     "SELECT format('%s: %s', portal_setting('practice_name'), group_concat(line, ', ')) FROM ("
@@ -36,13 +35,20 @@ static int greet(const char *path, const char *application)
 int interactive_run(const char *path, const char *application)
 {
     const char *name = strrchr(path, '/') == NULL ? path : strrchr(path, '/') + 1;
-    char load[] = ".load " PORTAL_LIBRARY;
+    char library[PATH_MAX];
+    char load[PATH_MAX + 10];
     char prompt[200], as[200];
     int code = isatty(STDIN_FILENO) ? greet(path, application) : EXIT_DONE;
     char *command[] = {"sqlite3", "-box", "-cmd", load, "-cmd", prompt, "-cmd", as, (char *)path, NULL};
 
     if (code != EXIT_DONE) return code;
     if (application == NULL) application = "ehr";
+    if (!installation_find("portal.so", library, sizeof library)) {
+        (void)fputs("portal: portal.so is neither beside this program nor in ../lib/portal from there; install it again\n",
+                    stderr);
+        return EXIT_REFUSED;
+    }
+    (void)snprintf(load, sizeof load, ".load \"%s\"", library);
     (void)snprintf(prompt, sizeof prompt, ".prompt \"%.60s (%.20s)> \" \"   ...> \"", name, application);
     (void)snprintf(as, sizeof as, "%s", ".timeout 10000");
     (void)execvp(command[0], command);
