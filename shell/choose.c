@@ -1,4 +1,5 @@
 #include "command.h"
+#include "tell.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -12,8 +13,7 @@ static int found(struct invocation *invocation, sqlite3_stmt *statement, const c
     int code = practice_step(practice, statement);
 
     if (code == SQLITE_DONE) {
-        (void)fprintf(stderr, "portal: nobody on file is meant by '%s'\n", text);
-        return EXIT_REFUSED;
+        return tell(EXIT_REFUSED, "nobody on file is meant by '%s'", text);
     }
     if (code != SQLITE_ROW) return practice_failed(practice);
     invocation->patient = sqlite3_value_dup(sqlite3_column_value(statement, 0));
@@ -21,7 +21,7 @@ static int found(struct invocation *invocation, sqlite3_stmt *statement, const c
     code = practice_step(practice, statement);
     if (code == SQLITE_DONE) return EXIT_DONE;
     if (code != SQLITE_ROW) return practice_failed(practice);
-    (void)fprintf(stderr, "portal: '%s' may mean several patients; say which, by the number:\n", text);
+    (void)tell(EXIT_REFUSED, "'%s' may mean several patients; say which, by the number:", text);
     (void)sqlite3_reset(statement);
     (void)output_rows(practice, statement, stderr, OUTPUT_TABLE, NULL, NULL);
     return EXIT_REFUSED;

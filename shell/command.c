@@ -1,5 +1,7 @@
 #include "command.h"
 
+#include "tell.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,8 +33,7 @@ static int quick_add(struct invocation *invocation)
     bool sends = command_value(invocation, "by") != NULL;
 
     if (sends != (command_value(invocation, "contact") != NULL)) {
-        (void)fputs("portal: --by and --contact go together; without both, nothing is sent\n", stderr);
-        return EXIT_USAGE;
+        return tell(EXIT_USAGE, "--by and --contact go together; without both, nothing is sent");
     }
     return command_query(invocation,
                          !sends

@@ -1,4 +1,5 @@
 #include "command.h"
+#include "tell.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -74,6 +75,5 @@ int help_run(struct invocation *invocation)
     const struct command *command = name == NULL ? NULL : command_find(name);
 
     if (command != NULL || name == NULL) return help_show(command);
-    (void)fprintf(stderr, "portal: there is no command %s; see portal help\n", name);
-    return EXIT_USAGE;
+    return tell(EXIT_USAGE, "there is no command %s; see portal help", name);
 }

@@ -233,7 +233,7 @@ static int json_rows(struct practice *practice, sqlite3_stmt *statement, FILE *o
         (void)fputs(text, out);
         sqlite3_free(text);
     }
-    (void)fputs(*rows == 0 ? "[]\n" : "]\n", out);
+    if (*rows > 0 || code == SQLITE_DONE) (void)fputs(*rows == 0 ? "[]\n" : "]\n", out);
     return code;
 }
 
@@ -254,6 +254,7 @@ static int csv_rows(struct practice *practice, sqlite3_stmt *statement, FILE *ou
     int columns = sqlite3_column_count(statement);
     int code = practice_step(practice, statement);
 
+    if (code != SQLITE_ROW && code != SQLITE_DONE) return code;
     for (int i = 0; i < columns; i++) csv_write(out, sqlite3_column_name(statement, i), i + 1 == columns);
     for (; code == SQLITE_ROW; code = practice_step(practice, statement)) {
         for (int i = 0; i < columns; i++) csv_write(out, cell_text(statement, i), i + 1 == columns);

@@ -1,5 +1,6 @@
 /* portal: the command around the extension.  See command.c for what it can do. */
 #include "command.h"
+#include "tell.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -12,16 +13,18 @@
 /* What getopt_long() answers for an option: of every command, and the command's own. */
 enum { GENERAL = 256, OWN = 512 };
 
+/* What is wrong with the command line, and where it says how it should be. */
+__attribute__((format(printf, 2, 3)))
 static int usage(const struct command *command, const char *format, ...)
 {
+    char text[400];
     va_list values;
 
-    (void)fputs("portal: ", stderr);
     va_start(values, format);
-    (void)vfprintf(stderr, format, values);
+    (void)vsnprintf(text, sizeof text, format, values);
     va_end(values);
-    (void)fprintf(stderr, "; see portal help%s%s\n", command == NULL ? "" : " ", command == NULL ? "" : command->name);
-    return EXIT_USAGE;
+    return tell(EXIT_USAGE, "%s; see portal help%s%s", text, command == NULL ? "" : " ",
+                command == NULL ? "" : command->name);
 }
 
 static int options_add(struct option *all, int count, const struct parameter *options, int first)

@@ -1,5 +1,7 @@
 #include "practice.h"
 
+#include "tell.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,20 +28,17 @@ static void interrupt(int signal)
     if (interruptible != NULL) sqlite3_interrupt(interruptible);
 }
 
-static int refused(const char *path, const char *why)
-{
-    (void)fprintf(stderr, "portal: %s: %s\n", path, why);
-    return EXIT_DATABASE;
-}
-
 static int file_check(const char *path, enum practice_needs needs)
 {
     struct stat status;
 
     if (needs == NEEDS_NOTHING) return EXIT_DONE;
-    if (stat(path, &status) == 0) return S_ISREG(status.st_mode) ? EXIT_DONE : refused(path, "is no file");
-    if (errno != ENOENT) return refused(path, strerror(errno));
-    return needs == NEEDS_ROOM ? EXIT_DONE : refused(path, "there is no such file; portal init makes a database");
+    if (stat(path, &status) == 0) {
+        return S_ISREG(status.st_mode) ? EXIT_DONE : tell(EXIT_DATABASE, "%s: is no file", path);
+    }
+    if (errno != ENOENT) return tell(EXIT_DATABASE, "%s: %s", path, strerror(errno));
+    if (needs == NEEDS_ROOM) return EXIT_DONE;
+    return tell(EXIT_DATABASE, "%s: there is no such file; portal init makes a database", path);
 }
 
 static void signals_take(void)
@@ -60,13 +59,13 @@ static int practice_begin(struct practice *practice, const char *application, en
     int code;
 
     if (sqlite3_prepare_v2(practice->db, tables, -1, &statement, NULL) != SQLITE_OK) {
-        return refused(practice->path, sqlite3_errmsg(practice->db));
+        return tell(EXIT_DATABASE, "%s: %s", practice->path, sqlite3_errmsg(practice->db));
     }
     code = sqlite3_step(statement);
     (void)sqlite3_finalize(statement);
     if (code != SQLITE_ROW && code != SQLITE_DONE) return practice_failed(practice);
     if (code == SQLITE_DONE && needs == NEEDS_PORTAL) {
-        return refused(practice->path, "has no tables of the portal; portal init makes them");
+        return tell(EXIT_DATABASE, "%s: has no tables of the portal; portal init makes them", practice->path);
     }
     if (application == NULL || strcmp(application, "ehr") == 0) return EXIT_DONE;
     statement = practice_prepare(practice, "SELECT portal_as(:application)");
@@ -85,9 +84,11 @@ int practice_open(struct practice *practice, const char *path, const char *appli
     practice->path = path;
     if (code != EXIT_DONE) return code;
     /* Not called by ourselves: SQLite hands over what plugins call it by. */
-    if (sqlite3_auto_extension((void (*)(void))sqlite3_portal_init) != SQLITE_OK) return refused(path, "out of memory");
+    if (sqlite3_auto_extension((void (*)(void))sqlite3_portal_init) != SQLITE_OK) {
+        return tell(EXIT_DATABASE, "%s: out of memory", path);
+    }
     if (sqlite3_open_v2(path, &practice->db, flags, NULL) != SQLITE_OK) {
-        return refused(path, practice->db == NULL ? "out of memory" : sqlite3_errmsg(practice->db));
+        return tell(EXIT_DATABASE, "%s: %s", path, practice->db == NULL ? "out of memory" : sqlite3_errmsg(practice->db));
     }
     (void)sqlite3_busy_timeout(practice->db, PATIENCE_MILLISECONDS);
     interruptible = practice->db;
@@ -137,7 +138,7 @@ int practice_failed(struct practice *practice)
     };
     int code = sqlite3_errcode(practice->db) & 0xff;
 
-    (void)fprintf(stderr, "portal: %s\n", sqlite3_errmsg(practice->db));
+    (void)tell(EXIT_REFUSED, "%s", sqlite3_errmsg(practice->db));
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (rows[i].code == code) return rows[i].exit;
     }
