@@ -1,7 +1,9 @@
 #include "tell.h"
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <utf8proc.h>
 
 /* Longer ones are cut: nobody reads on. */
 enum { LONGEST = 1000 };
@@ -14,11 +16,14 @@ int tell(int code, const char *format, ...)
     va_start(values, format);
     (void)vsnprintf(text, sizeof text, format, values);
     va_end(values);
-    for (unsigned char *at = (unsigned char *)text; *at != '\0'; at++) {
-        if (*at < ' ' || *at == 0x7f) *at = '?';
-        /* U+0080 to U+009F, of which terminals take some for the beginning of a sequence. */
-        if (*at == 0xc2 && at[1] >= 0x80 && at[1] < 0xa0) *at = at[1] = '?';
+    (void)fputs("portal: ", stderr);
+    for (const char *at = text; *at != '\0';) {
+        utf8proc_int32_t point;
+        utf8proc_ssize_t size = utf8proc_iterate((const utf8proc_uint8_t *)at, -1, &point);
+        bool shown = size > 0 && utf8proc_category(point) != UTF8PROC_CATEGORY_CC;
+        (void)fprintf(stderr, "%.*s", shown ? (int)size : 1, shown ? at : "?");
+        at += size > 0 ? size : 1;
     }
-    (void)fprintf(stderr, "portal: %s\n", text);
+    (void)fputc('\n', stderr);
     return code;
 }
