@@ -48,6 +48,16 @@ static int accept(struct invocation *invocation)
                                          : "SELECT accept_request(:request, 'force') AS message");
 }
 
+static int setting(struct invocation *invocation)
+{
+    if (command_value(invocation, "value") != NULL) {
+        return command_query(invocation, "SELECT portal_setting(:key, :value) AS value");
+    }
+    return command_query(invocation, command_value(invocation, "key") == NULL
+                                         ? "SELECT key, value, description FROM portal_settings"
+                                         : "SELECT portal_setting(:key) AS value");
+}
+
 static int audit(struct invocation *invocation)
 {
     if (command_value(invocation, "verify") != NULL) {
@@ -79,6 +89,11 @@ const struct command commands[] = {
                  {"mail-channel", WORD, false, "maildir or smtp"},
                  {"text-channel", WORD, false, "maildir, kannel or twilio"},
                  {"yes", FLAG, false, "ask nothing"}}},
+    {.name = "setting", .summary = "Show the settings, or change one", .run = setting,
+     .arguments = {{"key", WORD, false, "which one"}, {"value", WORD, false, "what it becomes"}}},
+    {.name = "secret", .summary = "Store a password of a mail server or gateway",
+     .text = "It is read from standard input; SQL never gives it back.", .run = secret_run,
+     .arguments = {{"key", WORD, true, "which one: smtp_password, for example"}}},
     {.name = "send", .summary = "Send a patient a registration link",
      .text = "Again, or after a revoke, it is the same command.",
      .sql = SEND, .arguments = {THE_PATIENT}, .options = {BY}},
@@ -117,6 +132,8 @@ const struct command commands[] = {
      .text = "All or none, unless --skip-bad.", .run = import_run,
      .arguments = {{"file", FILE_NAME, true, "with a line of headers; Synthea's patients.csv as it comes"}},
      .options = {{"skip-bad", FLAG, false, "leave out the lines that can not be added"}}},
+    {.name = "unlock", .summary = "Let somebody sign in again at once after wrong passwords",
+     .sql = "SELECT unlock_account(:username) AS message", .arguments = {{"username", WORD, true, "of the account"}}},
     {.name = "expire", .summary = "Mark links that have expired", .sql = "SELECT expire_links() AS expired"},
     {.name = "nightly", .summary = "Do the night's work and report it, for cron to mail", .run = nightly_run},
     {.name = "backup", .summary = "Copy the database while others work with it",

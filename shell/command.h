@@ -78,6 +78,7 @@ int send_all_run(struct invocation *invocation);
 int nightly_run(struct invocation *invocation);
 int backup_run(struct invocation *invocation);
 int help_run(struct invocation *invocation);
+int secret_run(struct invocation *invocation);
 
 /* Tells what a command does; NULL: which commands there are. */
 int help_show(const struct command *command);

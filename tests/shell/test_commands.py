@@ -129,6 +129,36 @@ def test_expire_tells_how_many_links_it_marked(t):
     t.equal((done(t, *database, 'expire'), done(t, *database, 'expire')), ('1\n', '0\n'))
 
 
+def test_setting_shows_and_changes_settings(t):
+    db, database = practice(t)
+    t.equal(done(t, *database, 'setting', 'link_hours'), '72\n')
+    t.equal(done(t, *database, 'setting', 'link_hours', 48), '48\n')
+    t.contains(done(t, *database, '--json', 'setting'), '"key": "link_hours", "value": "48"')
+    refused(t, REFUSED, [*database, 'setting', 'link_hours', 'soon'], 'link_hours')
+    refused(t, REFUSED, [*database, 'setting', 'nope'], 'nope')
+
+
+def test_secret_stores_a_line_that_nothing_shows(t):
+    db, database = practice(t)
+    stored = t.portal(*database, '--sql', 'secret', 'smtp_password', input='s3cret pass\n')
+    t.equal(stored, (DONE, '', 'SELECT portal_secret(:key, :value);\n'))
+    t.equal(t.all(db, 'SELECT key FROM portal_secret'), [('smtp_password',)])
+    t.true(b's3cret' not in t.file(db).read_bytes())
+    for nothing in ('', '\n'):
+        refused(t, REFUSED, [*database, 'secret', 'smtp_password'], 'a line of standard input', input=nothing)
+
+
+def test_unlock_lets_an_account_sign_in_after_wrong_passwords(t):
+    db, database = practice(t)
+    flows.register(t, db, 1, 'ada.lovelace')
+    for _ in range(10):
+        flows.can_login(t, db, 'ada.lovelace', 'wrong password')
+    t.true(not flows.can_login(t, db, 'ada.lovelace'))
+    t.contains(done(t, *database, 'unlock', 'ada.lovelace'), 'ada.lovelace')
+    t.true(flows.can_login(t, db, 'ada.lovelace'))
+    refused(t, REFUSED, [*database, 'unlock', 'nobody'], 'nobody')
+
+
 def test_audit_shows_what_happened_of_one_patient_or_all(t):
     db, database = practice(t, 2)
     flows.send(t, db, 2)
