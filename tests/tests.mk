@@ -48,7 +48,7 @@ soak: test-packages
 	$(MAKE) -j$$(nproc) test-build
 	ROUNDS=$(ROUNDS) SEED=$(SEED) SECONDS=$(SECONDS) tests/soak
 
-# Lines and branches of ext/ that the tests run; each branch that nothing takes has its reason written down.
+# Lines and branches that the tests run; each branch of ext/ that nothing takes has its reason written down.
 coverage: test-packages
 	tests/coverage/run
 
