@@ -18,4 +18,10 @@ enum output_form { OUTPUT_TABLE, OUTPUT_JSON, OUTPUT_CSV };
 int output_rows(struct practice *practice, sqlite3_stmt *statement, FILE *out, enum output_form form,
                 const char *empty, long *rows);
 
+/*
+** Writes what stdio still holds.  A reader who has seen enough (a closed pipe) is no error to tell of.  An exit
+** code.
+*/
+int output_end(FILE *out);
+
 #endif

@@ -41,6 +41,7 @@ static int file_check(const char *path, enum practice_needs needs)
     return tell(EXIT_DATABASE, "%s: there is no such file; portal init makes a database", path);
 }
 
+/* A server that hangs up, or a pager that is left, must not end a hand-over: writing fails, and says so. */
 static void signals_take(void)
 {
     struct sigaction action;
@@ -49,6 +50,8 @@ static void signals_take(void)
     action.sa_handler = interrupt;
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
+    action.sa_handler = SIG_IGN;
+    (void)sigaction(SIGPIPE, &action, NULL);
 }
 
 /* Acts for another application; and without the portal's tables only what needs none goes on. */

@@ -16,7 +16,8 @@ enum {
     EXIT_PARTLY = 3,           /* some of a set were refused */
     EXIT_DATABASE = 4,         /* there is none, it is none of ours, or its key file is missing */
     EXIT_BUSY = 5,
-    EXIT_INTERRUPTED = 130
+    EXIT_INTERRUPTED = 130,
+    EXIT_PIPE = 141            /* nobody reads the output any more: as a shell tells of SIGPIPE */
 };
 
 /* What a command wants of its database. */
