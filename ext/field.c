@@ -45,7 +45,7 @@ static const struct field {
 #undef FIELD
 };
 
-static const struct field *field_find(const char *name)
+const struct field *field_find(const char *name)
 {
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
         if (strcmp(fields[i].name, name) == 0) return &fields[i];
@@ -91,15 +91,15 @@ static const char *language_problem(const char *value)
     return group == 0 || strlen(value) > LANGUAGE_MAX ? "is no language tag, such as en or es" : NULL;
 }
 
-static const char *field_problem(struct portal *portal, const struct field *field, const char *value,
-                                 char normal[CONTACT_SIZE])
+const char *field_problem(const struct field *field, const char *country_code, const char *value,
+                          char normal[CONTACT_SIZE])
 {
     normal[0] = '\0';
+    if (strlen(value) > NORMALIZE_INPUT_MAX) return "is too long";
     switch (field->check) {
     case CHECK_NAME: return patient_name_problem(value);
     case CHECK_EMAIL: return contact_normalize_email(value, normal);
-    case CHECK_PHONE:
-        return contact_normalize_phone(value, setting_text(portal, SETTING_country_code), normal);
+    case CHECK_PHONE: return contact_normalize_phone(value, country_code, normal);
     case CHECK_LANGUAGE: return language_problem(value);
     case CHECK_FLAG:
         return strcmp(value, "0") == 0 || strcmp(value, "1") == 0 ? NULL : "must be 0 or 1";
@@ -132,7 +132,7 @@ int field_check(struct portal *portal, const char *field, const char *value, cha
         if (row->required) *problem = "must not be empty";
         return SQLITE_OK;
     }
-    *problem = field_problem(portal, row, text, normal);
+    *problem = field_problem(row, setting_text(portal, SETTING_country_code), text, normal);
     if (*problem == NULL) {
         *out = text;
     } else {
@@ -167,6 +167,7 @@ int field_read(struct portal *portal, const struct patient_id *id, const char *f
 bool field_same(struct portal *portal, const char *field, const char *a, const char *b)
 {
     const struct field *row = field_find(field);
+    const char *country_code = setting_text(portal, SETTING_country_code);
     char left[CONTACT_SIZE];
     char right[CONTACT_SIZE];
 
@@ -174,8 +175,8 @@ bool field_same(struct portal *portal, const char *field, const char *a, const c
     if (b == NULL) b = "";
     if (strcmp(a, b) == 0) return true;
     if (row == NULL || (row->check != CHECK_EMAIL && row->check != CHECK_PHONE)) return false;
-    return field_problem(portal, row, a, left) == NULL &&
-           field_problem(portal, row, b, right) == NULL && strcmp(left, right) == 0;
+    return field_problem(row, country_code, a, left) == NULL && field_problem(row, country_code, b, right) == NULL &&
+           strcmp(left, right) == 0;
 }
 
 int field_write(struct portal *portal, const struct patient_id *id, const char *field,

@@ -9,6 +9,17 @@
 /* Fields a patient may ask to change, with the check that Quick Add has for the same. */
 bool field_known(const char *field);
 
+/* The rule for a column of the chart; NULL when there is none. */
+struct field;
+const struct field *field_find(const char *name);
+
+/*
+** What is wrong with a value, trimmed and not empty: a static phrase after "FIELD ", or NULL.  Of a contact
+** `normal` is what it compares as; national numbers are those of the country code.
+*/
+const char *field_problem(const struct field *field, const char *country_code, const char *value,
+                          char normal[CONTACT_SIZE]);
+
 /*
 ** Checks a proposed value and writes it as the chart keeps it (trimmed; consent as 0 or 1).  `out`
 ** is sqlite3_malloc'd, NULL for SQL NULL.  *problem is NULL or a static phrase after "FIELD ".

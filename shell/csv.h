@@ -1,6 +1,7 @@
 /*
 ** Reads comma-separated values (RFC 4180) record by record: quoted fields, doubled quotes, line breaks
-** within quotes, CR LF or LF, a byte order mark, and semicolons or tabs in place of the commas.
+** within quotes; lines that end in CR LF, LF or CR; a byte order mark; semicolons, tabs or bars in place
+** of the commas.  What is no UTF-8, or has a NUL byte, is refused.
 */
 #ifndef SHELL_CSV_H
 #define SHELL_CSV_H
@@ -8,16 +9,19 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-enum { CSV_FIELDS_MOST = 200, CSV_RECORD_MOST = 1 << 20 };
+enum { CSV_FIELDS_MOST = 2000, CSV_RECORD_MOST = 1 << 20, CSV_CHUNK = 1 << 16 };
 
 struct csv {
     FILE *file;
-    int separator;                 /* a comma; or a semicolon or a tab, as the line of headers has it */
+    int separator;                 /* what the first line has most of */
     long line;                     /* where the record begins that was read last */
     long next_line;
     int count;
     char *field[CSV_FIELDS_MOST];  /* of that record; they live until the next */
-    char *bytes;                   /* CSV_RECORD_MOST */
+    char *bytes;                   /* CSV_RECORD_MOST of them */
+    unsigned char *chunk;          /* CSV_CHUNK, of which `at` to `end` are still to be read */
+    size_t at, end;
+    long long read;                /* bytes of the file so far */
 };
 
 enum csv_result { CSV_RECORD, CSV_END, CSV_BAD };

@@ -1,173 +1,311 @@
 /* portal import: patients from a file of comma-separated values. */
 #include "command.h"
-#include "csv.h"
+#include "mapping.h"
+#include "people.h"
+#include "progress.h"
+#include "tell.h"
 
-#include <ctype.h>
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-/* Headers that a column of the chart may have elsewhere; letters and digits are compared alone. */
-static const struct {
-    const char *column;
-    const char *headers;           /* each with a space before and after */
-} known[] = {
-    {"first_name", " firstname first givenname given "},
-    {"last_name", " lastname last familyname family surname "},
-    {"date_of_birth", " dateofbirth birthdate birthday dob born "},
-    {"sex", " sex gender "},
-    {"email", " email emailaddress mail "},
-    {"cell_phone", " cellphone cell mobile mobilephone phonecell "},
-    {"home_phone", " homephone phone telephone phonehome "},
-    {"address_line1", " addressline1 address street address1 "},
-    {"address_line2", " addressline2 address2 "},
-    {"city", " city town "},
-    {"state", " state province "},
-    {"postal_code", " postalcode zip zipcode postcode "},
-    {"preferred_language", " preferredlanguage language "},
-    {"deceased_on", " deceasedon deathdate dateofdeath "},
-};
-enum { KNOWN = sizeof known / sizeof known[0], FIRST_NAME = 0, LAST_NAME, DATE_OF_BIRTH, DECEASED_ON = KNOWN - 1 };
+enum { WHY_SIZE = 500, TOLD_MOST = 100 };
 
 struct import {
     struct practice *practice;
     struct csv csv;
-    int from[KNOWN];               /* the field of each column; -1: the file has none */
+    struct mapping mapping;
+    struct column_rules rules;
+    struct people people;
+    bool namesakes;                /* are taken like anybody else */
     sqlite3_stmt *insert;
-    long added, bad;
+    struct progress progress;
+    sqlite3_int64 added, bad;
 };
 
-static bool header_is(const char *header, const char *names)
-{
-    char word[64] = " ";
-    size_t length = 1;
+static const char read_rules[] = "SELECT date('now', '+1 day'), portal_setting('country_code')";
+static const char read_people[] = "SELECT first_name, last_name, date_of_birth FROM patient";
+static const char born_on[] = "SELECT first_name, last_name, patient_id FROM patient WHERE date_of_birth = :date";
 
-    for (; *header != '\0' && length < sizeof word - 2; header++) {
-        if (isalnum((unsigned char)*header)) word[length++] = (char)tolower((unsigned char)*header);
-    }
-    word[length++] = ' ';
-    word[length] = '\0';
-    return length > 2 && strstr(names, word) != NULL;
+static const char *column_text(sqlite3_stmt *statement, int column)
+{
+    const char *text = (const char *)sqlite3_column_text(statement, column);
+
+    return text == NULL ? "" : text;
 }
 
-static void headers_map(struct import *import)
+/* Records */
+
+/* The patient on file who is this person, "patient 12". */
+static void person_name(struct import *import, uint64_t hash, const char *date, char out[WHY_SIZE])
 {
-    for (int column = 0; column < KNOWN; column++) {
-        import->from[column] = -1;
-        for (int field = 0; field < import->csv.count && import->from[column] < 0; field++) {
-            if (header_is(import->csv.field[field], known[column].headers)) import->from[column] = field;
+    sqlite3_stmt *statement = practice_prepare(import->practice, born_on);
+
+    (void)snprintf(out, WHY_SIZE, "the person is on file already");
+    practice_bind(statement, 1, date);
+    while (statement != NULL && practice_step(import->practice, statement) == SQLITE_ROW) {
+        if (people_hash(&import->people, column_text(statement, 0), column_text(statement, 1), date) != hash) continue;
+        (void)snprintf(out, WHY_SIZE, "the person is on file already as patient %s; --namesakes adds another",
+                       column_text(statement, 2));
+        break;
+    }
+    (void)sqlite3_finalize(statement);
+}
+
+/* Nobody of this name and date of birth is there yet. */
+static bool person_is_new(struct import *import, uint64_t hash, const char *date, char why[WHY_SIZE])
+{
+    const struct person *person = import->namesakes ? NULL : people_find(&import->people, hash);
+
+    if (person == NULL) return true;
+    if (person->line == 0) person_name(import, hash, date, why);
+    else (void)snprintf(why, WHY_SIZE, "the person is the one of line %ld again; --namesakes adds another", person->line);
+    return false;
+}
+
+/* The values of a record; false: `why` says what is wrong with them. */
+static bool values_read(struct import *import, const char *value[COLUMN_COUNT], char room[COLUMN_COUNT][CONTACT_SIZE],
+                        char why[WHY_SIZE])
+{
+    for (int i = 0; i < COLUMN_COUNT; i++) {
+        const char *problem = NULL;
+        value[i] = NULL;
+        if (import->mapping.from[i] >= 0) {
+            problem = column_read(&columns[i], &import->rules, import->csv.field[import->mapping.from[i]], &value[i], room[i]);
         }
-        if (import->from[column] < 0) continue;
-        (void)fprintf(stderr, "%-20s from %s\n", known[column].column, import->csv.field[import->from[column]]);
+        if (problem == NULL) continue;
+        if (value[i] == NULL) (void)snprintf(why, WHY_SIZE, "%s %s", columns[i].name, problem);
+        else (void)snprintf(why, WHY_SIZE, "%s '%.60s' %s", columns[i].name, value[i], problem);
+        return false;
     }
+    if (value[COLUMN_DECEASED_ON] == NULL || strcmp(value[COLUMN_DECEASED_ON], value[COLUMN_DATE_OF_BIRTH]) >= 0) return true;
+    (void)snprintf(why, WHY_SIZE, "deceased_on is before date_of_birth");
+    return false;
 }
 
-/* 1985-12-10 stays; 12/10/1985 becomes it. */
-static const char *date_read(const char *text, char out[16])
+/* What the practice's own schema refuses is a bad line; anything else, such as a full disk, ends the import. */
+static int row_insert(struct import *import, const char *value[COLUMN_COUNT], char why[WHY_SIZE])
 {
-    int month, day, year;
-    char end;
-
-    if (sscanf(text, "%2d/%2d/%4d%c", &month, &day, &year, &end) != 3) return text;
-    (void)snprintf(out, 16, "%04d-%02d-%02d", year, month, day);
-    return out;
-}
-
-/* What is wrong with the record; NULL: it was added. */
-static const char *record_add(struct import *import)
-{
-    char date[2][16];
+    sqlite3 *db = import->practice->db;
+    int parameter = 0;
     int code;
 
-    (void)sqlite3_clear_bindings(import->insert);
-    for (int column = 0; column < KNOWN; column++) {
-        int field = import->from[column];
-        const char *text = field < 0 || field >= import->csv.count ? "" : import->csv.field[field];
-        if (column == DATE_OF_BIRTH || column == DECEASED_ON) text = date_read(text, date[column == DECEASED_ON]);
-        if (*text != '\0') (void)sqlite3_bind_text(import->insert, column + 1, text, -1, SQLITE_TRANSIENT);
-        else if (column <= DATE_OF_BIRTH) return "first name, last name or date of birth is missing";
+    for (int i = 0; i < COLUMN_COUNT; i++) {
+        if (import->mapping.from[i] < 0) continue;
+        (void)sqlite3_bind_text(import->insert, ++parameter, value[i], -1, SQLITE_STATIC);
     }
-    code = sqlite3_step(import->insert);
+    code = practice_step(import->practice, import->insert);
     (void)sqlite3_reset(import->insert);
-    return code == SQLITE_DONE ? NULL : sqlite3_errmsg(import->practice->db);
+    if (code == SQLITE_DONE) return EXIT_DONE;
+    if (((code & 0xff) != SQLITE_CONSTRAINT && code != SQLITE_MISMATCH) || sqlite3_get_autocommit(db) != 0) {
+        return practice_failed(import->practice);
+    }
+    (void)snprintf(why, WHY_SIZE, "the patient table refuses it: %s", sqlite3_errmsg(db));
+    return EXIT_PARTLY;
+}
+
+/* EXIT_PARTLY: `why` says what is wrong with it. */
+static int record_add(struct import *import, char why[WHY_SIZE])
+{
+    const char *value[COLUMN_COUNT];
+    char room[COLUMN_COUNT][CONTACT_SIZE];
+    uint64_t hash;
+    int code;
+
+    if (import->csv.count != import->mapping.headers) {
+        (void)snprintf(why, WHY_SIZE, "has %d fields, and the line of headers %d", import->csv.count,
+                       import->mapping.headers);
+        return EXIT_PARTLY;
+    }
+    if (!values_read(import, value, room, why)) return EXIT_PARTLY;
+    hash = people_hash(&import->people, value[COLUMN_FIRST_NAME], value[COLUMN_LAST_NAME], value[COLUMN_DATE_OF_BIRTH]);
+    if (!person_is_new(import, hash, value[COLUMN_DATE_OF_BIRTH], why)) return EXIT_PARTLY;
+    code = row_insert(import, value, why);
+    if (code != EXIT_DONE) return code;
+    import->added++;
+    return people_add(&import->people, hash, import->csv.line) ? EXIT_DONE : tell(EXIT_REFUSED, "out of memory");
+}
+
+static void bad_tell(struct import *import, const char *why)
+{
+    if (++import->bad > TOLD_MOST) return;
+    progress_end(&import->progress);
+    (void)tell(EXIT_PARTLY, "line %ld: %s", import->csv.line, why);
+}
+
+static bool is_blank(const struct csv *csv)
+{
+    return csv->count == 1 && csv->field[0][strspn(csv->field[0], " \t")] == '\0';
 }
 
 static int records_add(struct import *import)
 {
     const char *problem = NULL;
-    enum csv_result result;
+    char why[WHY_SIZE];
+    int code = EXIT_DONE;
 
-    while ((result = csv_next(&import->csv, &problem)) != CSV_END && !practice_is_interrupted()) {
-        if (result == CSV_RECORD) problem = record_add(import);
-        if (problem == NULL) {
-            import->added++;
-            continue;
-        }
-        import->bad++;
-        (void)fprintf(stderr, "line %ld: %s\n", import->csv.line, problem);
-        if (result == CSV_BAD) break;
+    while (code == EXIT_DONE || code == EXIT_PARTLY) {
+        enum csv_result result = csv_next(&import->csv, &problem);
+        if (result == CSV_END || practice_is_interrupted()) break;
+        progress_show(&import->progress, import->csv.read);
+        if (result == CSV_BAD) code = tell(EXIT_REFUSED, "line %ld %s", import->csv.line, problem);
+        else if (!is_blank(&import->csv)) code = record_add(import, why);
+        if (code == EXIT_PARTLY) bad_tell(import, why);
     }
-    return practice_is_interrupted() ? EXIT_INTERRUPTED : import->bad > 0 ? EXIT_PARTLY : EXIT_DONE;
+    progress_end(&import->progress);
+    if (import->bad > TOLD_MOST) (void)tell(0, "and %lld lines more are bad", import->bad - TOLD_MOST);
+    if (practice_is_interrupted()) return EXIT_INTERRUPTED;
+    return code == EXIT_DONE && import->bad > 0 ? EXIT_PARTLY : code;
 }
 
-static sqlite3_stmt *insert_prepare(struct practice *practice)
+/* Before and after them */
+
+static int rules_read(struct import *import)
 {
-    sqlite3_str *sql = sqlite3_str_new(practice->db);
-    sqlite3_stmt *statement = NULL;
+    sqlite3_stmt *statement = practice_prepare(import->practice, read_rules);
+    int code = EXIT_DONE;
+
+    if (statement == NULL) return EXIT_DATABASE;
+    if (practice_step(import->practice, statement) == SQLITE_ROW) {
+        (void)snprintf(import->rules.latest, sizeof import->rules.latest, "%s", column_text(statement, 0));
+        (void)snprintf(import->rules.country_code, sizeof import->rules.country_code, "%s", column_text(statement, 1));
+    } else {
+        code = practice_failed(import->practice);
+    }
+    (void)sqlite3_finalize(statement);
+    return code;
+}
+
+static int people_read(struct import *import)
+{
+    sqlite3_stmt *statement = practice_prepare(import->practice, read_people);
+    int code = SQLITE_ROW;
+
+    if (statement == NULL) return EXIT_DATABASE;
+    while ((code = practice_step(import->practice, statement)) == SQLITE_ROW) {
+        uint64_t hash = people_hash(&import->people, column_text(statement, 0), column_text(statement, 1),
+                                    column_text(statement, 2));
+        if (!people_add(&import->people, hash, 0)) break;
+    }
+    if (code == SQLITE_ROW) code = tell(EXIT_REFUSED, "out of memory");
+    else code = code == SQLITE_DONE ? EXIT_DONE : practice_failed(import->practice);
+    (void)sqlite3_finalize(statement);
+    return code;
+}
+
+/* Fills the columns that the file has; the others get their defaults. */
+static int insert_prepare(struct import *import)
+{
+    sqlite3_str *sql = sqlite3_str_new(import->practice->db);
+    const char *before = "INSERT INTO patient (";
+    int count = 0;
     char *text;
 
-    for (int i = 0; i < KNOWN; i++) sqlite3_str_appendf(sql, "%s%s", i == 0 ? "INSERT INTO patient (" : ", ", known[i].column);
-    for (int i = 0; i < KNOWN; i++) sqlite3_str_appendf(sql, "%s?%d", i == 0 ? ") VALUES (" : ", ", i + 1);
+    for (int i = 0; i < COLUMN_COUNT; i++) {
+        if (import->mapping.from[i] < 0) continue;
+        sqlite3_str_appendf(sql, "%s%s", before, columns[i].name);
+        before = ", ";
+        count++;
+    }
+    sqlite3_str_appendall(sql, ") VALUES (?");
+    while (--count > 0) sqlite3_str_appendall(sql, ", ?");
     sqlite3_str_appendall(sql, ")");
     text = sqlite3_str_finish(sql);
-    if (text != NULL) statement = practice_prepare(practice, text);
+    if (text != NULL) import->insert = practice_prepare(import->practice, text);
     sqlite3_free(text);
-    return statement;
+    return import->insert == NULL ? EXIT_DATABASE : EXIT_DONE;
 }
 
-static int import_all(struct import *import, bool skips)
+static int summary(struct invocation *invocation, const struct import *import, bool dry)
 {
-    const char *problem = NULL;
+    sqlite3_stmt *statement = practice_prepare(&invocation->practice,
+        invocation->form == OUTPUT_TABLE
+            ? "SELECT format('%,d %s %s added, %,d %s left out.', ?1, iif(?1 = 1, 'patient', 'patients'),"
+              " iif(?3, 'would be', iif(?1 = 1, 'was', 'were')), ?2, iif(?2 = 1, 'line', 'lines'))"
+            : "SELECT ?1 AS added, ?2 AS left_out");
     int code;
 
-    if (csv_next(&import->csv, &problem) != CSV_RECORD) {
-        (void)fprintf(stderr, "portal: the file has no line of headers\n");
-        return EXIT_REFUSED;
+    if (statement == NULL) return EXIT_DATABASE;
+    (void)sqlite3_bind_int64(statement, 1, import->added);
+    (void)sqlite3_bind_int64(statement, 2, import->bad);
+    if (invocation->form == OUTPUT_TABLE) (void)sqlite3_bind_int(statement, 3, dry);
+    code = output_rows(&invocation->practice, statement, stdout, invocation->form, NULL, NULL);
+    (void)sqlite3_finalize(statement);
+    return code;
+}
+
+/* Ends the transaction: all, or none, or with --skip-bad those that are good. */
+static int settle(struct invocation *invocation, struct import *import, int code)
+{
+    bool dry = command_value(invocation, "dry-run") != NULL;
+    bool takes = code == EXIT_DONE || (code == EXIT_PARTLY && command_value(invocation, "skip-bad") != NULL);
+    int ended = takes && !dry ? practice_run(import->practice, "COMMIT") : EXIT_DONE;
+
+    if (sqlite3_get_autocommit(import->practice->db) == 0) (void)practice_run(import->practice, "ROLLBACK");
+    if (ended != EXIT_DONE || (!takes && code != EXIT_PARTLY)) {
+        return tell(ended != EXIT_DONE ? ended : code, "nothing was added");
     }
-    headers_map(import);
-    if (import->from[FIRST_NAME] < 0 || import->from[LAST_NAME] < 0 || import->from[DATE_OF_BIRTH] < 0) {
-        (void)fprintf(stderr, "portal: the file lacks a first name, a last name or a date of birth\n");
-        return EXIT_REFUSED;
+    if (!takes) {
+        return tell(EXIT_REFUSED, "nothing was added; correct the bad lines (%lld), or leave them out with --skip-bad",
+                    import->bad);
     }
-    code = practice_run(import->practice, "BEGIN IMMEDIATE");
+    ended = summary(invocation, import, dry);
+    return ended != EXIT_DONE ? ended : import->added == 0 && import->bad > 0 ? EXIT_REFUSED : code;
+}
+
+static bool is_confirmed(const struct invocation *invocation, const struct import *import)
+{
+    char answer[20];
+
+    if (command_value(invocation, "yes") != NULL || command_value(invocation, "dry-run") != NULL ||
+        import->csv.file == stdin || isatty(STDIN_FILENO) == 0) {
+        return true;
+    }
+    (void)fputs("Add the patients of this file so? [y/N] ", stderr);
+    return fgets(answer, sizeof answer, stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y');
+}
+
+static int import_all(struct invocation *invocation, struct import *import)
+{
+    int code = mapping_read(&import->mapping, &import->csv, command_value(invocation, "map"));
+
+    if (code == EXIT_DONE && !is_confirmed(invocation, import)) {
+        code = tell(practice_is_interrupted() ? EXIT_INTERRUPTED : EXIT_REFUSED, "nothing was added");
+    }
+    if (code == EXIT_DONE) code = practice_run(import->practice, "BEGIN IMMEDIATE");
     if (code != EXIT_DONE) return code;
-    import->insert = insert_prepare(import->practice);
-    code = import->insert == NULL ? EXIT_DATABASE : records_add(import);
+    code = rules_read(import);
+    if (code == EXIT_DONE) code = people_read(import);
+    if (code == EXIT_DONE) code = insert_prepare(import);
+    if (code == EXIT_DONE) code = records_add(import);
     (void)sqlite3_finalize(import->insert);
-    if (code == EXIT_DONE || (code == EXIT_PARTLY && skips)) {
-        int committed = practice_run(import->practice, "COMMIT");
-        (void)printf("%ld patients were added, %ld lines were left out.\n", import->added, import->bad);
-        return committed != EXIT_DONE ? committed : code;
-    }
-    (void)practice_run(import->practice, "ROLLBACK");
-    (void)fprintf(stderr, "portal: nothing was added; --skip-bad adds the others\n");
-    return code == EXIT_PARTLY ? EXIT_REFUSED : code;
+    return settle(invocation, import, code);
+}
+
+/* 0 of what is no file, such as a pipe. */
+static int64_t file_size(FILE *file)
+{
+    struct stat status;
+
+    return fstat(fileno(file), &status) == 0 && S_ISREG(status.st_mode) ? status.st_size : 0;
 }
 
 int import_run(struct invocation *invocation)
 {
     const char *path = command_value(invocation, "file");
-    FILE *file = fopen(path, "r");
-    struct import import = {.practice = &invocation->practice};
-    int code = EXIT_REFUSED;
+    FILE *file = strcmp(path, "-") == 0 ? stdin : fopen(path, "r");
+    struct import import = {.practice = &invocation->practice,
+                            .namesakes = command_value(invocation, "namesakes") != NULL};
+    int code;
 
-    if (file == NULL) {
-        (void)fprintf(stderr, "portal: %s: %s\n", path, strerror(errno));
-        return EXIT_REFUSED;
-    }
-    if (csv_open(&import.csv, file)) code = import_all(&import, command_value(invocation, "skip-bad") != NULL);
+    if (file == NULL) return tell(EXIT_REFUSED, "%s: %s", path, strerror(errno));
+    import.rules.day_first = command_value(invocation, "day-first") != NULL;
+    progress_begin(&import.progress, "importing", NULL, file_size(file));
+    if (csv_open(&import.csv, file) && people_open(&import.people)) code = import_all(invocation, &import);
+    else code = tell(EXIT_REFUSED, "out of memory");
+    people_close(&import.people);
     csv_close(&import.csv);
-    (void)fclose(file);
+    if (file != stdin) (void)fclose(file);
     return code;
 }

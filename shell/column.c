@@ -1,0 +1,184 @@
+#include "column.h"
+
+#include "field.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+/* Reading: each puts what the table is to have in the place of the text, and gives what is wrong, or NULL. */
+
+/* By the rule that what patients enter has as well. */
+static const char *field_take(const struct column *column, const struct column_rules *rules, const char **text,
+                              char out[CONTACT_SIZE])
+{
+    return field_problem(field_find(column->name), rules->country_code, *text, out);
+}
+
+/* Words that stand for a value; after the last, what is said of any other. */
+struct meaning {
+    const char *word;
+    const char *value;
+};
+
+static const struct meaning sexes[] = {
+    {"m", "male"}, {"male", "male"}, {"f", "female"}, {"female", "female"}, {"o", "other"}, {"x", "other"},
+    {"other", "other"}, {"u", "unknown"}, {"unknown", "unknown"},
+    {NULL, "is none of M, F, male, female, other and unknown"},
+};
+static const struct meaning flags[] = {
+    {"1", "1"}, {"yes", "1"}, {"y", "1"}, {"true", "1"}, {"t", "1"},
+    {"0", "0"}, {"no", "0"}, {"n", "0"}, {"false", "0"}, {"f", "0"}, {NULL, "is none of yes, no, 1 and 0"},
+};
+
+static const char *meaning_take(const struct column *column, const struct column_rules *rules, const char **text,
+                                char out[CONTACT_SIZE])
+{
+    const struct meaning *meaning = column->meanings;
+
+    (void)rules;
+    while (meaning->word != NULL && strcasecmp(meaning->word, *text) != 0) meaning++;
+    if (meaning->word == NULL) return meaning->value;
+    (void)snprintf(out, CONTACT_SIZE, "%s", meaning->value);
+    *text = out;
+    return NULL;
+}
+
+/* Three numbers, and what stands between them both times: '\0' for anything else. */
+static char date_split(const char *text, int part[3])
+{
+    char separator = '\0';
+
+    for (int i = 0; i < 3; i++) {
+        size_t digits = strspn(text, "0123456789");
+        if (digits == 0 || digits > 4) return '\0';
+        part[i] = (int)strtol(text, NULL, 10);
+        text += digits;
+        if (i == 2) break;
+        if (*text == '\0' || (i == 1 && *text != separator)) return '\0';
+        separator = *text++;
+    }
+    return *text == '\0' ? separator : '\0';
+}
+
+/* Which of the numbers are year, month and day. */
+static const struct {
+    char separator;
+    int year, month, day;
+} date_orders[] = {{'-', 0, 1, 2}, {'/', 2, 0, 1}, {'.', 2, 1, 0}};
+
+/* Writes the date as YYYY-MM-DD.  NULL, or what keeps it from being one. */
+static const char *date_write(const char *text, bool day_first, char out[CONTACT_SIZE])
+{
+    int part[3];
+    char separator = date_split(text, part);
+
+    if (separator == '/' && day_first) separator = '.';
+    for (size_t i = 0; i < sizeof date_orders / sizeof date_orders[0]; i++) {
+        int year = part[date_orders[i].year];
+        int month = part[date_orders[i].month];
+        if (date_orders[i].separator != separator) continue;
+        if (year < 100) return "lacks the four digits of its year";
+        if (month > 12 && separator == '/') return "has no such month; if its day comes first: --day-first";
+        (void)snprintf(out, CONTACT_SIZE, "%04d-%02d-%02d", year, month, part[date_orders[i].day]);
+        return calendar_is_date(out) ? NULL : "is a day that never was";
+    }
+    return "is no date, such as 1985-12-10, 12/10/1985 or 10.12.1985";
+}
+
+static const char *date_take(const struct column *column, const struct column_rules *rules, const char **text,
+                             char out[CONTACT_SIZE])
+{
+    const char *problem = calendar_is_date(*text) ? NULL : date_write(*text, rules->day_first, out);
+
+    (void)column;
+    if (problem != NULL) return problem;
+    if (!calendar_is_date(*text)) *text = out;
+    if (strcmp(*text, "1900-01-01") < 0) return "is before 1900";
+    return strcmp(*text, rules->latest) > 0 ? "is in the future" : NULL;
+}
+
+const struct column columns[COLUMN_COUNT] = {
+    [COLUMN_FIRST_NAME] = {"first_name", "firstname first givenname given forename fname", true, field_take, NULL},
+    [COLUMN_LAST_NAME] = {"last_name", "lastname last familyname family surname lname", true, field_take, NULL},
+    [COLUMN_DATE_OF_BIRTH] = {"date_of_birth", "dateofbirth birthdate birthday dob born", true, date_take, NULL},
+    {"patient_id", "patientid", false, NULL, NULL},
+    {"sex", "sex gender", false, meaning_take, sexes},
+    {"email", "email emailaddress mail", false, field_take, NULL},
+    {"cell_phone", "cellphone cell cellphonenumber mobile mobilephone mobilenumber", false, field_take, NULL},
+    {"home_phone", "homephone phone phonenumber telephone telephonenumber", false, field_take, NULL},
+    {"address_line1", "addressline1 address1 address street", false, field_take, NULL},
+    {"address_line2", "addressline2 address2", false, field_take, NULL},
+    {"city", "city town", false, field_take, NULL},
+    {"state", "state province", false, field_take, NULL},
+    {"postal_code", "postalcode zip zipcode postcode", false, field_take, NULL},
+    {"preferred_language", "preferredlanguage language", false, field_take, NULL},
+    {"email_consent", "emailconsent", false, meaning_take, flags},
+    {"text_consent", "textconsent smsconsent", false, meaning_take, flags},
+    {"phr_active", "phractive", false, meaning_take, flags},
+    {"active", "active", false, meaning_take, flags},
+    [COLUMN_DECEASED_ON] = {"deceased_on", "deceasedon deathdate dateofdeath", false, date_take, NULL},
+};
+
+const char *column_read(const struct column *column, const struct column_rules *rules, char *field, const char **value,
+                        char out[CONTACT_SIZE])
+{
+    size_t length = strlen(field);
+
+    while (length > 0 && strchr(" \t\r\n", field[length - 1]) != NULL) field[--length] = '\0';
+    field += strspn(field, " \t\r\n");
+    *value = *field == '\0' ? NULL : field;
+    if (*field == '\0') return column->required ? "is missing" : NULL;
+    return column->read == NULL ? NULL : column->read(column, rules, value, out);
+}
+
+/* Headers */
+
+/* Letters and digits; any of another alphabet, too. */
+static bool is_letter(char character)
+{
+    return isalnum((unsigned char)character) || (unsigned char)character >= 0x80;
+}
+
+/* Do the two say the same, whatever their case, spaces and punctuation? */
+static bool header_is(const char *header, const char *word, size_t length)
+{
+    const char *end = word + length;
+
+    for (;; header++, word++) {
+        while (*header != '\0' && !is_letter(*header)) header++;
+        while (word < end && !is_letter(*word)) word++;
+        if (*header == '\0' || word == end) return *header == '\0' && word == end;
+        if (tolower((unsigned char)*header) != tolower((unsigned char)*word)) return false;
+    }
+}
+
+int column_find(const char *name, size_t length)
+{
+    for (int column = 0; column < COLUMN_COUNT; column++) {
+        if (header_is(columns[column].name, name, length)) return column;
+    }
+    return -1;
+}
+
+int column_header_find(char *const *headers, int count, const char *word, size_t length)
+{
+    for (int header = 0; header < count; header++) {
+        if (header_is(headers[header], word, length)) return header;
+    }
+    return -1;
+}
+
+void column_guess(char *const *headers, int count, int from[COLUMN_COUNT])
+{
+    for (int column = 0; column < COLUMN_COUNT; column++) {
+        const char *word = columns[column].headers;
+        from[column] = -1;
+        for (size_t length; from[column] < 0 && *word != '\0'; word += length + strspn(word + length, " ")) {
+            length = strcspn(word, " ");
+            from[column] = column_header_find(headers, count, word, length);
+        }
+    }
+}
