@@ -15,14 +15,24 @@
 Q := $(if $(V),,@)
 
 VERSION := 0.1.0
+RELEASED := 2026-11-22
 COMMIT := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
 CC ?= cc
 prefix ?= /usr/local
-libdir ?= $(prefix)/lib/portal
+bindir ?= $(prefix)/bin
+# The command looks for portal.so here.
+libdir := $(prefix)/lib/portal
 includedir ?= $(prefix)/include
 datadir ?= $(prefix)/share/portal
 docdir ?= $(prefix)/share/doc/portal
+mandir ?= $(prefix)/share/man
+bashdir ?= $(prefix)/share/bash-completion/completions
+zshdir ?= $(prefix)/share/zsh/site-functions
+unitdir ?= $(prefix)/lib/systemd/system
+sysusersdir ?= $(prefix)/lib/sysusers.d
+# Where the loader finds what is named without a folder: .load portal. Nowhere below /usr/local.
+loaddir ?= $(if $(filter /usr,$(prefix)),/usr/lib/$(shell $(CC) -print-multiarch))
 
 CPPFLAGS += -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -D_GNU_SOURCE -Iext
 CFLAGS ?= -O2 -g
@@ -52,7 +62,11 @@ twilio_PARTS := http.o multi.o account.o timing.o
 twilio_LDLIBS := -lcjson
 CHANNEL_LIBRARIES := $(CHANNELS:%=build/portal.d/%.so)
 
-all: build/portal.so $(CHANNEL_LIBRARIES) build/libportal.a build/portal
+# Written partly by the command itself: from its table, and from what the extension says of itself.
+UNITS := $(patsubst shell/units/%,%,$(wildcard shell/units/portal-*))
+PAGES := $(patsubst %,build/pages/%,portal.1 portal.7 portal.bash portal.zsh)
+
+all: build/portal.so $(CHANNEL_LIBRARIES) build/libportal.a build/portal $(PAGES)
 
 include tests/tests.mk
 
@@ -79,6 +93,18 @@ $(SHELL_OBJECTS): $(wildcard shell/*.h)
 build/portal: $(SHELL_OBJECTS) build/libportal.a
 	@echo '  LINK    $@'
 	$(Q)$(CC) -rdynamic -Wl,-z,relro,-z,now -o $@ $^ $(LDFLAGS) -lsqlite3 $(LDLIBS)
+
+build/pages/portal.1: HELP := --man
+build/pages/portal.7: HELP := --reference
+build/pages/portal.bash: HELP := --bash
+build/pages/portal.zsh: HELP := --zsh
+
+build/pages/%: shell/pages/% build/portal $(CHANNEL_LIBRARIES)
+	@mkdir -p $(@D)
+	@echo '  PAGE    $@'
+	$(Q)build/portal help $(HELP) > $@.table
+	$(Q)sed -e '/^@table@$$/{' -e 'r $@.table' -e d -e '}' -e 's/@VERSION@/$(VERSION)/' \
+		-e "s/@RELEASED@/$$(LC_ALL=C date -ud $(RELEASED) '+%B %-d, %Y')/" $< > $@
 
 $(EMBEDDED): ext/embed.sh $(SQL)
 	@mkdir -p $(@D)
@@ -116,22 +142,36 @@ reference: all
 	sh ext/reference.sh README.md > build/README.md
 	cp build/README.md README.md
 
-install: all
-	install -d $(DESTDIR)$(libdir)/portal.d $(DESTDIR)$(includedir) $(DESTDIR)$(datadir) $(DESTDIR)$(docdir)
-	install -m 644 build/portal.so $(DESTDIR)$(libdir)/portal.so
-	install -m 644 $(CHANNEL_LIBRARIES) $(DESTDIR)$(libdir)/portal.d
-	install -m 644 build/libportal.a $(DESTDIR)$(libdir)/libportal.a
-	install -m 644 ext/portal.h $(DESTDIR)$(includedir)/portal.h
-	sed 's|^\.load build/portal$$|.load $(libdir)/portal|' sql/nightly.sql > $(DESTDIR)$(datadir)/nightly.sql
-	chmod 644 $(DESTDIR)$(datadir)/nightly.sql
-	install -m 644 README.md LICENSE $(DESTDIR)$(docdir)
+# What is installed: mode, file, and where it goes.
+PARTS := 755:build/portal:$(bindir)/portal \
+	644:build/portal.so:$(libdir)/portal.so \
+	$(foreach channel,$(CHANNELS),644:build/portal.d/$(channel).so:$(libdir)/portal.d/$(channel).so) \
+	644:build/libportal.a:$(libdir)/libportal.a \
+	644:ext/portal.h:$(includedir)/portal.h \
+	644:sql/nightly.sql:$(datadir)/nightly.sql \
+	644:README.md:$(docdir)/README.md \
+	644:LICENSE:$(docdir)/LICENSE \
+	644:build/pages/portal.1:$(mandir)/man1/portal.1 \
+	644:build/pages/portal.7:$(mandir)/man7/portal.7 \
+	644:build/pages/portal.bash:$(bashdir)/portal \
+	644:build/pages/portal.zsh:$(zshdir)/_portal \
+	644:shell/units/sysusers:$(sysusersdir)/portal.conf \
+	$(foreach unit,$(UNITS),644:shell/units/$(unit):$(unitdir)/$(unit))
 
-# Plugins that somebody dropped into portal.d stay.
+install: all
+	@for part in $(PARTS); do IFS=:; set -- $$part; unset IFS; \
+		echo "  INSTALL $(DESTDIR)$$3"; install -D -m $$1 $$2 "$(DESTDIR)$$3" || exit 1; done
+	@cd "$(DESTDIR)$(unitdir)" && sed -i -e 's|/usr/bin/portal|$(bindir)/portal|' \
+		-e '/^@confinement@$$/{' -e 'r $(CURDIR)/shell/units/confinement' -e d -e '}' $(UNITS)
+	@sed -i 's|^\.load build/portal$$|.load $(libdir)/portal|' "$(DESTDIR)$(datadir)/nightly.sql"
+	@if [ -n "$(loaddir)" ]; then mkdir -p "$(DESTDIR)$(loaddir)" && \
+		ln -srf "$(DESTDIR)$(libdir)/portal.so" "$(DESTDIR)$(loaddir)/portal.so"; else \
+		echo 'In sqlite3: .load $(libdir)/portal (for a plain .load portal give loaddir=, a folder that the loader searches)'; fi
+
+# Plugins that somebody dropped into portal.d stay; folders go that are ours alone.
 uninstall:
-	$(RM) $(DESTDIR)$(libdir)/portal.so $(DESTDIR)$(libdir)/libportal.a \
-		$(CHANNELS:%=$(DESTDIR)$(libdir)/portal.d/%.so) \
-		$(DESTDIR)$(includedir)/portal.h $(DESTDIR)$(datadir)/nightly.sql \
-		$(DESTDIR)$(docdir)/README.md $(DESTDIR)$(docdir)/LICENSE
+	$(RM) $(foreach part,$(PARTS),"$(DESTDIR)$(lastword $(subst :, ,$(part)))") \
+		$(if $(loaddir),"$(DESTDIR)$(loaddir)/portal.so")
 	for folder in $(libdir)/portal.d $(libdir) $(datadir) $(docdir); do \
 		[ ! -d "$(DESTDIR)$$folder" ] || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$$folder"; \
 	done

@@ -17,9 +17,16 @@
     "       submitted_at, conflict FROM pending_requests"
 #define SEND "SELECT send_registration(:patient, :by) AS message"
 
+const struct value value_kinds[] = {
+    [FLAG] = {"", NULL},         [WORD] = {"TEXT", NULL},      [NUMBER] = {"NUMBER", NULL},
+    [PATIENT] = {"PATIENT", NULL}, [CHANNEL] = {"CHANNEL", "email text"}, [FILE_NAME] = {"FILE", NULL},
+    [SQL] = {"SQL", NULL},       [APPLICATION] = {"APPLICATION", "ehr scheduling"}, [COMMAND] = {"COMMAND", NULL},
+    [MAIL_CARRIER] = {"CHANNEL", "maildir smtp"}, [TEXT_CARRIER] = {"CHANNEL", "maildir kannel twilio"},
+};
+
 const struct parameter general_options[] = {
     [GENERAL_DATABASE] = {"database", FILE_NAME, false, "the practice's database (also -d); without it PORTAL_DB of the environment"},
-    [GENERAL_AS] = {"as", WORD, false, "act for the application ehr (without it) or scheduling"},
+    [GENERAL_AS] = {"as", APPLICATION, false, "act for the application ehr (without it) or scheduling"},
     [GENERAL_JSON] = {"json", FLAG, false, "write JSON"},
     [GENERAL_CSV] = {"csv", FLAG, false, "write comma-separated values"},
     [GENERAL_SQL] = {"sql", FLAG, false, "show the statements that are run, on standard error"},
@@ -86,8 +93,8 @@ const struct command commands[] = {
                  {"practice-phone", WORD, false, "its telephone number"},
                  {"portal-url", WORD, false, "address of the portal's pages"},
                  {"mail-from", WORD, false, "sender address of mail"},
-                 {"mail-channel", WORD, false, "maildir or smtp"},
-                 {"text-channel", WORD, false, "maildir, kannel or twilio"},
+                 {"mail-channel", MAIL_CARRIER, false, "maildir or smtp"},
+                 {"text-channel", TEXT_CARRIER, false, "maildir, kannel or twilio"},
                  {"yes", FLAG, false, "ask nothing"}}},
     {.name = "setting", .summary = "Show the settings, or change one", .run = setting,
      .arguments = {{"key", WORD, false, "which one"}, {"value", WORD, false, "what it becomes"}}},
@@ -149,7 +156,11 @@ const struct command commands[] = {
      .empty = "Nothing has happened yet.", .run = audit, .arguments = {OF_PATIENT},
      .options = {{"verify", FLAG, false, "say whether the chain of events is whole"}}},
     {.name = "help", .summary = "Show what a command does", .run = help_run, .needs = NEEDS_NOTHING,
-     .arguments = {{"command", WORD, false, "which one; without it, all of them"}}},
+     .arguments = {{"command", COMMAND, false, "which one; without it, all of them"}},
+     .options = {{"bash", FLAG, false, "print completion for bash"},
+                 {"zsh", FLAG, false, "print completion for zsh"},
+                 {"man", FLAG, false, "print what portal(1) tells of commands, as mdoc"},
+                 {"reference", FLAG, false, "print the reference of portal(7), as mdoc"}}},
     {.name = "version", .summary = "Show the version and the plugins", .run = version, .needs = NEEDS_NOTHING},
     {.name = NULL},
 };

@@ -10,7 +10,13 @@
 enum { ARGUMENTS_MOST = 4, OPTIONS_MOST = 10 };
 
 /* What an argument is, and with that how it is checked, bound and completed. */
-enum value_kind { FLAG, WORD, NUMBER, PATIENT, CHANNEL, FILE_NAME, SQL };
+enum value_kind {
+    FLAG, WORD, NUMBER, PATIENT, CHANNEL, FILE_NAME, SQL, APPLICATION, COMMAND, MAIL_CARRIER, TEXT_CARRIER
+};
+
+/* What help calls a value, and what it may be: words with a space between, or NULL. */
+struct value { const char *name, *choices; };
+extern const struct value value_kinds[];
 
 /* An argument in its place, or an option (--by CHANNEL). */
 struct parameter {
@@ -82,6 +88,12 @@ int secret_run(struct invocation *invocation);
 
 /* Tells what a command does; NULL: which commands there are. */
 int help_show(const struct command *command);
+
+/* What is made of the table when it is built: parts of the manual pages, completion. */
+void manual_write(void);
+int reference_write(struct invocation *invocation);
+void completion_bash(void);
+void completion_zsh(void);
 
 /* portal practice.db: the sqlite3 shell itself, which takes the place of this process. */
 int interactive_run(const char *path, const char *application);

@@ -8,14 +8,6 @@
 static const char about[] =
     "portal [-d practice.db] COMMAND: registers patients of a medical practice for its patient portal\n"
     "portal practice.db: the sqlite3 shell with all of it loaded\n";
-static const char *value_name(enum value_kind kind)
-{
-    static const char *const names[] = {
-        [FLAG] = "", [WORD] = "TEXT", [NUMBER] = "NUMBER", [PATIENT] = "PATIENT", [CHANNEL] = "CHANNEL", [FILE_NAME] = "FILE", [SQL] = "SQL",
-    };
-
-    return names[kind];
-}
 
 static void upper(const char *name)
 {
@@ -25,7 +17,7 @@ static void upper(const char *name)
 static void option_usage(const struct parameter *option)
 {
     (void)printf(" %s--%s%s%s%s", option->required ? "" : "[", option->name, option->kind == FLAG ? "" : " ",
-                 value_name(option->kind), option->required ? "" : "]");
+                 value_kinds[option->kind].name, option->required ? "" : "]");
 }
 
 static void usage_write(const struct command *command)
@@ -45,7 +37,7 @@ static void parameters_write(const struct parameter *parameters, bool options)
     for (; parameters->name != NULL; parameters++) {
         char name[40];
         (void)snprintf(name, sizeof name, "%s%s%s%s", options ? "--" : "", parameters->name,
-                       options && parameters->kind != FLAG ? " " : "", options ? value_name(parameters->kind) : "");
+                       options && parameters->kind != FLAG ? " " : "", options ? value_kinds[parameters->kind].name : "");
         (void)printf("  %-20s %s\n", name, parameters->description);
     }
 }
@@ -69,11 +61,32 @@ int help_show(const struct command *command)
     return EXIT_DONE;
 }
 
+/* What the build writes into files. */
+static int made_write(struct invocation *invocation, bool *made)
+{
+    static const struct { const char *option; void (*write)(void); } rows[] = {
+        {"man", manual_write}, {"bash", completion_bash}, {"zsh", completion_zsh},
+    };
+
+    *made = true;
+    if (command_value(invocation, "reference") != NULL) return reference_write(invocation);
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (command_value(invocation, rows[i].option) == NULL) continue;
+        rows[i].write();
+        return EXIT_DONE;
+    }
+    *made = false;
+    return EXIT_DONE;
+}
+
 int help_run(struct invocation *invocation)
 {
     const char *name = command_value(invocation, "command");
     const struct command *command = name == NULL ? NULL : command_find(name);
+    bool made;
+    int code = made_write(invocation, &made);
 
+    if (made) return code;
     if (command != NULL || name == NULL) return help_show(command);
     return tell(EXIT_USAGE, "there is no command %s; see portal help", name);
 }
