@@ -209,11 +209,12 @@ static int situation_check(const struct function *function, struct portal *porta
                       "autocommit mode",
                       function->name);
     }
-    if ((function->flags & CALL_UNLOCKED) != 0 && !connection_unlocked(portal)) {
+    if ((function->flags & (CALL_UNLOCKED | CALL_ALONE)) != 0 && !connection_unlocked(portal)) {
         return refuse(portal,
                       "%s does not run inside a transaction or a statement that reads or writes "
-                      "tables, because it uses the network; COMMIT first, or call it by itself",
-                      function->name);
+                      "tables, because %s; COMMIT first, or call it by itself",
+                      function->name,
+                      (function->flags & CALL_UNLOCKED) != 0 ? "it uses the network" : "a ROLLBACK would not undo it");
     }
     return SQLITE_OK;
 }

@@ -14,7 +14,8 @@ enum call_flag {
     CALL_QUEUES = 8,        /* leaves what it queues to the next delivery */
     CALL_BARE = 16,         /* needs no settings; looks at the portal's tables itself, if at all */
     CALL_ACTION = 32,       /* a staff action: also an insertable table; refusals are audited */
-    CALL_AUDITED = 64       /* no action, but a refusal is audited all the same */
+    CALL_AUDITED = 64,      /* no action, but a refusal is audited all the same */
+    CALL_ALONE = 128        /* does what no ROLLBACK undoes: no lock may be held */
 };
 
 enum answer { ANSWER_NULL, ANSWER_INTEGER, ANSWER_TEXT, ANSWER_PATIENT };

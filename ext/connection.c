@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 enum { PATIENCE = 10 /* seconds */, PAUSE = 20 /* milliseconds */ };
+enum { NEVER = -1 };
 
 static const char read_state[] =
     "SELECT schema_version, settings_stamp, opt_outs FROM main.portal_state";
@@ -120,14 +121,14 @@ static void error_set(struct portal *portal, char *text)
 static bool is_token(struct portal *portal, const char *text)
 {
     static const enum token_purpose purposes[] = {TOKEN_LINK, TOKEN_RESET, TOKEN_SESSION};
-    const struct keyring *keyring = NULL;
     struct token token;
+    bool genuine = false;
 
-    if (connection_key(portal, &keyring) != SQLITE_OK) return true;    /* who knows */
-    for (size_t i = 0; i < sizeof purposes / sizeof purposes[0]; i++) {
-        if (keyring_proves(keyring, purposes[i], text, TOKEN_LENGTH, &token)) return true;
+    for (size_t i = 0; i < sizeof purposes / sizeof purposes[0] && !genuine; i++) {
+        int code = connection_prove(portal, purposes[i], text, TOKEN_LENGTH, &token, &genuine);
+        if (code != SQLITE_OK) return true;    /* who knows */
     }
-    return false;
+    return genuine;
 }
 
 void connection_hide(struct portal *portal, char *text)
@@ -241,7 +242,10 @@ int connection_enter(struct portal *portal)
     if (with_head) audit_head_take(&portal->head, statement, 3);
     statement_done(portal, statement);
     code = version_check(portal, version);
-    return code == SQLITE_OK ? setting_load(portal, stamp) : code;
+    if (code != SQLITE_OK) return code;
+    /* Perhaps it was the key that changed. */
+    if (stamp != portal->settings.stamp) portal->keyring_checked_at = NEVER;
+    return setting_load(portal, stamp);
 }
 
 void connection_inserted(struct portal *portal)
@@ -337,6 +341,53 @@ int connection_key(struct portal *portal, const struct keyring **keyring)
     }
     if (code == SQLITE_OK) portal->keyring_checked_at = now;
     sqlite3_free(path);
+    return code;
+}
+
+int connection_key_now(struct portal *portal, const struct keyring **keyring)
+{
+    portal->keyring_checked_at = NEVER;
+    return connection_key(portal, keyring);
+}
+
+int connection_token(struct portal *portal, uint8_t kept[TOKEN_KEPT_SIZE])
+{
+    const struct keyring *keyring = NULL;
+    struct token token;
+    int code = connection_key_now(portal, &keyring);
+
+    if (code != SQLITE_OK) return code;
+    keyring_token(keyring, &token);
+    token_keep(&token, kept);
+    return SQLITE_OK;
+}
+
+int connection_key_of(struct portal *portal, uint8_t generation, const uint8_t **key)
+{
+    const struct keyring *keyring = NULL;
+    int code = connection_key(portal, &keyring);
+
+    *key = NULL;
+    if (code == SQLITE_OK && keyring_find(keyring, generation) == NULL) {
+        code = connection_key_now(portal, &keyring);
+    }
+    if (code == SQLITE_OK) *key = keyring_find(keyring, generation);
+    return code;
+}
+
+int connection_prove(struct portal *portal, enum token_purpose purpose, const char *text, size_t length,
+                     struct token *token, bool *genuine)
+{
+    const struct keyring *keyring = NULL;
+    const uint8_t *key = NULL;
+    int code = connection_key(portal, &keyring);
+
+    *genuine = false;
+    if (code != SQLITE_OK || !token_parse(text, length, token)) return code;
+    code = connection_key_of(portal, token->generation, &key);
+    *genuine = key != NULL && token_genuine(key, purpose, token);
+    /* What is left of it can not be turned back into the token. */
+    sodium_memzero(token->mac, sizeof token->mac);
     return code;
 }
 

@@ -96,6 +96,25 @@ void connection_forget(struct portal *portal);
 /* The keyring, read and checked against the database.  SQLITE_OK, REFUSED or an error code. */
 int connection_key(struct portal *portal, const struct keyring **keyring);
 
+/* The same, as the file has it this moment: for what a writer makes with the newest key. */
+int connection_key_now(struct portal *portal, const struct keyring **keyring);
+
+/* Begins the token of a row that is about to be written: what it is to keep.  SQLITE_OK, REFUSED or an error code. */
+int connection_token(struct portal *portal, uint8_t kept[TOKEN_KEPT_SIZE]);
+
+/*
+** The key of a generation, which another process may have made just now; *key is NULL when there is
+** none.  SQLITE_OK, REFUSED or an error code.
+*/
+int connection_key_of(struct portal *portal, uint8_t generation, const uint8_t **key);
+
+/*
+** *genuine: a text is a token that one of the keys made for this purpose; then *token is what it says.
+** Costs a hash, or nothing when the text has not a token's form.
+*/
+int connection_prove(struct portal *portal, enum token_purpose purpose, const char *text, size_t length,
+                     struct token *token, bool *genuine);
+
 /* Path of the key file, sqlite3_free(); NULL for a database without a file. */
 int connection_key_path(struct portal *portal, char **path);
 

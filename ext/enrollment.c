@@ -36,9 +36,11 @@ static int pin_begin(struct portal *portal, void *data)
     if (code == SQLITE_DONE) return SQLITE_OK;     /* no PIN: a wrong guess like any other */
     if (code != SQLITE_ROW) return code;
     attempt->pin_id = sqlite3_column_int64(statement, 0);
-    if (sqlite3_column_bytes(statement, 1) == TOKEN_NONCE_SIZE) {
-        memcpy(attempt->nonce, sqlite3_column_blob(statement, 1), TOKEN_NONCE_SIZE);
+    /* A damaged one is of no generation, and no guess is right. */
+    if (!token_recall(&attempt->pin, sqlite3_column_blob(statement, 1), sqlite3_column_bytes(statement, 1))) {
+        attempt->pin.generation = 0;
     }
+    attempt->pin.id = (uint32_t)attempt->pin_id;
     attempt->medium = medium_from_name((const char *)sqlite3_column_text(statement, 2));
     statement_text(statement, 3, attempt->contact, sizeof attempt->contact);
     statement_done(portal, statement);
@@ -51,21 +53,14 @@ static int pin_begin(struct portal *portal, void *data)
     return registration_guess_right(portal, attempt->registration.registration_id);
 }
 
-/*
-** Derived with the newest key alone: with every generation accepted, each guess would have as many
-** chances.  Whoever was sent a PIN before the key was rotated asks for another.
-*/
-static bool pin_fits(const struct keyring *keyring, const struct proof_attempt *attempt,
-                     const char *pin)
+/* Under the key that it was sent with alone: with every generation, each guess would have as many chances. */
+static bool pin_fits(const uint8_t *key, const struct token *token, const char *pin)
 {
-    struct token token = {.generation = keyring_newest_generation(keyring),
-                          .id = (uint32_t)attempt->pin_id};
     char expected[TOKEN_PIN_SIZE];
     bool fits;
 
-    if (strlen(pin) != TOKEN_PIN_LENGTH) return false;
-    memcpy(token.nonce, attempt->nonce, TOKEN_NONCE_SIZE);
-    token_pin(keyring_newest(keyring), &token, expected);
+    if (key == NULL || strlen(pin) != TOKEN_PIN_LENGTH) return false;
+    token_pin(key, token, expected);
     fits = sodium_memcmp(expected, pin, TOKEN_PIN_LENGTH) == 0;
     sodium_memzero(expected, sizeof expected);
     return fits;
@@ -75,7 +70,7 @@ static bool pin_fits(const struct keyring *keyring, const struct proof_attempt *
 static int pin_prove(struct portal *portal, const char *pin, struct proof_attempt *attempt,
                      const char **reason)
 {
-    const struct keyring *keyring = NULL;
+    const uint8_t *key = NULL;
     bool unknown = true;
     int code = proof_unknown(portal, attempt->token, &unknown);
 
@@ -83,9 +78,9 @@ static int pin_prove(struct portal *portal, const char *pin, struct proof_attemp
     if (code == SQLITE_OK && !unknown) code = scope_run(portal, pin_begin, attempt);
     if (code != SQLITE_OK || !attempt->open) return code;
     *reason = "pin";
-    code = connection_key(portal, &keyring);
+    code = connection_key_of(portal, attempt->pin.generation, &key);
     if (code != SQLITE_OK) return code;
-    if (!attempt->allowed || !pin_fits(keyring, attempt, pin)) {
+    if (!attempt->allowed || !pin_fits(key, &attempt->pin, pin)) {
         return attempt->counted ? scope_insist(portal, proof_wrong, attempt) : SQLITE_OK;
     }
     *reason = NULL;

@@ -3,6 +3,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +31,7 @@ static bool line_read(struct keyring *keyring, const char *line, size_t length)
 
     if (slot == KEYRING_MAX || end == line || *end != ' ' || digits != HEX_LENGTH) return false;
     if (generation < 1 || generation > UINT8_MAX) return false;
-    if (slot > 0 && generation <= keyring->generation[slot - 1]) return false;
+    if (keyring_find(keyring, (uint8_t)generation) != NULL) return false;
     if (sodium_hex2bin(keyring->key[slot], TOKEN_KEY_SIZE, end + 1, digits, NULL, &written,
                        NULL) != 0 || written != TOKEN_KEY_SIZE) {
         return false;
@@ -109,6 +110,7 @@ const char *keyring_read(struct keyring *keyring, const char *path)
     }
     fingerprint_keys_derive(keyring);
     keyring->modified = status.st_mtim;
+    keyring->inode = status.st_ino;
     return NULL;
 }
 
@@ -116,7 +118,8 @@ bool keyring_changed(const struct keyring *keyring, const char *path)
 {
     struct stat status;
 
-    return stat(path, &status) != 0 || status.st_mtim.tv_sec != keyring->modified.tv_sec ||
+    return stat(path, &status) != 0 || status.st_ino != keyring->inode ||
+           status.st_mtim.tv_sec != keyring->modified.tv_sec ||
            status.st_mtim.tv_nsec != keyring->modified.tv_nsec || access_problem(&status) != NULL;
 }
 
@@ -132,20 +135,31 @@ static bool write_all(int file, const char *text, size_t length)
     return fsync(file) == 0;
 }
 
-static bool new_key_write(int file)
+static bool keys_write(int file, const struct keyring *keyring)
 {
-    uint8_t key[TOKEN_KEY_SIZE];
     char hex[HEX_LENGTH + 1];
-    char text[sizeof comment + HEX_LENGTH + 8];
+    char text[FILE_MAX + 1];
+    int length = snprintf(text, sizeof text, "%s", comment);
     bool written;
 
-    randombytes_buf(key, sizeof key);
-    (void)sodium_bin2hex(hex, sizeof hex, key, sizeof key);
-    (void)snprintf(text, sizeof text, "%s1 %s\n", comment, hex);
-    written = write_all(file, text, strlen(text));
-    sodium_memzero(key, sizeof key);
+    for (int i = 0; i < keyring->count; i++) {
+        (void)sodium_bin2hex(hex, sizeof hex, keyring->key[i], TOKEN_KEY_SIZE);
+        length += snprintf(text + length, sizeof text - (size_t)length, "%d %s\n", keyring->generation[i], hex);
+    }
+    written = write_all(file, text, (size_t)length);
     sodium_memzero(hex, sizeof hex);
     sodium_memzero(text, sizeof text);
+    return written;
+}
+
+static bool new_key_write(int file)
+{
+    struct keyring keyring;
+    bool written;
+
+    keyring_throw_away(&keyring);
+    written = keys_write(file, &keyring);
+    keyring_clear(&keyring);
     return written;
 }
 
@@ -221,6 +235,84 @@ const char *keyring_create(const char *path)
     return problem;
 }
 
+/* What is needed, in the order it was in, and a new key after it. */
+static const char *generation_add(struct keyring *keyring, const bool needed[UINT8_MAX + 1])
+{
+    struct keyring kept = *keyring;
+    unsigned generation = keyring_newest_generation(keyring);
+    int count = 0;
+
+    for (int i = 0; i < keyring->count; i++) {
+        if (i > 0 && i + 1 < keyring->count && !needed[keyring->generation[i]]) continue;
+        kept.generation[count] = keyring->generation[i];
+        memcpy(kept.key[count++], keyring->key[i], TOKEN_KEY_SIZE);
+    }
+    kept.count = count;
+    if (count < KEYRING_MAX) {
+        do generation = generation % UINT8_MAX + 1;
+        while (keyring_find(&kept, (uint8_t)generation) != NULL);
+        kept.generation[count] = (uint8_t)generation;
+        randombytes_buf(kept.key[count], TOKEN_KEY_SIZE);
+        kept.count++;
+        *keyring = kept;
+    }
+    keyring_clear(&kept);
+    return count < KEYRING_MAX ? NULL : "is full of keys that live links or sessions need; rotate again when they have expired";
+}
+
+/* A draft that is to take the place of a file: of its mode and owner, so that whoever reads it still can. */
+static const char *successor_write(const char *draft, const struct stat *former, struct keyring *keyring)
+{
+    struct stat status;
+    const char *problem = NULL;
+    int file = open(draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+
+    if (file < 0) return errno == EEXIST ? "is being written by another process" : "can not be written in that folder";
+    if (fstat(file, &status) != 0 ||
+        ((status.st_uid != former->st_uid || status.st_gid != former->st_gid) &&
+         fchown(file, former->st_uid, former->st_gid) != 0) ||
+        fchmod(file, former->st_mode & 07777) != 0) {
+        problem = "belongs to another user; rotate it as that one";
+    }
+    if (problem == NULL && (!keys_write(file, keyring) || fstat(file, &status) != 0)) problem = "can not be written";
+    keyring->modified = status.st_mtim;
+    keyring->inode = status.st_ino;
+    if (close(file) != 0 && problem == NULL) problem = "can not be written";
+    return problem;
+}
+
+static const char *file_succeed(const char *path, struct keyring *keyring)
+{
+    char real[PATH_MAX];      /* a symbolic link stays one */
+    char folder[PATH_SIZE];
+    char draft[DRAFT_SIZE];
+    struct stat former;
+    const char *problem;
+
+    if (realpath(path, real) == NULL || strlen(real) >= PATH_SIZE || stat(real, &former) != 0) return "can not be found";
+    if (access(real, W_OK) != 0) return "can not be written by this user";
+    folder_of(real, folder);
+    (void)snprintf(draft, sizeof draft, "%s.new", real);
+    /* Of somebody who was killed: whoever else writes waits for the database. */
+    (void)unlink(draft);
+    problem = successor_write(draft, &former, keyring);
+    if (problem == NULL && rename(draft, real) != 0) problem = "can not be replaced";
+    if (problem != NULL) (void)unlink(draft);
+    if (problem == NULL && !directory_sync(folder)) problem = "can not be made durable";
+    return problem;
+}
+
+const char *keyring_rotate(struct keyring *keyring, const char *path, const bool needed[UINT8_MAX + 1])
+{
+    struct keyring next = *keyring;
+    const char *problem = generation_add(&next, needed);
+
+    if (problem == NULL && path != NULL) problem = file_succeed(path, &next);
+    if (problem == NULL) *keyring = next;
+    keyring_clear(&next);
+    return problem;
+}
+
 void keyring_throw_away(struct keyring *keyring)
 {
     keyring_clear(keyring);
@@ -253,18 +345,10 @@ uint8_t keyring_newest_generation(const struct keyring *keyring)
     return keyring->generation[keyring->count - 1];
 }
 
-bool keyring_proves(const struct keyring *keyring, enum token_purpose purpose, const char *text,
-                    size_t length, struct token *token)
+void keyring_token(const struct keyring *keyring, struct token *token)
 {
-    const uint8_t *key;
-    bool genuine;
-
-    if (!token_parse(text, length, token)) return false;
-    key = keyring_find(keyring, token->generation);
-    genuine = key != NULL && token_genuine(key, purpose, token);
-    /* What is left of it can not be turned back into the token. */
-    sodium_memzero(token->mac, sizeof token->mac);
-    return genuine;
+    token->generation = keyring_newest_generation(keyring);
+    randombytes_buf(token->nonce, sizeof token->nonce);
 }
 
 int64_t keyring_fingerprint(const struct keyring *keyring, enum keyring_fingerprint what,

@@ -4,7 +4,8 @@
 **
 ** Text, mode 0600, a comment line and one line "generation hex-key" for each generation, oldest
 ** first.  New tokens use the newest generation, older ones still prove theirs.  What must compare
-** equal for ever (audit chain, fingerprints) uses the oldest.
+** equal for ever (audit chain, fingerprints) uses the oldest.  Generations count from 1 to 255, and
+** then take numbers that are free again.
 */
 #ifndef PORTAL_KEYRING_H
 #define PORTAL_KEYRING_H
@@ -12,6 +13,7 @@
 #include "token.h"
 
 #include <stdbool.h>
+#include <sys/types.h>
 #include <time.h>
 
 enum { KEYRING_MAX = 32, KEYRING_FINGERPRINT_KEY_SIZE = 16 };
@@ -31,6 +33,7 @@ struct keyring {
     uint8_t key[KEYRING_MAX][TOKEN_KEY_SIZE];
     uint8_t fingerprint_key[FINGERPRINT_COUNT][KEYRING_FINGERPRINT_KEY_SIZE];
     struct timespec modified;                 /* of the file as it was read */
+    ino_t inode;                              /* likewise */
 };
 
 /*
@@ -48,6 +51,14 @@ bool keyring_changed(const struct keyring *keyring, const char *path);
 */
 const char *keyring_create(const char *path);
 
+/*
+** Adds a new key, which is the newest from now on, and writes the file anew; a NULL path has none.
+** What `needed` does not name goes, but for the oldest and for the newest until now, which others may be
+** using this moment and yesterday's backup was sealed with.  The file is the old or the new one at any
+** moment, and keeps its mode and owner.  NULL, or a static phrase as above: then both are as they were.
+*/
+const char *keyring_rotate(struct keyring *keyring, const char *path, const bool needed[UINT8_MAX + 1]);
+
 /* Fills a keyring with one new key that no file holds. */
 void keyring_throw_away(struct keyring *keyring);
 
@@ -59,12 +70,8 @@ const uint8_t *keyring_oldest(const struct keyring *keyring);
 const uint8_t *keyring_newest(const struct keyring *keyring);
 uint8_t keyring_newest_generation(const struct keyring *keyring);
 
-/*
-** True when a text is a token that one of the keys made for this purpose; then *token is what it
-** says.  Costs a hash, or nothing when the text has not a token's form.
-*/
-bool keyring_proves(const struct keyring *keyring, enum token_purpose purpose, const char *text,
-                    size_t length, struct token *token);
+/* Begins a token: the newest generation, and a nonce that differs from what the id had before a restore. */
+void keyring_token(const struct keyring *keyring, struct token *token);
 
 /*
 ** SipHash-2-4 of bytes, as a positive integer that is never 0: a pseudorandom function made for short

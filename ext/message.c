@@ -25,19 +25,17 @@ static void values_wipe(struct template_values *values)
     for (int i = 0; i < PLACEHOLDER_COUNT; i++) sodium_memzero(values->text[i], strlen(values->text[i]));
 }
 
-static int nonce_read(struct portal *portal, const char *sql, sqlite3_int64 id, uint8_t *nonce)
+static int token_read(struct portal *portal, const char *sql, sqlite3_int64 id, struct token *token)
 {
     sqlite3_stmt *statement = NULL;
     int code = statement_row(portal, &statement, sql, "i", id);
 
     if (code == SQLITE_DONE) return fail(portal, "message %lld has lost what it carries", id);
     if (code != SQLITE_ROW) return code;
-    code = SQLITE_OK;
-    if (sqlite3_column_bytes(statement, 0) == TOKEN_NONCE_SIZE) {
-        memcpy(nonce, sqlite3_column_blob(statement, 0), TOKEN_NONCE_SIZE);
-    } else {
-        code = fail(portal, "message %lld has lost what it carries", id);
-    }
+    token->id = (uint32_t)id;
+    code = token_recall(token, sqlite3_column_blob(statement, 0), sqlite3_column_bytes(statement, 0))
+               ? SQLITE_OK
+               : fail(portal, "message %lld has lost what it carries", id);
     statement_done(portal, statement);
     return code;
 }
@@ -52,19 +50,19 @@ static void link_write(const struct kind *kind, const char *url, const char *tok
 static int secret_add(struct portal *portal, const struct outbox_message *row,
                       const struct kind *kind, struct template_values *values)
 {
-    const struct keyring *keyring = NULL;
-    struct token token = {.id = (uint32_t)row->message_id};
+    const uint8_t *key = NULL;
+    struct token token;
     char text[TOKEN_SIZE];
-    int code = connection_key(portal, &keyring);
+    int code = token_read(portal, kind->nonce, row->message_id, &token);
 
-    if (code == SQLITE_OK) code = nonce_read(portal, kind->nonce, row->message_id, token.nonce);
+    if (code == SQLITE_OK) code = connection_key_of(portal, token.generation, &key);
     if (code != SQLITE_OK) return code;
-    token.generation = keyring_newest_generation(keyring);
+    if (key == NULL) return fail(portal, "message %lld was made with a key that is gone; send again", row->message_id);
     if (kind->path == NULL) {
-        token_pin(keyring_newest(keyring), &token, values->text[PLACEHOLDER_pin]);
+        token_pin(key, &token, values->text[PLACEHOLDER_pin]);
         return SQLITE_OK;
     }
-    token_derive(keyring_newest(keyring), kind->purpose, &token, text);
+    token_derive(key, kind->purpose, &token, text);
     link_write(kind, setting_text(portal, SETTING_portal_url), text, values);
     sodium_memzero(text, sizeof text);
     return SQLITE_OK;

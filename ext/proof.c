@@ -149,18 +149,18 @@ static int pin_queue(struct portal *portal, const struct proof_attempt *attempt)
     sqlite3_int64 registration_id = attempt->registration.registration_id;
     sqlite3_int64 now = connection_now(portal);
     sqlite3_int64 message_id = 0;
-    uint8_t nonce[TOKEN_NONCE_SIZE];
+    uint8_t kept[TOKEN_KEPT_SIZE];
     int code = statement_run(portal, cancel_pins, "i", registration_id);
 
-    randombytes_buf(nonce, sizeof nonce);
+    if (code == SQLITE_OK) code = connection_token(portal, kept);
     if (code == SQLITE_OK) code = statement_run(portal, supersede_pins, "i", registration_id);
     if (code == SQLITE_OK) {
         code = outbox_queue(portal, "pin", attempt->medium, &attempt->registration.patient,
                             attempt->contact, &message_id);
     }
     if (code == SQLITE_OK) {
-        code = statement_run(portal, insert_pin, "iibii", message_id, registration_id, nonce,
-                             TOKEN_NONCE_SIZE, now,
+        code = statement_run(portal, insert_pin, "iibii", message_id, registration_id, kept,
+                             TOKEN_KEPT_SIZE, now,
                              now + setting_number(portal, SETTING_pin_minutes) * MINUTE);
     }
     return code;

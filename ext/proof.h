@@ -30,7 +30,7 @@ struct proof_attempt {
     bool allowed;                  /* the budget had room for the guess */
     bool counted;                  /* it counts against the link until it is settled */
     sqlite3_int64 pin_id;          /* of the live PIN that was tried, or 0 */
-    uint8_t nonce[TOKEN_NONCE_SIZE];
+    struct token pin;              /* what its row keeps */
     enum medium medium;            /* where the PIN goes, or went */
     char contact[CONTACT_SIZE];
 };

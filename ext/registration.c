@@ -282,7 +282,8 @@ int registration_queue(struct portal *portal, const struct registration_draft *d
     const struct patient_id *id = &draft->patient.id;
     sqlite3_int64 now = connection_now(portal);
     const struct keyring *keyring = NULL;
-    uint8_t nonce[TOKEN_NONCE_SIZE];
+    struct token token;
+    uint8_t kept[TOKEN_KEPT_SIZE];
     int code = connection_key(portal, &keyring);
 
     if (code == SQLITE_OK) {
@@ -291,11 +292,13 @@ int registration_queue(struct portal *portal, const struct registration_draft *d
     if (code == SQLITE_OK && *message_id > UINT32_MAX) {
         return refuse(portal, "the outbox is full: 4294967295 messages; run portal_purge");
     }
-    /* It only has to differ from what the same id had before a restore: no system call for that. */
-    sqlite3_randomness(sizeof nonce, nonce);
     if (code == SQLITE_OK) {
+        token.generation = keyring_newest_generation(keyring);
+        /* It only has to differ from what the same id had before a restore: no system call for that. */
+        sqlite3_randomness(sizeof token.nonce, token.nonce);
+        token_keep(&token, kept);
         code = statement_run(portal, insert_registration, "ipiibis", *message_id, id,
-                             draft->destination, patient_identity(keyring, &draft->patient), nonce, TOKEN_NONCE_SIZE, now,
+                             draft->destination, patient_identity(keyring, &draft->patient), kept, TOKEN_KEPT_SIZE, now,
                              portal->actor);
     }
     /* Whoever was never sent one has none that works, and nothing that was revoked. */
@@ -391,18 +394,16 @@ static const char *status_told(const char *status, sqlite3_int64 expires_at, sql
 int registration_status(struct portal *portal, const char *token, size_t length,
                         const char **status)
 {
-    const struct keyring *keyring = NULL;
     struct token claimed;
     sqlite3_stmt *statement = NULL;
-    int code = connection_key(portal, &keyring);
+    bool genuine = false;
+    int code = connection_prove(portal, TOKEN_LINK, token, length, &claimed, &genuine);
 
     *status = "unknown";
-    if (code != SQLITE_OK || !keyring_proves(keyring, TOKEN_LINK, token, length, &claimed)) {
-        return code;
-    }
+    if (code != SQLITE_OK || !genuine) return code;
     code = statement_row(portal, &statement, read_link, "i", (sqlite3_int64)claimed.id);
     if (code != SQLITE_ROW) return code == SQLITE_DONE ? SQLITE_OK : code;
-    if (statement_same(statement, 0, claimed.nonce, TOKEN_NONCE_SIZE)) {
+    if (statement_keeps(statement, 0, &claimed)) {
         *status = status_told(statement_string(statement, 1), sqlite3_column_int64(statement, 2),
                               connection_now(portal));
     }

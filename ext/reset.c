@@ -55,15 +55,15 @@ static int reset_queue(struct portal *portal, sqlite3_int64 account_id, enum med
 {
     sqlite3_int64 now = connection_now(portal);
     sqlite3_int64 message_id = 0;
-    uint8_t nonce[TOKEN_NONCE_SIZE];
+    uint8_t kept[TOKEN_KEPT_SIZE];
     int code = outbox_queue(portal, "password_reset", medium, NULL, contact, &message_id);
 
-    randombytes_buf(nonce, sizeof nonce);
+    if (code == SQLITE_OK) code = connection_token(portal, kept);
     if (code == SQLITE_OK) code = outbox_account(portal, message_id, account_id);
     if (code == SQLITE_OK) code = statement_run(portal, supersede_resets, "i", account_id);
     if (code == SQLITE_OK) {
-        code = statement_run(portal, insert_reset, "iibii", message_id, account_id, nonce,
-                             TOKEN_NONCE_SIZE, now,
+        code = statement_run(portal, insert_reset, "iibii", message_id, account_id, kept,
+                             TOKEN_KEPT_SIZE, now,
                              now + setting_number(portal, SETTING_reset_minutes) * MINUTE);
     }
     if (code == SQLITE_OK) {
@@ -144,18 +144,16 @@ struct reset {
 /* SQLITE_ROW, SQLITE_DONE for a link that does not work, or an error code. */
 static int reset_open(struct portal *portal, const char *token, struct reset *reset)
 {
-    const struct keyring *keyring = NULL;
     sqlite3_stmt *statement = NULL;
     struct token claimed;
     bool same;
-    int code = connection_key(portal, &keyring);
+    int code = connection_prove(portal, TOKEN_RESET, token, strlen(token), &claimed, &same);
 
-    if (code != SQLITE_OK) return code;
-    if (!keyring_proves(keyring, TOKEN_RESET, token, strlen(token), &claimed)) return SQLITE_DONE;
+    if (code != SQLITE_OK || !same) return code == SQLITE_OK ? SQLITE_DONE : code;
     code = statement_row(portal, &statement, read_reset, "ii", (sqlite3_int64)claimed.id,
                          connection_now(portal));
     if (code != SQLITE_ROW) return code;
-    same = statement_same(statement, 1, claimed.nonce, TOKEN_NONCE_SIZE);
+    same = statement_keeps(statement, 1, &claimed);
     reset->reset_id = (sqlite3_int64)claimed.id;
     reset->account_id = sqlite3_column_int64(statement, 0);
     statement_text(statement, 2, reset->username, sizeof reset->username);

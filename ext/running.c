@@ -7,6 +7,7 @@
 #include "maintenance.h"
 #include "normalize.h"
 #include "outbox.h"
+#include "rotation.h"
 #include "schema.h"
 #include "secret.h"
 
@@ -211,6 +212,22 @@ static int report_act(struct call *call)
     return code == SQLITE_OK ? answer_integer(call, 1) : code;
 }
 
+static int rotate_act(struct call *call)
+{
+    struct rotation rotation;
+    char *path = NULL;
+    int code = rotation_run(call->portal, &rotation);
+
+    if (code == SQLITE_OK) code = connection_key_path(call->portal, &path);
+    if (code == SQLITE_OK) {
+        code = answer_text(call, "Key generation %d is in force; secrets sealed anew: %d.%s%s%s", rotation.generation,
+                           rotation.secrets, path == NULL ? "" : " Back up ", path == NULL ? "" : path,
+                           path == NULL ? "" : " now, apart from the database: what is made from now on needs it.");
+    }
+    sqlite3_free(path);
+    return code;
+}
+
 static int verify_act(struct call *call)
 {
     int code = audit_verify(call->portal, &call->text);
@@ -318,6 +335,13 @@ const struct function running_functions[] = {
      .result = "NULL when whole, else the first broken event",
      .description = "Walks the audit chain.",
      .act = verify_act},
+    {.name = "portal_key_rotate", .arguments = "", .least = 0, .most = 0,
+     .allowed = EHR, .flags = CALL_ALONE,
+     .result = "one sentence",
+     .description = "Makes a new generation of the key for what is made from now on, and seals the secrets anew. Links, "
+                    "PINs and sessions stay good until they end; what nothing needs any more goes from the key file, "
+                    "which is to be backed up then. The audit stays under the oldest generation.",
+     .act = rotate_act},
     {.name = "portal_purge", .arguments = "days", .least = 1, .most = 1,
      .allowed = EHR, .flags = CALL_WRITES,
      .result = "one sentence",

@@ -16,6 +16,8 @@ static const char store_secret[] =
     "INSERT INTO main.portal_secret (key, sealed) VALUES (?1, ?2)"
     " ON CONFLICT (key) DO UPDATE SET sealed = excluded.sealed";
 static const char delete_secret[] = "DELETE FROM main.portal_secret WHERE key = ?1";
+static const char next_secret[] =
+    "SELECT key, sealed FROM main.portal_secret WHERE key > ?1 ORDER BY key LIMIT 1";
 static const char read_secret[] = "SELECT sealed FROM main.portal_secret WHERE key = ?1";
 
 /* The key that seals, derived from a generation's. */
@@ -48,7 +50,7 @@ int secret_store(struct portal *portal, const char *key, const char *value)
     size_t length = strlen(key);
     int code;
 
-    if (length == 0 || length > 64 ||
+    if (length == 0 || length >= SECRET_KEY_SIZE ||
         key[strspn(key, "abcdefghijklmnopqrstuvwxyz0123456789_")] != '\0') {
         return refuse(portal, "the name of a secret has 1 to 64 lower-case letters, digits and _");
     }
@@ -71,14 +73,15 @@ int secret_store(struct portal *portal, const char *key, const char *value)
     return code;
 }
 
-static int seal_open(struct portal *portal, const struct keyring *keyring, const char *key,
-                     const uint8_t *sealed, size_t size, char **value)
+static int seal_open(struct portal *portal, const char *key, const uint8_t *sealed, size_t size, char **value)
 {
-    const uint8_t *generation = size < OVERHEAD ? NULL : keyring_find(keyring, sealed[0]);
+    const uint8_t *generation = NULL;
     uint8_t with[TOKEN_HASH_SIZE];
     unsigned long long length = 0;
     int failed;
+    int code = size < OVERHEAD ? SQLITE_OK : connection_key_of(portal, sealed[0], &generation);
 
+    if (code != SQLITE_OK) return code;
     if (generation == NULL) return refuse(portal, "the secret %s was sealed with another key", key);
     *value = sqlite3_malloc64(size);
     if (*value == NULL) return fault(portal, SQLITE_NOMEM);
@@ -106,8 +109,40 @@ int secret_read(struct portal *portal, const char *key, char **value)
     if (code == SQLITE_OK) code = statement_row(portal, &statement, read_secret, "s", key);
     if (code == SQLITE_DONE) return SQLITE_OK;
     if (code != SQLITE_ROW) return code;
-    code = seal_open(portal, keyring, key, sqlite3_column_blob(statement, 0),
+    code = seal_open(portal, key, sqlite3_column_blob(statement, 0),
                      (size_t)sqlite3_column_bytes(statement, 0), value);
     statement_done(portal, statement);
     return code;
+}
+
+/* The next one after `key`, which then is its key; SQLITE_DONE: it was the last. */
+static int reseal(struct portal *portal, const struct keyring *keyring, char key[SECRET_KEY_SIZE], int *count)
+{
+    sqlite3_stmt *statement = NULL;
+    char *value = NULL;
+    int code = statement_row(portal, &statement, next_secret, "s", key);
+
+    if (code != SQLITE_ROW) return code;
+    statement_text(statement, 0, key, SECRET_KEY_SIZE);
+    code = seal_open(portal, key, sqlite3_column_blob(statement, 1), (size_t)sqlite3_column_bytes(statement, 1), &value);
+    statement_done(portal, statement);
+    /* It stays as it is, and whoever reads it is told. */
+    if (code == REFUSED) return SQLITE_OK;
+    if (code != SQLITE_OK) return code;
+    code = seal_store(portal, keyring, key, value);
+    sodium_memzero(value, strlen(value));
+    sqlite3_free(value);
+    if (code == SQLITE_OK) ++*count;
+    return code;
+}
+
+int secret_reseal(struct portal *portal, int *count)
+{
+    const struct keyring *keyring = NULL;
+    char key[SECRET_KEY_SIZE] = "";
+    int code = connection_key(portal, &keyring);
+
+    *count = 0;
+    while (code == SQLITE_OK) code = reseal(portal, keyring, key, count);
+    return code == SQLITE_DONE ? SQLITE_OK : code;
 }

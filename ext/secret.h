@@ -7,7 +7,7 @@
 
 #include "connection.h"
 
-enum { SECRET_MAX = 4096 };
+enum { SECRET_MAX = 4096, SECRET_KEY_SIZE = 65 };
 
 /* Seals and stores; value NULL removes.  Within a scope. */
 int secret_store(struct portal *portal, const char *key, const char *value);
@@ -17,5 +17,8 @@ int secret_store(struct portal *portal, const char *key, const char *value);
 ** none; else REFUSED or an error code.
 */
 int secret_read(struct portal *portal, const char *key, char **value);
+
+/* Seals all anew with the newest key; *count gets how many.  Those that can not be opened stay.  Within a scope. */
+int secret_reseal(struct portal *portal, int *count);
 
 #endif

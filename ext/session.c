@@ -33,35 +33,25 @@ int session_begin(struct portal *portal, sqlite3_int64 account_id, char token[TO
 {
     const struct keyring *keyring = NULL;
     struct token made = {.id = 0};
-    int code = connection_key(portal, &keyring);
+    uint8_t kept[TOKEN_KEPT_SIZE];
+    int code = connection_key_now(portal, &keyring);
 
     if (code != SQLITE_OK) return code;
-    randombytes_buf(made.nonce, sizeof made.nonce);
-    code = statement_run(portal, insert_session, "ibi", account_id, made.nonce, TOKEN_NONCE_SIZE,
+    keyring_token(keyring, &made);
+    token_keep(&made, kept);
+    code = statement_run(portal, insert_session, "ibi", account_id, kept, TOKEN_KEPT_SIZE,
                          connection_now(portal));
     if (code != SQLITE_OK) return code;
     made.id = (uint32_t)sqlite3_last_insert_rowid(portal->db);
-    made.generation = keyring_newest_generation(keyring);
     token_derive(keyring_newest(keyring), TOKEN_SESSION, &made, token);
     return SQLITE_OK;
-}
-
-/* The id and nonce of a token that the key proves; *genuine says whether it does. */
-static int prove(struct portal *portal, const char *token, struct token *claimed, bool *genuine)
-{
-    const struct keyring *keyring = NULL;
-    int code = connection_key(portal, &keyring);
-
-    *genuine = code == SQLITE_OK &&
-               keyring_proves(keyring, TOKEN_SESSION, token, strlen(token), claimed);
-    return code;
 }
 
 int session_genuine(struct portal *portal, const char *token, bool *genuine)
 {
     struct token claimed;
 
-    return prove(portal, token, &claimed, genuine);
+    return connection_prove(portal, TOKEN_SESSION, token, strlen(token), &claimed, genuine);
 }
 
 /* SQLITE_ROW and the row's id, account and last use; SQLITE_DONE; or an error code. */
@@ -72,14 +62,14 @@ static int find(struct portal *portal, const char *token, sqlite3_int64 *session
     sqlite3_stmt *statement = NULL;
     struct token claimed;
     bool same = false;
-    int code = prove(portal, token, &claimed, &same);
+    int code = connection_prove(portal, TOKEN_SESSION, token, strlen(token), &claimed, &same);
 
     if (code != SQLITE_OK || !same) return code == SQLITE_OK ? SQLITE_DONE : code;
     code = statement_row(portal, &statement, read_session, "iii", (sqlite3_int64)claimed.id,
                          now - setting_number(portal, SETTING_session_hours) * HOUR,
                          now - setting_number(portal, SETTING_session_idle_minutes) * MINUTE);
     if (code != SQLITE_ROW) return code;
-    same = statement_same(statement, 0, claimed.nonce, TOKEN_NONCE_SIZE);
+    same = statement_keeps(statement, 0, &claimed);
     *session_id = (sqlite3_int64)claimed.id;
     *account_id = sqlite3_column_int64(statement, 1);
     *last_used_at = sqlite3_column_int64(statement, 2);

@@ -269,3 +269,8 @@ bool statement_same(sqlite3_stmt *statement, int column, const void *bytes, int 
     return sqlite3_column_bytes(statement, column) == size &&
            sodium_memcmp(sqlite3_column_blob(statement, column), bytes, (size_t)size) == 0;
 }
+
+bool statement_keeps(sqlite3_stmt *statement, int column, const struct token *token)
+{
+    return token_is_kept(token, sqlite3_column_blob(statement, column), sqlite3_column_bytes(statement, column));
+}

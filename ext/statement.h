@@ -10,6 +10,7 @@
 #define PORTAL_STATEMENT_H
 
 #include "portal.h"
+#include "token.h"
 
 #include <stdbool.h>
 
@@ -75,6 +76,9 @@ const char *statement_string(sqlite3_stmt *statement, int column);
 
 /* True when a text column is this text. */
 bool statement_is(sqlite3_stmt *statement, int column, const char *text);
+
+/* True when a blob column is what the row of this token keeps of it. */
+bool statement_keeps(sqlite3_stmt *statement, int column, const struct token *token);
 
 /* True when a blob column holds exactly these bytes; compares in constant time. */
 bool statement_same(sqlite3_stmt *statement, int column, const void *bytes, int size);

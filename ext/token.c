@@ -123,6 +123,31 @@ bool token_genuine(const uint8_t key[TOKEN_KEY_SIZE], enum token_purpose purpose
     return same;
 }
 
+void token_keep(const struct token *token, uint8_t kept[TOKEN_KEPT_SIZE])
+{
+    kept[0] = token->generation;
+    memcpy(kept + 1, token->nonce, TOKEN_NONCE_SIZE);
+}
+
+bool token_recall(struct token *token, const void *kept, int size)
+{
+    const uint8_t *bytes = kept;
+
+    /* Before keys could be rotated rows kept the nonce alone. */
+    if (size != TOKEN_KEPT_SIZE && size != TOKEN_NONCE_SIZE) return false;
+    token->generation = size == TOKEN_KEPT_SIZE ? bytes[0] : 1;
+    memcpy(token->nonce, bytes + size - TOKEN_NONCE_SIZE, TOKEN_NONCE_SIZE);
+    return true;
+}
+
+bool token_is_kept(const struct token *token, const void *kept, int size)
+{
+    struct token own;
+
+    return token_recall(&own, kept, size) && own.generation == token->generation &&
+           sodium_memcmp(own.nonce, token->nonce, TOKEN_NONCE_SIZE) == 0;
+}
+
 void token_pin(const uint8_t key[TOKEN_KEY_SIZE], const struct token *token,
                char out[TOKEN_PIN_SIZE])
 {

@@ -1,7 +1,8 @@
 /*
 ** What a person is given to prove something: link, reset and session tokens, and PINs.  None is
-** stored; each is derived from the key, a purpose, and its row's id and nonce.  A pure leaf: no
-** SQLite here.
+** stored; each is derived from the key, a purpose, and its row's id and nonce.  The row keeps the
+** key's generation as well: a key that was rotated away proves nothing that was made later.  A pure
+** leaf: no SQLite here.
 **
 ** A token is generation (1 byte), id (4 bytes, big endian), nonce (3 bytes) and 128 bits of keyed
 ** BLAKE2b (RFC 7693) over purpose, generation, id and nonce: 24 bytes, 32 characters of base64url
@@ -17,6 +18,7 @@
 enum {
     TOKEN_KEY_SIZE = 32,
     TOKEN_NONCE_SIZE = 3,
+    TOKEN_KEPT_SIZE = 1 + TOKEN_NONCE_SIZE,
     TOKEN_LENGTH = 32,
     TOKEN_SIZE = TOKEN_LENGTH + 1,
     TOKEN_PIN_LENGTH = 6,
@@ -63,6 +65,15 @@ bool token_parse(const char *text, size_t length, struct token *token);
 /* True when a parsed token was derived from this key for this purpose; compares in constant time. */
 bool token_genuine(const uint8_t key[TOKEN_KEY_SIZE], enum token_purpose purpose,
                    const struct token *token);
+
+/* What the row keeps of its token: generation and nonce. */
+void token_keep(const struct token *token, uint8_t kept[TOKEN_KEPT_SIZE]);
+
+/* Takes generation and nonce from what a row kept; false when that is damaged. */
+bool token_recall(struct token *token, const void *kept, int size);
+
+/* True when it has the generation and nonce that a row kept; compares in constant time. */
+bool token_is_kept(const struct token *token, const void *kept, int size);
 
 /* Writes the six digits of a row, each of the million equally likely. */
 void token_pin(const uint8_t key[TOKEN_KEY_SIZE], const struct token *token,

@@ -65,6 +65,15 @@ static int setting(struct invocation *invocation)
                                          : "SELECT portal_setting(:key) AS value");
 }
 
+static int key(struct invocation *invocation)
+{
+    const char *what = command_value(invocation, "rotate");
+
+    if (strcmp(what, "rotate") == 0) return command_query(invocation, "SELECT portal_key_rotate()");
+    (void)fprintf(stderr, "portal: key has one use, portal key rotate, not '%s'\n", what);
+    return EXIT_USAGE;
+}
+
 static int audit(struct invocation *invocation)
 {
     if (command_value(invocation, "verify") != NULL) {
@@ -152,6 +161,9 @@ const struct command commands[] = {
     {.name = "nightly", .summary = "Do the night's work and report it, for cron to mail", .run = nightly_run},
     {.name = "backup", .summary = "Copy the database while others work with it",
      .run = backup_run, .arguments = {{"file", FILE_NAME, true, "a new one; the key file is not in it"}}},
+    {.name = "key", .summary = "Make a new generation of the key: portal key rotate",
+     .text = "What was sent before stays good until it ends. Back up the key file afterwards.", .run = key,
+     .arguments = {{"rotate", WORD, true, "the word itself"}}},
     {.name = "audit", .summary = "Show what happened, or verify that nothing of it was changed",
      .empty = "Nothing has happened yet.", .run = audit, .arguments = {OF_PATIENT},
      .options = {{"verify", FLAG, false, "say whether the chain of events is whole"}}},

@@ -317,6 +317,11 @@ def backup(w):
     return []
 
 
+def rotate(w):
+    w.ask('SELECT portal_key_rotate()')
+    return [('key.rotated', None)]
+
+
 def restored(w):
     w.ask('SELECT portal_restored()')
     return [('portal.restored', None)]
@@ -339,7 +344,7 @@ CALLS = [
     (3, send), (2, send_row), (1, send_set), (2, add), (1, add_set), (1, transaction), (1, revoke),
     (8, decide), (3, decide_set), (12, prove), (12, register), (8, login), (12, submit), (1, logout),
     (2, forget), (2, reset), (1, remove), (1, unlock), (1, set_contact), (3, deliver), (3, claim), (1, opt_out),
-    (2, read_mail), (1, change_setting), (1, store_secret), (1, verify), (1, backup), (0.2, restored),
+    (2, read_mail), (1, change_setting), (1, store_secret), (1, verify), (1, backup), (0.2, restored), (0.2, rotate),
     (1, reading('SELECT portal_init()')), (1, reading('SELECT expire_links()')),
     (1, reading('SELECT portal_purge(36500)')), (1, reading('SELECT * FROM portal_check')),
     (1, reading('SELECT * FROM portal_status')), (1, reading("SELECT send_problem(1, 'email')")),

@@ -21,7 +21,7 @@ HEADROOM = 1.125    # for other processors, whose libraries take other ways
 LAYERS = {
     'audit': re.compile('audit_'),
     'hand-over': re.compile('message_render|delivery_|maildir_'),
-    'hash': re.compile('token_|keyring_proves|patient_destination|patient_identity|crypto_|randombytes_'),
+    'hash': re.compile('token_|connection_prove|patient_destination|patient_identity|crypto_|randombytes_'),
     'write': re.compile('statement_run|statement_change|scope_'),
     'lookup': re.compile('statement_'),
 }

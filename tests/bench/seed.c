@@ -80,13 +80,12 @@ static void tokens_write(sqlite3 *db, const struct keyring *keyring)
 {
     sqlite3_stmt *read = bench_prepare(db, "SELECT registration_id, nonce FROM portal_registration");
     sqlite3_stmt *write = bench_prepare(db, "INSERT INTO bench_link VALUES (?1, ?2)");
-    struct token token = {.generation = keyring_newest_generation(keyring)};
+    struct token token;
     char text[TOKEN_SIZE];
 
     while (sqlite3_step(read) == SQLITE_ROW) {
-        const unsigned char *nonce = sqlite3_column_blob(read, 1);
         token.id = (uint32_t)sqlite3_column_int64(read, 0);
-        for (int i = 0; i < TOKEN_NONCE_SIZE; i++) token.nonce[i] = nonce[i];
+        (void)token_recall(&token, sqlite3_column_blob(read, 1), sqlite3_column_bytes(read, 1));
         token_write(keyring, &token, text);
         bench_check(db, sqlite3_bind_int64(write, 1, token.id));
         bench_check(db, sqlite3_bind_text(write, 2, text, TOKEN_LENGTH, SQLITE_STATIC));

@@ -92,6 +92,7 @@ const struct fault_case fault_cases[] = {
     {.name = "portal_secret", .arguments = "'gateway', NULL"},
     {.name = "portal_audit_verify", .arguments = ""},
     {.name = "portal_restored", .arguments = ""},
+    {.name = "portal_key_rotate", .arguments = ""},
 
     {.name = "send_problem", .arguments = "5, 'email'"},
     {.name = "send_problem", .arguments = "5, 'email'", .set_up = opted_out},

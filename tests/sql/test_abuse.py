@@ -55,9 +55,32 @@ def test_each_key_is_not_another_chance_for_a_guessed_pin(t):
     token = flows.send(t, db, patient)
     pin = flows.pin(t, db, token, patient)
     rotated = add_generation(t, db, 2)
+    # What the same row would have under the other key.
+    rotated.execute("UPDATE portal_pin SET nonce = x'02' || substr(nonce, 2)")
     t.equal(flows.enroll(t, rotated, token, pin), flows.refused('pin'))
-    t.advance(60)
-    t.equal(flows.enroll(t, rotated, token, flows.pin(t, rotated, token, patient))['result'], 'registered')
+    rotated.execute("UPDATE portal_pin SET nonce = x'01' || substr(nonce, 2)")
+    t.equal(flows.enroll(t, rotated, token, pin)['result'], 'registered')
+
+
+def test_a_key_that_was_replaced_makes_no_link_for_what_was_sent_since(t):
+    db = t.database()
+    key = pathlib.Path(f'{t.file(db)}.portal-key')
+    stolen = t.path('stolen.key')
+    stolen.write_bytes(key.read_bytes())
+    t.one(db, 'SELECT portal_key_rotate()')
+    token = flows.send(t, db, t.patient(db))
+    # With the stolen key and the database of now; what it derives, it derives for the generation that it knows.
+    copy = t.path('copy.db')
+    db.execute('VACUUM INTO ?', [str(copy)])
+    t.path('copy.db.portal-key').write_bytes(stolen.read_bytes())
+    t.path('copy.db.portal-key').chmod(0o600)
+    thief = t.connect(copy)
+    thief.execute("UPDATE portal_registration SET nonce = x'01' || substr(nonce, 2), status = 'queued', expires_at = NULL")
+    thief.execute("UPDATE portal_message SET status = 'queued', due_at = 0")
+    t.one(thief, 'SELECT deliver()')
+    forged = t.token(t.mails(thief)[-1])
+    t.equal(t.one(thief, 'SELECT token_status(?)', forged), 'valid')
+    t.equal([t.one(db, 'SELECT token_status(?)', each) for each in (forged, token)], ['unknown', 'valid'])
 
 
 # Clocks

@@ -40,6 +40,7 @@ FUNCTIONS = {
     'claim_messages': ('(1)', ADMIN),
     'report_delivery': ("('x', 1, 'sent')", ADMIN),
     'portal_audit_verify': ('()', ADMIN),
+    'portal_key_rotate': ('()', ADMIN),
     'portal_purge': ('(365)', ADMIN),
     'portal_restored': ('()', ADMIN),
     'portal_as': ("('scheduling')", None),      # its own tests, below

@@ -84,7 +84,7 @@ class Life:
             self.db, "SELECT name FROM portal_help WHERE applications = 'ehr, portal'")}
         for kind, form in (('function', 'SELECT {}({})'), ('insert', 'INSERT INTO {} VALUES ({})')):
             for name, words in calls.functions(self.db, kind):
-                if name in ('portal_login', 'portal_purge', 'portal_restored', 'portal_secret', 'portal_as'):
+                if name in ('portal_login', 'portal_key_rotate', 'portal_purge', 'portal_restored', 'portal_secret', 'portal_as'):
                     continue
                 # What staff type is quoted when it is refused; a token is not, whoever passes it.
                 for secret in tokens + (typed if name in patient_side else []):

@@ -167,6 +167,7 @@ static void reading(sqlite3 *db)
     DO(db, "SELECT expire_links()");
     DO(db, "SELECT portal_purge(1)");
     DO(db, "SELECT portal_restored()");
+    DO(db, "SELECT portal_key_rotate()");
 }
 
 static void refusals(sqlite3 *db)
