@@ -51,7 +51,7 @@ static int secret_add(struct portal *portal, const struct outbox_message *row,
                       const struct kind *kind, struct template_values *values)
 {
     const uint8_t *key = NULL;
-    struct token token;
+    struct token token = {.generation = 0};
     char text[TOKEN_SIZE];
     int code = token_read(portal, kind->nonce, row->message_id, &token);
 

@@ -126,9 +126,8 @@ static int reseal(struct portal *portal, const struct keyring *keyring, char key
     statement_text(statement, 0, key, SECRET_KEY_SIZE);
     code = seal_open(portal, key, sqlite3_column_blob(statement, 1), (size_t)sqlite3_column_bytes(statement, 1), &value);
     statement_done(portal, statement);
-    /* It stays as it is, and whoever reads it is told. */
-    if (code == REFUSED) return SQLITE_OK;
-    if (code != SQLITE_OK) return code;
+    /* One that can not be opened stays as it is, and whoever reads it is told. */
+    if (value == NULL) return code == REFUSED ? SQLITE_OK : code;
     code = seal_store(portal, keyring, key, value);
     sodium_memzero(value, strlen(value));
     sqlite3_free(value);

@@ -106,6 +106,7 @@ extern const char *const scene[];
 
 enum fault_journal { JOURNAL_ROLLBACK, JOURNAL_WAL };
 
+#define KEPT_KEY "kept.key"
 #define STAGE_KEY "practice.key"        /* PORTAL_KEY_FILE: a file on the disk */
 
 enum { ANSWER_SIZE = 2048 };

@@ -149,6 +149,8 @@ bool stage_set(const struct fault_case *wanted, enum fault_journal journal)
     if (sqlite3_close(db) != SQLITE_OK) code = SQLITE_BUSY;
     if (!wal) prepared.files = files_copy();
     if (files_open() != 0) problem_note("the scene leaves a file open");
+    (void)unlink(KEPT_KEY);
+    (void)link(STAGE_KEY, KEPT_KEY);
     prepared.fault_case = wanted;
     prepared.journal = journal;
     prepared.clock = memory_clock;
@@ -164,6 +166,14 @@ void stage_clear(void)
     files_restore(NULL);
 }
 
+/* A call may have put another file in its place. */
+static void key_restore(void)
+{
+    (void)unlink(KEPT_KEY ".new");
+    (void)link(KEPT_KEY, KEPT_KEY ".new");
+    (void)rename(KEPT_KEY ".new", STAGE_KEY);
+}
+
 void stage_restore(void)
 {
     files_restore(prepared.files);
@@ -171,6 +181,7 @@ void stage_restore(void)
     fault_spared_draft = false;
     folder_synced = false;
     if (prepared.fault_case->empty) (void)unlink(STAGE_KEY);
+    else key_restore();
 }
 
 /* The call */
