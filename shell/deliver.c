@@ -1,6 +1,8 @@
 /* portal deliver: once, or as a service that hands over whatever any process queues. */
 #include "command.h"
 
+#include "handover.h"
+
 #include <errno.h>
 #include <stddef.h>
 #include <signal.h>
@@ -18,10 +20,6 @@ enum { LOOK_MILLISECONDS = 250 };
 /* Once, because MATERIALIZED. */
 static const char once[] =
     "WITH delivered (answer) AS MATERIALIZED (SELECT deliver())"
-    " SELECT answer ->> 'sent' AS sent, answer ->> 'failed' AS failed, answer ->> 'retrying' AS retrying,"
-    "        answer ->> 'waiting' AS waiting, answer ->> 'stopped' AS stopped FROM delivered";
-static const char limited[] =
-    "WITH delivered (answer) AS MATERIALIZED (SELECT deliver(:limit))"
     " SELECT answer ->> 'sent' AS sent, answer ->> 'failed' AS failed, answer ->> 'retrying' AS retrying,"
     "        answer ->> 'waiting' AS waiting, answer ->> 'stopped' AS stopped FROM delivered";
 static const char version[] = "PRAGMA data_version";
@@ -154,5 +152,5 @@ static int watch_run(struct practice *practice)
 int deliver_run(struct invocation *invocation)
 {
     if (command_value(invocation, "watch") != NULL) return watch_run(&invocation->practice);
-    return command_query(invocation, command_value(invocation, "limit") == NULL ? once : limited);
+    return handover_run(&invocation->practice, command_value(invocation, "limit"), stdout, invocation->form);
 }

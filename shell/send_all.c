@@ -1,75 +1,131 @@
 /* portal send-all: who can be sent a registration and who not, and why; then sends. */
 #include "command.h"
 
-#include <string.h>
-#include <unistd.h>
+#include "ask.h"
+#include "handover.h"
+#include "progress.h"
+#include "tell.h"
 
+#include <string.h>
+
+static const char chosen_table[] =
+    "CREATE TEMP TABLE portal_chosen (patient_id, patient_name TEXT, problem TEXT)";
+/* The condition may end in a comment. */
 static const char chosen_form[] =
-    "CREATE TEMP TABLE portal_chosen AS SELECT patient_id, first_name || ' ' || last_name AS patient_name,"
-    " send_problem(patient_id, %Q) AS problem FROM patient WHERE %s ORDER BY patient_id";
-static const char problems[] = "SELECT patient_id, patient_name, problem FROM temp.portal_chosen WHERE problem IS NOT NULL";
+    "INSERT INTO temp.portal_chosen SELECT patient_id, first_name || ' ' || last_name, send_problem(patient_id, :by)"
+    " FROM patient WHERE (%s\n) ORDER BY patient_id";
+static const char problems[] =
+    "SELECT patient_id, patient_name, problem FROM temp.portal_chosen WHERE problem IS NOT NULL ORDER BY patient_id";
 static const char sendable[] = "SELECT count(*) FROM temp.portal_chosen WHERE problem IS NULL";
 static const char send[] =
     "INSERT OR IGNORE INTO send_registration (patient_id, channel)"
     " SELECT patient_id, :by FROM temp.portal_chosen WHERE problem IS NULL";
-static const char deliver[] = "SELECT deliver()";
+
+/* A statement that adds rows to a table, and how many it did. */
+struct adding {
+    const char *table;
+    sqlite3_int64 added;
+    struct progress progress;
+};
+
+static void row_added(void *data, int operation, char const *database, char const *table, sqlite3_int64 row)
+{
+    struct adding *adding = data;
+
+    (void)database;
+    (void)row;
+    if (operation == SQLITE_INSERT && strcmp(table, adding->table) == 0) progress_show(&adding->progress, ++adding->added);
+}
+
+/* Runs a statement whose one parameter is the channel.  An exit code. */
+static int rows_add(struct invocation *invocation, const char *sql, struct adding *adding)
+{
+    struct practice *practice = &invocation->practice;
+    sqlite3_stmt *statement = practice_prepare(practice, sql);
+    int code;
+
+    if (statement == NULL) return EXIT_REFUSED;
+    practice_bind(statement, 1, command_value(invocation, "by"));
+    (void)sqlite3_update_hook(practice->db, row_added, adding);
+    code = practice_step(practice, statement);
+    (void)sqlite3_update_hook(practice->db, NULL, NULL);
+    progress_end(&adding->progress);
+    code = code == SQLITE_DONE ? EXIT_DONE : practice_failed(practice);
+    (void)sqlite3_finalize(statement);
+    return code;
+}
 
 static int choose(struct invocation *invocation)
 {
     const char *where = command_value(invocation, "where");
-    char *sql = sqlite3_mprintf(chosen_form, command_value(invocation, "by"), where == NULL ? "active" : where);
-    int code = sql == NULL ? EXIT_REFUSED : practice_run(&invocation->practice, sql);
+    char *sql = sqlite3_mprintf(chosen_form, where == NULL ? "active" : where);
+    struct adding adding = {.table = "portal_chosen"};
+    int code = sql == NULL ? EXIT_REFUSED : practice_run(&invocation->practice, chosen_table);
 
+    progress_begin(&adding.progress, "looking at", "patients", 0);
+    if (code == EXIT_DONE) code = rows_add(invocation, sql, &adding);
     sqlite3_free(sql);
     return code;
 }
 
-static int count(struct practice *practice, long *found)
+/* Shows whom it leaves out, and counts the others. */
+static int chosen_show(struct invocation *invocation, long *left_out, sqlite3_int64 *found)
 {
-    sqlite3_stmt *statement = practice_prepare(practice, sendable);
-    int code = EXIT_DONE;
+    struct practice *practice = &invocation->practice;
+    sqlite3_stmt *statement = practice_prepare(practice, problems);
+    int code;
 
     if (statement == NULL) return EXIT_DATABASE;
-    if (practice_step(practice, statement) == SQLITE_ROW) *found = (long)sqlite3_column_int64(statement, 0);
+    code = output_rows(practice, statement, stdout, invocation->form, NULL, left_out);
+    (void)sqlite3_finalize(statement);
+    if (code != EXIT_DONE) return code;
+    statement = practice_prepare(practice, sendable);
+    if (statement == NULL) return EXIT_DATABASE;
+    if (practice_step(practice, statement) == SQLITE_ROW) *found = sqlite3_column_int64(statement, 0);
     else code = practice_failed(practice);
     (void)sqlite3_finalize(statement);
+    if (code == EXIT_DONE) (void)fprintf(stderr, "%lld can be sent to, %ld not.\n", *found, *left_out);
     return code;
 }
 
 /* True for an answer that begins with y. */
-static bool confirmed(const struct invocation *invocation, long found)
+static bool confirmed(const struct invocation *invocation, sqlite3_int64 found)
 {
-    char answer[20];
+    char question[80], answer[20];
 
     if (command_value(invocation, "yes") != NULL) return true;
-    (void)fprintf(stderr, "Send to %ld patients by %s? [y/N] ", found, command_value(invocation, "by"));
-    return fgets(answer, sizeof answer, stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y');
+    (void)snprintf(question, sizeof question, "Send to %lld by %.20s? [y/N] ", found, command_value(invocation, "by"));
+    return ask_line(question, answer, sizeof answer) && (*answer == 'y' || *answer == 'Y');
+}
+
+/* In one write, which Ctrl-C undoes; then they are handed over. */
+static int send_chosen(struct invocation *invocation, sqlite3_int64 found)
+{
+    struct practice *practice = &invocation->practice;
+    struct adding adding = {.table = "portal_registration"};
+    int code;
+
+    progress_begin(&adding.progress, "queueing", "messages", found);
+    code = rows_add(invocation, send, &adding);
+    if (code != EXIT_DONE) return tell(code, "nothing was sent");
+    if (adding.added < found) {
+        (void)tell(EXIT_PARTLY, "%lld more were refused; --dry-run shows why", found - adding.added);
+    }
+    code = handover_run(practice, NULL, stderr, OUTPUT_TABLE);
+    return code == EXIT_DONE && adding.added < found ? EXIT_PARTLY : code;
 }
 
 int send_all_run(struct invocation *invocation)
 {
-    long found = 0;
+    sqlite3_int64 found = 0;
     long left_out = 0;
-    sqlite3_stmt *statement;
     int code = choose(invocation);
 
-    if (code == EXIT_DONE) code = count(&invocation->practice, &found);
-    statement = code == EXIT_DONE ? practice_prepare(&invocation->practice, problems) : NULL;
-    if (statement == NULL) return code == EXIT_DONE ? EXIT_DATABASE : code;
-    code = output_rows(&invocation->practice, statement, stdout, invocation->form, NULL, &left_out);
-    (void)sqlite3_finalize(statement);
-    (void)fprintf(stderr, "%ld can be sent to, %ld not.\n", found, left_out);
+    if (code == EXIT_DONE) code = chosen_show(invocation, &left_out, &found);
     if (code != EXIT_DONE || command_value(invocation, "dry-run") != NULL || found == 0) return code;
     if (!confirmed(invocation, found)) {
-        (void)fprintf(stderr, "Nothing was sent.\n");
-        return EXIT_REFUSED;
+        return tell(practice_is_interrupted() ? EXIT_INTERRUPTED : EXIT_REFUSED, "nothing was sent");
     }
-    statement = practice_prepare(&invocation->practice, send);
-    if (statement == NULL) return EXIT_DATABASE;
-    practice_bind(statement, 1, command_value(invocation, "by"));
-    code = practice_step(&invocation->practice, statement) == SQLITE_DONE ? EXIT_DONE
-                                                                          : practice_failed(&invocation->practice);
-    (void)sqlite3_finalize(statement);
-    if (code == EXIT_DONE) code = practice_run(&invocation->practice, deliver);
+    code = send_chosen(invocation, found);
     return code == EXIT_DONE && left_out > 0 ? EXIT_PARTLY : code;
 }
