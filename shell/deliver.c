@@ -151,6 +151,8 @@ static int watch_run(struct practice *practice)
 
 int deliver_run(struct invocation *invocation)
 {
+    const char *limit = command_value(invocation, "limit");
+
     if (command_value(invocation, "watch") != NULL) return watch_run(&invocation->practice);
-    return handover_run(&invocation->practice, command_value(invocation, "limit"), stdout, invocation->form);
+    return handover_run(&invocation->practice, limit == NULL ? 0 : strtoll(limit, NULL, 10), stdout, invocation->form);
 }

@@ -3,8 +3,6 @@
 #include "progress.h"
 #include "tell.h"
 
-#include <stdlib.h>
-
 /* While servers are waited for, a statement of few steps runs four times a second. */
 enum { STEPS = 20 };
 
@@ -51,17 +49,15 @@ static int look_again(void *data)
 }
 
 /* Without the other connection nothing is shown, and all goes on. */
-static void look_begin(struct look *look, struct practice *practice, const char *limit)
+static void look_begin(struct look *look, const struct practice *practice, sqlite3_int64 limit)
 {
-    sqlite3_int64 most = limit == NULL ? INT64_MAX : strtoll(limit, NULL, 10);
-
     *look = (struct look){.other = NULL};
     if (sqlite3_open_v2(practice->path, &look->other, SQLITE_OPEN_READONLY, NULL) != SQLITE_OK ||
         sqlite3_prepare_v2(look->other, left_sql, -1, &look->left, NULL) != SQLITE_OK) {
         return;
     }
     look->due = left_count(look);
-    progress_begin(&look->progress, "sending", "messages", most < look->due ? most : look->due);
+    progress_begin(&look->progress, "sending", "messages", limit > 0 && limit < look->due ? limit : look->due);
     sqlite3_progress_handler(practice->db, STEPS, look_again, look);
 }
 
@@ -74,14 +70,14 @@ static void look_end(struct look *look, struct practice *practice)
 }
 
 /* Runs deliver(); *answer gets a copy of what it says, if it says anything.  An exit code. */
-static int deliver_once(struct practice *practice, const char *limit, char **answer)
+static int deliver_once(struct practice *practice, sqlite3_int64 limit, char **answer)
 {
-    sqlite3_stmt *statement = practice_prepare(practice, limit == NULL ? deliver : deliver_some);
+    sqlite3_stmt *statement = practice_prepare(practice, limit == 0 ? deliver : deliver_some);
     struct look look;
     int code = EXIT_DONE;
 
     if (statement == NULL) return EXIT_DATABASE;
-    if (limit != NULL) practice_bind(statement, 1, limit);
+    if (limit != 0) (void)sqlite3_bind_int64(statement, 1, limit);
     look_begin(&look, practice, limit);
     if (practice_step(practice, statement) == SQLITE_ROW) {
         *answer = sqlite3_mprintf("%s", sqlite3_column_text(statement, 0));
@@ -116,20 +112,20 @@ static int answer_judge(struct practice *practice, const char *answer)
 /* Not shown by --sql: deliver() did all that was done. */
 static int answer_write(struct practice *practice, const char *answer, FILE *out, enum output_form form)
 {
-    struct practice silent = *practice;
-    sqlite3_stmt *statement;
+    bool shows_sql = practice->shows_sql;
+    sqlite3_stmt *statement = practice_prepare(practice, answer_shown);
     int code;
 
-    silent.shows_sql = false;
-    statement = practice_prepare(&silent, answer_shown);
     if (statement == NULL) return EXIT_DATABASE;
     practice_bind(statement, 1, answer);
-    code = output_rows(&silent, statement, out, form, NULL, NULL);
+    practice->shows_sql = false;
+    code = output_rows(practice, statement, out, form, NULL, NULL);
+    practice->shows_sql = shows_sql;
     (void)sqlite3_finalize(statement);
     return code;
 }
 
-int handover_run(struct practice *practice, const char *limit, FILE *out, enum output_form form)
+int handover_run(struct practice *practice, sqlite3_int64 limit, FILE *out, enum output_form form)
 {
     char *answer = NULL;
     int code = deliver_once(practice, limit, &answer);

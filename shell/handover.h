@@ -7,9 +7,9 @@
 #include "output.h"
 
 /*
-** Hands over what is due, `limit` messages at most (NULL: all), and writes what became of them.  EXIT_PARTLY
+** Hands over what is due, `limit` messages at most (0: all), and writes what became of them.  EXIT_PARTLY
 ** when some failed; EXIT_REFUSED when a channel can not be used.
 */
-int handover_run(struct practice *practice, const char *limit, FILE *out, enum output_form form);
+int handover_run(struct practice *practice, sqlite3_int64 limit, FILE *out, enum output_form form);
 
 #endif

@@ -111,7 +111,7 @@ static int send_chosen(struct invocation *invocation, sqlite3_int64 found)
     if (adding.added < found) {
         (void)tell(EXIT_PARTLY, "%lld more were refused; --dry-run shows why", found - adding.added);
     }
-    code = handover_run(practice, NULL, stderr, OUTPUT_TABLE);
+    code = handover_run(practice, 0, stderr, OUTPUT_TABLE);
     return code == EXIT_DONE && adding.added < found ? EXIT_PARTLY : code;
 }
 
