@@ -9,6 +9,7 @@
 # make bench      measures how fast it is, into tests/bench/RESULTS.md; make bench-big with 10,000,000
 # make budgets    allows each call what it costs now
 # make install    DESTDIR= prefix=/usr/local; make uninstall takes it away again
+# make deb        builds Debian packages into build/packages
 # make reference  writes the README's reference anew
 
 # V=1 shows the commands.
@@ -22,7 +23,7 @@ CC ?= cc
 prefix ?= /usr/local
 bindir ?= $(prefix)/bin
 # The command looks for portal.so here.
-libdir := $(prefix)/lib/portal
+libdir = $(prefix)/lib/portal
 includedir ?= $(prefix)/include
 datadir ?= $(prefix)/share/portal
 docdir ?= $(prefix)/share/doc/portal
@@ -35,7 +36,7 @@ sysusersdir ?= $(prefix)/lib/sysusers.d
 loaddir ?= $(if $(filter /usr,$(prefix)),/usr/lib/$(shell $(CC) -print-multiarch))
 
 CPPFLAGS += -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -D_GNU_SOURCE -Iext
-CFLAGS ?= -O2 -g
+CFLAGS ?= -O2 -g -D_FORTIFY_SOURCE=2 -ffile-prefix-map=$(CURDIR)=.
 WARNINGS := -std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
 	-Wmissing-prototypes -Werror
 HARDENING := -fPIC -fvisibility=hidden -fstack-protector-strong
@@ -50,7 +51,7 @@ STATIC_OBJECTS := $(EXTENSION_SOURCES:%.c=build/static/%.o)
 HEADERS := $(wildcard ext/*.h ext/plugins/*.h)
 SHELL_OBJECTS := $(patsubst %.c,build/%.o,$(wildcard shell/*.c))
 
-.PHONY: all demo reference install uninstall clean
+.PHONY: all demo reference install uninstall deb clean
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
 
@@ -121,10 +122,10 @@ build/static/%.o: %.c $(HEADERS)
 	@echo '  CC      $< (static)'
 	$(Q)$(CC) $(CPPFLAGS) -DSQLITE_CORE $(CFLAGS) $(WARNINGS) $(HARDENING) -c -o $@ $<
 
-# portal_version() tells the commit: what it is compiled into follows it.
+# portal_version() tells version and commit: what they are compiled into follows them.
 build/commit: FORCE
 	@mkdir -p $(@D)
-	@echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' > $@
+	@echo '$(VERSION) $(COMMIT)' | cmp -s - $@ || echo '$(VERSION) $(COMMIT)' > $@
 
 FORCE:
 
@@ -143,7 +144,7 @@ reference: all
 	cp build/README.md README.md
 
 # What is installed: mode, file, and where it goes.
-PARTS := 755:build/portal:$(bindir)/portal \
+PARTS = 755:build/portal:$(bindir)/portal \
 	644:build/portal.so:$(libdir)/portal.so \
 	$(foreach channel,$(CHANNELS),644:build/portal.d/$(channel).so:$(libdir)/portal.d/$(channel).so) \
 	644:build/libportal.a:$(libdir)/libportal.a \
@@ -158,7 +159,7 @@ PARTS := 755:build/portal:$(bindir)/portal \
 	644:shell/units/sysusers:$(sysusersdir)/portal.conf \
 	$(foreach unit,$(UNITS),644:shell/units/$(unit):$(unitdir)/$(unit))
 
-install: all
+define lay_out
 	@for part in $(PARTS); do IFS=:; set -- $$part; unset IFS; \
 		echo "  INSTALL $(DESTDIR)$$3"; install -D -m $$1 $$2 "$(DESTDIR)$$3" || exit 1; done
 	@cd "$(DESTDIR)$(unitdir)" && sed -i -e 's|/usr/bin/portal|$(bindir)/portal|' \
@@ -167,6 +168,20 @@ install: all
 	@if [ -n "$(loaddir)" ]; then mkdir -p "$(DESTDIR)$(loaddir)" && \
 		ln -srf "$(DESTDIR)$(libdir)/portal.so" "$(DESTDIR)$(loaddir)/portal.so"; else \
 		echo 'In sqlite3: .load $(libdir)/portal (for a plain .load portal give loaddir=, a folder that the loader searches)'; fi
+endef
+
+install: all
+	$(lay_out)
+
+PACKAGES ?= build/packages
+deb: DESTDIR := $(PACKAGES)/portal
+deb: prefix := /usr
+deb: unitdir := /lib/systemd/system
+deb: zshdir := /usr/share/zsh/vendor-completions
+deb: all
+	$(Q)$(RM) -r $(PACKAGES)
+	$(lay_out)
+	$(Q)shell/package/build $(PACKAGES) $(VERSION) $(RELEASED)
 
 # Plugins that somebody dropped into portal.d stay; folders go that are ours alone.
 uninstall:

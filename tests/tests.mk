@@ -21,6 +21,9 @@ ASAN_CHANNELS := $(CHANNELS:%=build/asan/portal.d/%.so)
 # One source, compiled to a channel that works and to several that do not.
 PLUGINS := $(patsubst %,build/tests/portal.d/%.so,spool newer empty failing misnamed mailonly textonly webhook)
 
+# Half a minute, once; only root can make one.
+CLEAN_ROOT := $(if $(filter 0,$(shell id -u)),build/tests/debian-12.tar)
+
 .PHONY: test test-packages test-build lint valgrind coverage fault soak
 
 # A make of its own builds, because no compiler must start before the packages are there.
@@ -34,7 +37,7 @@ test-packages:
 test-build: all build/tests/clock_vfs.so build/tests/clock_preload.so build/tests/channel_faults.so build/tests/compiler-flags build/asan/portal.so build/asan/portal \
 	$(ASAN_CHANNELS) $(PLUGINS) \
 	$(UNIT_PROGRAMS) $(ASAN_UNIT_PROGRAMS) build/fault/test_fault build/asan/fault/test_fault \
-	fuzz-replays build/tsan/threads
+	fuzz-replays build/tsan/threads $(CLEAN_ROOT)
 
 lint: all build/tests/compiler-flags
 	tests/run --variant static
@@ -62,6 +65,11 @@ build/tests/clock_preload.so: tests/clock_vfs.c
 	@mkdir -p $(@D)
 	@echo '  CC      $@'
 	$(Q)$(CC) $(CPPFLAGS) -DSQLITE_CORE $(TEST_CFLAGS) -O2 -fPIC -shared -o $@ $< -lsqlite3
+
+build/tests/debian-12.tar: tests/clean-root
+	@mkdir -p $(@D)
+	@echo '  FETCH   $@'
+	$(Q)tests/clean-root $@
 
 # The one header is all that a plugin may need: it is copied out, so that no other is found.
 build/tests/include/portal.h: ext/portal.h
