@@ -50,7 +50,7 @@ def test_lintian_finds_nothing_wrong_with_the_packages(t):
 @harness.release_only
 def test_packages_built_twice_are_the_same_to_the_byte(t):
     first, second = packages(t), packages(t, folder='again')
-    t.equal([file.name for file in first], ['libportal-dev_0.1.0_amd64.deb', 'portal_0.1.0_amd64.deb'])
+    t.equal([file.name.rpartition('_')[0] for file in first], ['libportal-dev_0.1.0', 'portal_0.1.0'])
     for one, other in zip(first, second):
         t.true(one.read_bytes() == other.read_bytes(), one.name)
 
