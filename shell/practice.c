@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-enum { PATIENCE_MILLISECONDS = 10000 };
+/* Ten seconds for a locked database, at a time as long as another's write may take. */
+enum { PATIENCE_TRIES = 400, PATIENCE_PAUSE = 25 /* milliseconds */ };
 
 int sqlite3_portal_init(sqlite3 *db, char **error, const void *routines);
 
@@ -21,11 +23,22 @@ bool practice_is_interrupted(void)
     return interrupted != 0;
 }
 
+/* Again after a second: a statement that was about to begin has not seen it. */
 static void interrupt(int signal)
 {
     (void)signal;
     interrupted = 1;
     if (interruptible != NULL) sqlite3_interrupt(interruptible);
+    (void)alarm(1);
+}
+
+/* SQLite's own busy handler would not end when we are to. */
+static int be_patient(void *nothing, int tries)
+{
+    (void)nothing;
+    if (interrupted != 0 || tries >= PATIENCE_TRIES) return 0;
+    (void)sqlite3_sleep(tries < PATIENCE_PAUSE ? tries + 1 : PATIENCE_PAUSE);
+    return 1;
 }
 
 static int file_check(const char *path, enum practice_needs needs)
@@ -50,6 +63,7 @@ static void signals_take(void)
     action.sa_handler = interrupt;
     (void)sigaction(SIGINT, &action, NULL);
     (void)sigaction(SIGTERM, &action, NULL);
+    (void)sigaction(SIGALRM, &action, NULL);
     action.sa_handler = SIG_IGN;
     (void)sigaction(SIGPIPE, &action, NULL);
 }
@@ -93,7 +107,7 @@ int practice_open(struct practice *practice, const char *path, const char *appli
     if (sqlite3_open_v2(path, &practice->db, flags, NULL) != SQLITE_OK) {
         return tell(EXIT_DATABASE, "%s: %s", path, practice->db == NULL ? "out of memory" : sqlite3_errmsg(practice->db));
     }
-    (void)sqlite3_busy_timeout(practice->db, PATIENCE_MILLISECONDS);
+    (void)sqlite3_busy_handler(practice->db, be_patient, NULL);
     interruptible = practice->db;
     signals_take();
     return practice_begin(practice, application, needs);
@@ -134,13 +148,13 @@ int practice_failed(struct practice *practice)
 {
     static const struct { int code; int exit; } rows[] = {
         {SQLITE_BUSY, EXIT_BUSY},         {SQLITE_LOCKED, EXIT_BUSY},
-        {SQLITE_INTERRUPT, EXIT_INTERRUPTED},
         {SQLITE_NOTADB, EXIT_DATABASE},   {SQLITE_CORRUPT, EXIT_DATABASE},
         {SQLITE_CANTOPEN, EXIT_DATABASE}, {SQLITE_READONLY, EXIT_DATABASE},
         {SQLITE_FULL, EXIT_DATABASE},     {SQLITE_IOERR, EXIT_DATABASE},
     };
     int code = sqlite3_errcode(practice->db) & 0xff;
 
+    if (practice_is_interrupted()) return tell(EXIT_INTERRUPTED, "interrupted");
     (void)tell(EXIT_REFUSED, "%s", sqlite3_errmsg(practice->db));
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (rows[i].code == code) return rows[i].exit;

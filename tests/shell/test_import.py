@@ -5,6 +5,7 @@ import subprocess
 import time
 
 import harness
+from gateways import wait_until
 
 DONE, REFUSED, USAGE, PARTLY, BUSY, INTERRUPTED = 0, 1, 2, 3, 5, 130
 HEAD = 'First Name,Last Name,DOB,Email,Cell\n'
@@ -271,7 +272,7 @@ def begun(t, db, database):
     t.at_end(process.kill)
     process.stdin.write((HEAD + ADA * 4000).encode())
     process.stdin.flush()
-    wait_for(lambda: is_locked(db))
+    wait_until(lambda: is_locked(db), 'a lock')
     return process
 
 
@@ -282,14 +283,6 @@ def is_locked(db):
         return True
     db.execute('ROLLBACK')
     return False
-
-
-def wait_for(condition):
-    until = time.monotonic() + 60
-    while not condition():
-        if time.monotonic() > until:
-            raise AssertionError('not within a minute')
-        time.sleep(0.01)
 
 
 def test_an_interrupted_import_adds_nothing(t):
