@@ -22,6 +22,7 @@ const struct value value_kinds[] = {
     [PATIENT] = {"PATIENT", NULL}, [CHANNEL] = {"CHANNEL", "email text"}, [FILE_NAME] = {"FILE", NULL},
     [SQL] = {"SQL", NULL},       [APPLICATION] = {"APPLICATION", "ehr scheduling"}, [COMMAND] = {"COMMAND", NULL},
     [MAIL_CARRIER] = {"CHANNEL", "maildir smtp"}, [TEXT_CARRIER] = {"CHANNEL", "maildir kannel twilio"},
+    [KEY_ACTION] = {"ACTION", "rotate"},
 };
 
 const struct parameter general_options[] = {
@@ -63,26 +64,6 @@ static int setting(struct invocation *invocation)
     return command_query(invocation, command_value(invocation, "key") == NULL
                                          ? "SELECT key, value, description FROM portal_settings"
                                          : "SELECT portal_setting(:key) AS value");
-}
-
-static int key(struct invocation *invocation)
-{
-    const char *what = command_value(invocation, "rotate");
-
-    if (strcmp(what, "rotate") == 0) return command_query(invocation, "SELECT portal_key_rotate()");
-    (void)fprintf(stderr, "portal: key has one use, portal key rotate, not '%s'\n", what);
-    return EXIT_USAGE;
-}
-
-static int audit(struct invocation *invocation)
-{
-    if (command_value(invocation, "verify") != NULL) {
-        return command_query(invocation, "SELECT coalesce(portal_audit_verify(), 'The audit is whole.') AS audit");
-    }
-    return command_query(invocation,
-                         invocation->patient == NULL
-                             ? "SELECT * FROM portal_events ORDER BY event_id"
-                             : "SELECT * FROM portal_events WHERE patient_id = :patient ORDER BY event_id");
 }
 
 /* Of no database: one in memory will do. */
@@ -162,10 +143,10 @@ const struct command commands[] = {
     {.name = "backup", .summary = "Copy the database while others work with it",
      .run = backup_run, .arguments = {{"file", FILE_NAME, true, "a new one; the key file is not in it"}}},
     {.name = "key", .summary = "Make a new generation of the key: portal key rotate",
-     .text = "What was sent before stays good until it ends. Back up the key file afterwards.", .run = key,
-     .arguments = {{"rotate", WORD, true, "the word itself"}}},
+     .text = "What was sent before stays good until it ends. Back up the key file afterwards.", 
+     .sql = "SELECT portal_key_rotate() AS message", .arguments = {{"action", KEY_ACTION, true, "rotate"}}},
     {.name = "audit", .summary = "Show what happened, or verify that nothing of it was changed",
-     .empty = "Nothing has happened yet.", .run = audit, .arguments = {OF_PATIENT},
+     .empty = "Nothing has happened yet.", .run = audit_run, .arguments = {OF_PATIENT},
      .options = {{"verify", FLAG, false, "say whether the chain of events is whole"}}},
     {.name = "help", .summary = "Show what a command does", .run = help_run, .needs = NEEDS_NOTHING,
      .arguments = {{"command", COMMAND, false, "which one; without it, all of them"}},

@@ -11,7 +11,8 @@ enum { ARGUMENTS_MOST = 4, OPTIONS_MOST = 10 };
 
 /* What an argument is, and with that how it is checked, bound and completed. */
 enum value_kind {
-    FLAG, WORD, NUMBER, PATIENT, CHANNEL, FILE_NAME, SQL, APPLICATION, COMMAND, MAIL_CARRIER, TEXT_CARRIER
+    FLAG, WORD, NUMBER, PATIENT, CHANNEL, FILE_NAME, SQL, APPLICATION, COMMAND, MAIL_CARRIER, TEXT_CARRIER,
+    KEY_ACTION
 };
 
 /* What help calls a value, and what it may be: words with a space between, or NULL. */
@@ -82,6 +83,7 @@ int import_run(struct invocation *invocation);
 int init_run(struct invocation *invocation);
 int send_all_run(struct invocation *invocation);
 int nightly_run(struct invocation *invocation);
+int audit_run(struct invocation *invocation);
 int backup_run(struct invocation *invocation);
 int help_run(struct invocation *invocation);
 int secret_run(struct invocation *invocation);
