@@ -1,6 +1,8 @@
 /* portal init: makes the portal's tables and key file, and asks what messages need to know. */
 #include "command.h"
+#include "tell.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -21,72 +23,101 @@ static const struct {
 static const char read_setting[] = "SELECT portal_setting(:key)";
 static const char write_setting[] = "SELECT portal_setting(:key, :value)";
 
-/* One value of one row; false when it is refused, which is told. */
-static bool ask(struct practice *practice, const char *sql, const char *key, const char *value, char out[500])
+static int setting_write(struct practice *practice, const char *key, const char *value)
 {
-    sqlite3_stmt *statement = practice_prepare(practice, sql);
-    bool done;
+    sqlite3_stmt *statement = practice_prepare(practice, write_setting);
+    int code;
 
-    if (statement == NULL) return false;
+    if (statement == NULL) return EXIT_DATABASE;
     practice_bind(statement, 1, key);
-    if (value != NULL) practice_bind(statement, 2, value);
-    done = practice_step(practice, statement) == SQLITE_ROW;
-    if (done) {
+    practice_bind(statement, 2, value);
+    code = practice_step(practice, statement) == SQLITE_ROW ? EXIT_DONE : practice_failed(practice);
+    (void)sqlite3_finalize(statement);
+    return code;
+}
+
+/* With what is in force. */
+static int question_show(struct practice *practice, const char *key, const char *question)
+{
+    sqlite3_stmt *statement = practice_prepare(practice, read_setting);
+    int code = EXIT_DONE;
+
+    if (statement == NULL) return EXIT_DATABASE;
+    practice_bind(statement, 1, key);
+    if (practice_step(practice, statement) == SQLITE_ROW) {
         const char *text = (const char *)sqlite3_column_text(statement, 0);
-        (void)snprintf(out, 500, "%s", text == NULL ? "" : text);
+        (void)fprintf(stderr, "%s [%s]: ", question, text == NULL ? "" : text);
     } else {
-        (void)practice_failed(practice);
+        code = practice_failed(practice);
     }
     (void)sqlite3_finalize(statement);
-    return done;
+    return code;
 }
 
-/* False at the end of the input. */
-static bool answer_read(char out[500])
+/* Asks until the answer is accepted; none keeps what is in force. */
+static int question_ask(struct practice *practice, const char *key, const char *question)
 {
-    if (fgets(out, 500, stdin) == NULL) return false;
-    out[strcspn(out, "\r\n")] = '\0';
-    return true;
-}
+    char *answer = NULL;
+    size_t size = 0;
+    int code;
 
-/* Asks until the answer is accepted. */
-static int question_ask(struct practice *practice, const char *setting, const char *question)
-{
-    char current[500], answer[500];
-
-    if (!ask(practice, read_setting, setting, NULL, current)) return EXIT_REFUSED;
-    for (;;) {
-        (void)fprintf(stderr, "%s [%s]: ", question, current);
-        if (!answer_read(answer) || *answer == '\0') return EXIT_DONE;
-        if (ask(practice, write_setting, setting, answer, current)) return EXIT_DONE;
-        if (practice_is_interrupted()) return EXIT_INTERRUPTED;
-    }
+    do {
+        code = question_show(practice, key, question);
+        if (code != EXIT_DONE) break;
+        if (getline(&answer, &size, stdin) < 0) {
+            (void)fputc('\n', stderr);
+            code = tell(practice_is_interrupted() ? EXIT_INTERRUPTED : EXIT_REFUSED,
+                        "what was answered is kept; portal init asks for the rest");
+            break;
+        }
+        answer[strcspn(answer, "\r\n")] = '\0';
+        if (*answer != '\0') code = setting_write(practice, key, answer);
+    } while (code == EXIT_REFUSED);
+    free(answer);
+    return code;
 }
 
 static int answers_take(struct invocation *invocation)
 {
-    bool asks = isatty(STDIN_FILENO) && command_value(invocation, "yes") == NULL;
+    bool asks = isatty(STDIN_FILENO) != 0 && command_value(invocation, "yes") == NULL;
     int code = EXIT_DONE;
-    char current[500];
 
     for (size_t i = 0; i < sizeof questions / sizeof questions[0] && code == EXIT_DONE; i++) {
         const char *given = command_value(invocation, questions[i].option);
-        if (given != NULL) {
-            code = ask(&invocation->practice, write_setting, questions[i].setting, given, current) ? EXIT_DONE
-                                                                                                     : EXIT_REFUSED;
-        } else if (asks) {
-            code = question_ask(&invocation->practice, questions[i].setting, questions[i].question);
-        }
+        if (given != NULL) code = setting_write(&invocation->practice, questions[i].setting, given);
+        else if (asks) code = question_ask(&invocation->practice, questions[i].setting, questions[i].question);
     }
+    return code;
+}
+
+/* What keeps messages from being sent. */
+static int findings_tell(struct practice *practice)
+{
+    sqlite3_stmt *statement = practice_prepare(practice, "SELECT subject, problem FROM portal_check");
+    int code;
+
+    if (statement == NULL) return EXIT_DATABASE;
+    while ((code = practice_step(practice, statement)) == SQLITE_ROW) {
+        (void)tell(EXIT_DONE, "%s: %s", (const char *)sqlite3_column_text(statement, 0),
+                   (const char *)sqlite3_column_text(statement, 1));
+    }
+    code = code == SQLITE_DONE ? EXIT_DONE : practice_failed(practice);
+    (void)sqlite3_finalize(statement);
     return code;
 }
 
 int init_run(struct invocation *invocation)
 {
-    int code = command_query(invocation, "SELECT portal_init()");
+    const char *path = invocation->practice.path;
+    const char *key_file = getenv("PORTAL_KEY_FILE");
+    int code = command_query(invocation, "SELECT portal_init() AS message");
 
     if (code == EXIT_DONE) code = answers_take(invocation);
+    if (code == EXIT_DONE) code = findings_tell(&invocation->practice);
     if (code != EXIT_DONE) return code;
-    (void)fprintf(stderr, "Keep a copy of %s.portal-key, apart from those of the database.\n", invocation->practice.path);
+    (void)fprintf(stderr,
+                  "Keep a copy of %s%s, apart from those of the database.\n"
+                  "Next: portal -d '%s' import FILE.csv, then portal -d '%s' send PATIENT --by email\n",
+                  key_file == NULL ? path : key_file, key_file == NULL ? ".portal-key" : "", path, path);
     return EXIT_DONE;
 }

@@ -3,8 +3,10 @@
 #include "tell.h"
 
 #include <errno.h>
+#include <libgen.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -41,6 +43,18 @@ static int be_patient(void *nothing, int tries)
     return 1;
 }
 
+/* A new file needs a folder; SQLite would not say why it can not be made. */
+static int folder_check(const char *path)
+{
+    char *copy = strdup(path);
+    const char *folder = copy == NULL ? "." : dirname(copy);
+    int code = access(folder, W_OK | X_OK) == 0 ? EXIT_DONE
+                                                : tell(EXIT_DATABASE, "%s: %s: %s", path, folder, strerror(errno));
+
+    free(copy);
+    return code;
+}
+
 static int file_check(const char *path, enum practice_needs needs)
 {
     struct stat status;
@@ -50,8 +64,10 @@ static int file_check(const char *path, enum practice_needs needs)
         return S_ISREG(status.st_mode) ? EXIT_DONE : tell(EXIT_DATABASE, "%s: is no file", path);
     }
     if (errno != ENOENT) return tell(EXIT_DATABASE, "%s: %s", path, strerror(errno));
-    if (needs == NEEDS_ROOM) return EXIT_DONE;
-    return tell(EXIT_DATABASE, "%s: there is no such file; portal init makes a database", path);
+    if (needs != NEEDS_ROOM) return tell(EXIT_DATABASE, "%s: there is no such file; portal init makes a database", path);
+    /* What a practice keeps is not for everybody on the machine to read. */
+    (void)umask(umask(0) | S_IRWXO);
+    return folder_check(path);
 }
 
 /* A server that hangs up, or a pager that is left, must not end a hand-over: writing fails, and says so. */

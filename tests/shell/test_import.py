@@ -6,6 +6,7 @@ import time
 
 import harness
 from gateways import wait_until
+from typed import Typed
 
 DONE, REFUSED, USAGE, PARTLY, BUSY, INTERRUPTED = 0, 1, 2, 3, 5, 130
 HEAD = 'First Name,Last Name,DOB,Email,Cell\n'
@@ -320,3 +321,18 @@ def test_a_full_disk_adds_nothing(t):
     t.equal(limited.returncode, 4, limited.stderr)
     t.contains(limited.stderr, 'nothing was added')
     t.equal(patients(t, db), [])
+
+
+# At a terminal
+
+def test_it_asks_whether_the_headers_are_understood(t):
+    db, database = practice(t)
+    path = file(t, HEAD + ADA)
+    for answer, code, count in [('n\n', REFUSED, 0), ('\x04', REFUSED, 0), ('\x03', INTERRUPTED, 0), ('y\n', DONE, 1)]:
+        typed = Typed(t, *database, 'import', path)
+        t.contains(typed.asks('Add the patients of this file so? [y/N] '), "first_name is filled from 'First Name'")
+        typed.answers(answer)
+        ended, shown = typed.ends()
+        t.equal((ended, len(patients(t, db))), (code, count), shown)
+        t.true(code == DONE or 'nothing was added' in shown, shown)
+    t.equal(Typed(t, *database, 'import', path, '--yes', '--namesakes').ends()[0], DONE)
