@@ -49,6 +49,47 @@ bool calendar_is_date(const char *date)
     return day >= 1 && day <= days_in_month(year, month);
 }
 
+/* Three numbers, and what stands between them both times: '\0' for anything else. */
+static char date_split(const char *text, int part[3])
+{
+    char separator = '\0';
+
+    for (int i = 0; i < 3; i++) {
+        size_t digits = strspn(text, "0123456789");
+        if (digits == 0 || digits > 4) return '\0';
+        part[i] = (int)strtol(text, NULL, 10);
+        text += digits;
+        if (i == 2) break;
+        if (*text == '\0' || (i == 1 && *text != separator)) return '\0';
+        separator = *text++;
+    }
+    return *text == '\0' ? separator : '\0';
+}
+
+/* Which of the numbers are year, month and day. */
+static const struct {
+    char separator;
+    int year, month, day;
+} date_orders[] = {{'-', 0, 1, 2}, {'/', 2, 0, 1}, {'.', 2, 1, 0}};
+
+const char *calendar_read(const char *text, bool day_first, char out[CALENDAR_TIME_SIZE])
+{
+    int part[3] = {0, 0, 0};
+    char separator = date_split(text, part);
+
+    if (separator == '/' && day_first) separator = '.';
+    for (size_t i = 0; i < sizeof date_orders / sizeof date_orders[0]; i++) {
+        int year = part[date_orders[i].year];
+        int month = part[date_orders[i].month];
+        if (date_orders[i].separator != separator) continue;
+        if (year < 100) return "lacks the four digits of its year";
+        if (month > 12 && separator == '/') return "has no such month; if its day comes first: --day-first";
+        (void)snprintf(out, CALENDAR_TIME_SIZE, "%04d-%02d-%02d", year, month, part[date_orders[i].day]);
+        return calendar_is_date(out) ? NULL : "is a day that never was";
+    }
+    return "is no date, such as 1985-12-10, 12/10/1985 or 10.12.1985";
+}
+
 int calendar_age(const char *birth, const char *day)
 {
     int years = number(day, 4) - number(birth, 4);

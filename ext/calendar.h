@@ -15,6 +15,12 @@ enum { CALENDAR_TIME_SIZE = 64 };
 /* True for an ISO 8601 calendar date YYYY-MM-DD that exists, from 1850-01-01 on. */
 bool calendar_is_date(const char *date);
 
+/*
+** Reads a date as people write it, 1985-12-10, 12/10/1985 or 10.12.1985 (with `day_first` 10/12/1985), and writes
+** it as YYYY-MM-DD.  NULL, or what keeps it from being a date, a static phrase.
+*/
+const char *calendar_read(const char *text, bool day_first, char out[CALENDAR_TIME_SIZE]);
+
 /* Writes the UTC date of a time as YYYY-MM-DD. */
 void calendar_date(int64_t when, char out[CALENDAR_TIME_SIZE]);
 

@@ -427,10 +427,12 @@ static const struct table tables[] = {
      .allowed = STAFF, .key = {0, -1},
      .open = status_open, .column = status_column, .arrive = status_arrive},
     {.name = "portal_find",
-     .columns = "patient_id, patient_name TEXT, date_of_birth TEXT, email TEXT, cell_phone TEXT, text TEXT HIDDEN",
-     .description = "Patients whom a text may mean: their patient_id, their date of birth (1985-12-10), email "
-                    "address or telephone number, or the beginnings of words of their name.",
-     .allowed = STAFF, .direct = true, .key = {5, -1}, .required = true, .usage = "portal_find(text)",
+     .columns = "patient_id, patient_name TEXT, date_of_birth TEXT, email TEXT, cell_phone TEXT,"
+                " exact INTEGER, text TEXT HIDDEN",
+     .description = "Patients whom a text may mean: their patient_id, email address, telephone number, or date of birth "
+                    "(1985-12-10, 12/10/1985, 10.12.1985) and words of their name in any order. exact is 0 where a "
+                    "word of the name only begins as one of the text does.",
+     .allowed = STAFF, .direct = true, .key = {6, -1}, .required = true, .usage = "portal_find(text)",
      .open = find_open, .column = find_column, .arrive = find_arrive},
     {.name = "portal_settings",
      .columns = "key TEXT, value TEXT, default_value TEXT, description TEXT",

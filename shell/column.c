@@ -46,52 +46,10 @@ static const char *meaning_take(const struct column *column, const struct column
     return NULL;
 }
 
-/* Three numbers, and what stands between them both times: '\0' for anything else. */
-static char date_split(const char *text, int part[3])
-{
-    char separator = '\0';
-
-    for (int i = 0; i < 3; i++) {
-        size_t digits = strspn(text, "0123456789");
-        if (digits == 0 || digits > 4) return '\0';
-        part[i] = (int)strtol(text, NULL, 10);
-        text += digits;
-        if (i == 2) break;
-        if (*text == '\0' || (i == 1 && *text != separator)) return '\0';
-        separator = *text++;
-    }
-    return *text == '\0' ? separator : '\0';
-}
-
-/* Which of the numbers are year, month and day. */
-static const struct {
-    char separator;
-    int year, month, day;
-} date_orders[] = {{'-', 0, 1, 2}, {'/', 2, 0, 1}, {'.', 2, 1, 0}};
-
-/* Writes the date as YYYY-MM-DD.  NULL, or what keeps it from being one. */
-static const char *date_write(const char *text, bool day_first, char out[CONTACT_SIZE])
-{
-    int part[3];
-    char separator = date_split(text, part);
-
-    if (separator == '/' && day_first) separator = '.';
-    for (size_t i = 0; i < sizeof date_orders / sizeof date_orders[0]; i++) {
-        int year = part[date_orders[i].year];
-        int month = part[date_orders[i].month];
-        if (date_orders[i].separator != separator) continue;
-        if (year < 100) return "lacks the four digits of its year";
-        if (month > 12 && separator == '/') return "has no such month; if its day comes first: --day-first";
-        (void)snprintf(out, CONTACT_SIZE, "%04d-%02d-%02d", year, month, part[date_orders[i].day]);
-        return calendar_is_date(out) ? NULL : "is a day that never was";
-    }
-    return "is no date, such as 1985-12-10, 12/10/1985 or 10.12.1985";
-}
-
 static const char *date_take(const struct column *column, const struct column_rules *rules, const char **text,
                              char out[CONTACT_SIZE])
 {
-    const char *problem = calendar_is_date(*text) ? NULL : date_write(*text, rules->day_first, out);
+    const char *problem = calendar_is_date(*text) ? NULL : calendar_read(*text, rules->day_first, out);
 
     (void)column;
     if (problem != NULL) return problem;
