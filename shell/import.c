@@ -1,4 +1,5 @@
 /* portal import: patients from a file of comma-separated values. */
+#include "ask.h"
 #include "command.h"
 #include "mapping.h"
 #include "people.h"
@@ -8,7 +9,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 enum { WHY_SIZE = 500, TOLD_MOST = 100 };
 
@@ -254,16 +254,17 @@ static int settle(struct invocation *invocation, struct import *import, int code
     return ended != EXIT_DONE ? ended : import->added == 0 && import->bad > 0 ? EXIT_REFUSED : code;
 }
 
+/* A person is asked whether the headers are understood, unless the file itself is what they type. */
 static bool is_confirmed(const struct invocation *invocation, const struct import *import)
 {
     char answer[20];
 
     if (command_value(invocation, "yes") != NULL || command_value(invocation, "dry-run") != NULL ||
-        import->csv.file == stdin || isatty(STDIN_FILENO) == 0) {
+        import->csv.file == stdin || !ask_can()) {
         return true;
     }
-    (void)fputs("Add the patients of this file so? [y/N] ", stderr);
-    return fgets(answer, sizeof answer, stdin) != NULL && (answer[0] == 'y' || answer[0] == 'Y');
+    return ask_line("Add the patients of this file so? [y/N] ", answer, sizeof answer) &&
+           (answer[0] == 'y' || answer[0] == 'Y');
 }
 
 static int import_all(struct invocation *invocation, struct import *import)

@@ -1,10 +1,11 @@
 /* portal init: makes the portal's tables and key file, and asks what messages need to know. */
+#include "ask.h"
 #include "command.h"
 #include "tell.h"
 
 #include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
+
+enum { QUESTION_SIZE = 2000 };
 
 /* Each is asked when it was not given as an option of its name; an empty answer keeps what is in force. */
 static const struct {
@@ -36,8 +37,8 @@ static int setting_write(struct practice *practice, const char *key, const char 
     return code;
 }
 
-/* With what is in force. */
-static int question_show(struct practice *practice, const char *key, const char *question)
+/* The question, with what is in force. */
+static int question_read(struct practice *practice, const char *key, const char *question, char out[QUESTION_SIZE])
 {
     sqlite3_stmt *statement = practice_prepare(practice, read_setting);
     int code = EXIT_DONE;
@@ -46,7 +47,7 @@ static int question_show(struct practice *practice, const char *key, const char 
     practice_bind(statement, 1, key);
     if (practice_step(practice, statement) == SQLITE_ROW) {
         const char *text = (const char *)sqlite3_column_text(statement, 0);
-        (void)fprintf(stderr, "%s [%s]: ", question, text == NULL ? "" : text);
+        (void)snprintf(out, QUESTION_SIZE, "%s [%s]: ", question, text == NULL ? "" : text);
     } else {
         code = practice_failed(practice);
     }
@@ -57,29 +58,23 @@ static int question_show(struct practice *practice, const char *key, const char 
 /* Asks until the answer is accepted; none keeps what is in force. */
 static int question_ask(struct practice *practice, const char *key, const char *question)
 {
-    char *answer = NULL;
-    size_t size = 0;
-    int code;
+    char text[QUESTION_SIZE], answer[QUESTION_SIZE];
+    int code = question_read(practice, key, question, text);
 
+    if (code != EXIT_DONE) return code;
     do {
-        code = question_show(practice, key, question);
-        if (code != EXIT_DONE) break;
-        if (getline(&answer, &size, stdin) < 0) {
-            (void)fputc('\n', stderr);
-            code = tell(practice_is_interrupted() ? EXIT_INTERRUPTED : EXIT_REFUSED,
+        if (!ask_line(text, answer, sizeof answer)) {
+            return tell(practice_is_interrupted() ? EXIT_INTERRUPTED : EXIT_REFUSED,
                         "what was answered is kept; portal init asks for the rest");
-            break;
         }
-        answer[strcspn(answer, "\r\n")] = '\0';
-        if (*answer != '\0') code = setting_write(practice, key, answer);
+        code = *answer == '\0' ? EXIT_DONE : setting_write(practice, key, answer);
     } while (code == EXIT_REFUSED);
-    free(answer);
     return code;
 }
 
 static int answers_take(struct invocation *invocation)
 {
-    bool asks = isatty(STDIN_FILENO) != 0 && command_value(invocation, "yes") == NULL;
+    bool asks = ask_can() && command_value(invocation, "yes") == NULL;
     int code = EXIT_DONE;
 
     for (size_t i = 0; i < sizeof questions / sizeof questions[0] && code == EXIT_DONE; i++) {

@@ -26,6 +26,22 @@ static int statement_report(struct practice *practice, sqlite3_stmt *statement)
     return code == SQLITE_DONE ? EXIT_DONE : practice_failed(practice);
 }
 
+/* What the report named is for somebody to look at, says the exit code too. */
+static int attention(struct practice *practice)
+{
+    sqlite3_stmt *statement = practice_prepare(practice, "SELECT EXISTS (SELECT 1 FROM temp.finding)");
+    int code = EXIT_DATABASE;
+
+    if (statement == NULL) return code;
+    if (practice_step(practice, statement) == SQLITE_ROW) {
+        code = sqlite3_column_int(statement, 0) != 0 ? EXIT_PARTLY : EXIT_DONE;
+    } else {
+        code = practice_failed(practice);
+    }
+    (void)sqlite3_finalize(statement);
+    return code;
+}
+
 int nightly_run(struct invocation *invocation)
 {
     struct practice *practice = &invocation->practice;
@@ -38,5 +54,6 @@ int nightly_run(struct invocation *invocation)
         if (statement != NULL) code = statement_report(practice, statement);
         (void)sqlite3_finalize(statement);
     }
-    return code;
+    if (code == EXIT_DONE) code = output_end(stdout);
+    return code == EXIT_DONE ? attention(practice) : code;
 }
