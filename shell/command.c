@@ -144,7 +144,7 @@ const struct command commands[] = {
     {.name = "backup", .summary = "Copy the database while others work with it",
      .run = backup_run, .arguments = {{"file", FILE_NAME, true, "a new one; the key file is not in it"}}},
     {.name = "key", .summary = "Make a new generation of the key: portal key rotate",
-     .text = "What was sent before stays good until it ends. Back up the key file afterwards.", 
+     .text = "What was sent before stays good until it ends. Back up the key file afterwards.",
      .sql = "SELECT portal_key_rotate() AS message", .arguments = {{"action", KEY_ACTION, true, "rotate"}}},
     {.name = "audit", .summary = "Show what happened, or verify that nothing of it was changed",
      .empty = "Nothing has happened yet.", .run = audit_run, .arguments = {OF_PATIENT},
