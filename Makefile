@@ -129,8 +129,8 @@ build/commit: FORCE
 
 FORCE:
 
-build/ext/running.o build/static/ext/running.o: build/commit
-build/ext/running.o build/static/ext/running.o: CPPFLAGS += -DPORTAL_VERSION='"$(VERSION)"' \
+build/ext/version.o build/static/ext/version.o: build/commit
+build/ext/version.o build/static/ext/version.o: CPPFLAGS += -DPORTAL_VERSION='"$(VERSION)"' \
 	-DPORTAL_COMMIT='"$(COMMIT)"'
 
 demo:

@@ -10,15 +10,9 @@
 #include "rotation.h"
 #include "schema.h"
 #include "secret.h"
+#include "version.h"
 
 #include <string.h>
-
-#ifndef PORTAL_VERSION
-#define PORTAL_VERSION "0"
-#endif
-#ifndef PORTAL_COMMIT
-#define PORTAL_COMMIT "unknown"
-#endif
 
 enum { CLAIM_MOST = 1000 };
 
@@ -269,7 +263,7 @@ static int version_act(struct call *call)
     sqlite3_str *out = sqlite3_str_new(NULL);
     int code = channel_load_all(call->portal);
 
-    sqlite3_str_appendf(out, "portal %s (%s)", PORTAL_VERSION, PORTAL_COMMIT);
+    sqlite3_str_appendf(out, "portal %s", version_text);
     for (const struct channel *channel = call->portal->channels; channel != NULL; channel = channel->next) {
         sqlite3_str_appendf(out, ", %s %s", channel->api.name,
                             channel->api.release == NULL ? "(not loaded)" : channel->api.release);

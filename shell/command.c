@@ -1,6 +1,7 @@
 #include "command.h"
 
 #include "tell.h"
+#include "version.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -66,12 +67,16 @@ static int setting(struct invocation *invocation)
                                          : "SELECT portal_setting(:key) AS value");
 }
 
-/* Of no database: one in memory will do. */
+/* Of no database: one in memory will do.  Plugins are loaded on request alone: the libraries they bring are slow to. */
 static int version(struct invocation *invocation)
 {
     int code = practice_open(&invocation->practice, ":memory:", NULL, NEEDS_NOTHING);
+    char *sql = command_value(invocation, "plugins") != NULL
+                    ? sqlite3_mprintf("SELECT portal_version() AS version")
+                    : sqlite3_mprintf("SELECT 'portal %q, SQLite %q' AS version", version_text, sqlite3_libversion());
 
-    if (code == EXIT_DONE) code = command_query(invocation, "SELECT portal_version() AS version");
+    if (code == EXIT_DONE) code = sql == NULL ? tell(EXIT_REFUSED, "out of memory") : command_query(invocation, sql);
+    sqlite3_free(sql);
     practice_close(&invocation->practice);
     return code;
 }
@@ -155,7 +160,8 @@ const struct command commands[] = {
                  {"zsh", FLAG, false, "print completion for zsh"},
                  {"man", FLAG, false, "print what portal(1) tells of commands, as mdoc"},
                  {"reference", FLAG, false, "print the reference of portal(7), as mdoc"}}},
-    {.name = "version", .summary = "Show the version and the plugins", .run = version, .needs = NEEDS_NOTHING},
+    {.name = "version", .summary = "Show the version, and those of the plugins", .run = version, .needs = NEEDS_NOTHING,
+     .options = {{"plugins", FLAG, false, "load every plugin and show what it is"}}},
     {.name = NULL},
 };
 

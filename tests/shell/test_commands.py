@@ -170,7 +170,8 @@ def test_audit_shows_what_happened_of_one_patient_or_all(t):
 
 def test_version_needs_no_database(t):
     for arguments in (['version'], ['--version'], ['-d', '/nowhere', 'version']):
-        t.contains(done(t, *arguments), 'portal 0', 'maildir')
+        t.contains(done(t, *arguments), 'portal 0', 'SQLite 3.')
+    t.contains(done(t, 'version', '--plugins'), 'portal 0', 'maildir 1')
 
 
 # Forms of output

@@ -74,7 +74,7 @@ def test_the_installed_command_finds_plugins_and_extension_however_it_is_called(
         def run(*arguments, **options):
             return subprocess.run([*command, *arguments], capture_output=True, text=True, cwd=t.directory,
                                   env={**os.environ, **env}, **options)
-        t.contains(run('version').stdout, 'smtp 1')
+        t.contains(run('version', '--plugins').stdout, 'smtp 1')
         t.contains(run(db, input='SELECT portal_version();').stdout, 'smtp 1')
 
 
@@ -84,7 +84,7 @@ def test_a_plugin_folder_in_the_current_folder_is_none_of_ours(t):
     evil = t.path('here') / 'portal.d'
     evil.mkdir(parents=True)
     shutil.copy(harness.ROOT / 'build/portal.d/smtp.so', evil)
-    done = subprocess.run(['portal', 'version'], capture_output=True, text=True, cwd=evil.parent,
+    done = subprocess.run(['portal', 'version', '--plugins'], capture_output=True, text=True, cwd=evil.parent,
                           env={**os.environ, 'PATH': str(t.directory)})
     t.equal((done.returncode, 'smtp' in done.stdout), (0, False), done.stderr)
 
