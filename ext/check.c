@@ -2,8 +2,8 @@
 
 #include "call.h"
 #include "channel.h"
-#include "embedded.h"
 #include "patient.h"
+#include "schema.h"
 #include "wording_table.h"
 
 #include <string.h>
@@ -73,9 +73,9 @@ static const char every_table[] = "PRAGMA table_list";
 /* What stands in sqlite_schema is the text from the name on; ?1 is all that portal_init() ran. */
 static const char altered_objects[] =
     "SELECT type || ' ' || name FROM main.sqlite_schema"
-    " WHERE (type = 'trigger' AND instr(?1, 'TABLE main.' || tbl_name || ' (') > 0"
+    " WHERE (type = 'trigger' AND instr(?1, ' main.' || tbl_name || ' (') > 0"
     "     OR type IN ('table', 'view') AND instr(?1, ' main.' || name || ' ') > 0)"
-    "   AND instr(?1, substr(sql, instr(sql, name))) = 0 LIMIT 100";
+    "   AND instr(?1, substr(sql, instr(sql, name)) || ';') = 0 LIMIT 100";
 static const char active_access[] =
     "SELECT a.patient_id, a.identity, u.username FROM main.portal_access AS a"
     "  JOIN main.portal_account AS u USING (account_id) WHERE a.status = 'active'";
@@ -303,7 +303,7 @@ static int patient_check(struct cursor *cursor)
 /* Its triggers run within our own writes: a foreign one may undo a count or redirect a message. */
 static int objects_check(struct cursor *cursor)
 {
-    char *made = sqlite3_mprintf("%s%s", embedded_find("schema.sql"), embedded_find("views.sql"));
+    char *made = schema_text();
     sqlite3_stmt *statement = NULL;
     int code = made == NULL ? fault(cursor->portal, SQLITE_NOMEM)
                             : statement_row(cursor->portal, &statement, altered_objects, "s", made);

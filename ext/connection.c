@@ -20,6 +20,7 @@ static const char read_state[] =
     "SELECT schema_version, settings_stamp, opt_outs FROM main.portal_state";
 static const char read_state_and_head[] =
     "SELECT schema_version, settings_stamp, opt_outs, audit_count, audit_head FROM main.portal_state";
+static const char read_version[] = "SELECT schema_version FROM main.portal_state";
 static const char read_key_check[] =
     "SELECT key_check, schema_version FROM main.portal_state";
 /* Changes nothing, and takes the write lock of the main database alone, as BEGIN IMMEDIATE would not. */
@@ -169,10 +170,33 @@ int fail(struct portal *portal, const char *format, ...)
     return text == NULL ? SQLITE_NOMEM : SQLITE_ERROR;
 }
 
+int connection_version(struct portal *portal, sqlite3_int64 *version)
+{
+    return statement_integer(portal, version, read_version, "");
+}
+
+static int version_check(struct portal *portal, sqlite3_int64 version)
+{
+    if (version == SCHEMA_VERSION) return SQLITE_OK;
+    if (version < SCHEMA_VERSION) {
+        return fail(portal, "the portal tables are of schema version %lld; run SELECT portal_init() to upgrade them",
+                    version);
+    }
+    return fail(portal,
+                "the portal tables are of schema version %lld and this extension knows up to %d; "
+                "load the newer extension",
+                version, (int)SCHEMA_VERSION);
+}
+
 int connection_state(struct portal *portal, sqlite3_stmt **out, const char *sql)
 {
+    sqlite3_int64 version = SCHEMA_VERSION;
     int code = statement_row(portal, out, sql, "");
 
+    /* Tables of another version may lack a column. */
+    if (code == SQLITE_ERROR && connection_version(portal, &version) == SQLITE_OK && version != SCHEMA_VERSION) {
+        return version_check(portal, version);
+    }
     if (code != SQLITE_DONE) return code;
     return fail(portal, "table portal_state is empty; restore the database from a backup");
 }
@@ -210,15 +234,6 @@ int fault(struct portal *portal, int code)
         error_set(portal, sqlite3_mprintf("%s", own));
     }
     return code;
-}
-
-static int version_check(struct portal *portal, sqlite3_int64 version)
-{
-    if (version <= SCHEMA_VERSION) return SQLITE_OK;
-    return fail(portal,
-                "the portal tables are of schema version %lld and this extension knows up to %d; "
-                "load the newer extension",
-                version, (int)SCHEMA_VERSION);
 }
 
 int connection_enter(struct portal *portal)

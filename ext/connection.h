@@ -17,7 +17,7 @@ enum application { EHR = 1, SCHEDULING = 2, PORTAL = 4 };
 enum { STAFF = EHR | SCHEDULING, ANYBODY = STAFF | PORTAL };
 
 enum {
-    SCHEMA_VERSION = 1,
+    SCHEMA_VERSION = 2,
     USER_SIZE = 129,
     ACTOR_SIZE = USER_SIZE + 16,
     FRESH_MAX = 4,
@@ -135,6 +135,9 @@ void connection_hide(struct portal *portal, char *text);
 
 /* SQLITE_ERROR, said the same way: not about one row, so that OR IGNORE does not skip it. */
 int fail(struct portal *portal, const char *format, ...);
+
+/* Of which version the portal's tables say they are.  SQLITE_OK, or an error code with the fault set. */
+int connection_version(struct portal *portal, sqlite3_int64 *version);
 
 /* SQLITE_ROW and columns of portal_state, whose one row is always there, or an error code. */
 int connection_state(struct portal *portal, sqlite3_stmt **out, const char *sql);

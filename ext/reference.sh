@@ -37,7 +37,7 @@ columns() {
             note = ""; note_open = 0
         }
         /^CREATE TABLE/ {
-            name = $3; sub(/^main\./, "", name)
+            name = $0; sub(/^CREATE TABLE (IF NOT EXISTS )?main\./, "", name); sub(/ .*/, "", name)
             printf "\n#### `%s`\n", name
             inside = 1; note_open = 1; next
         }
@@ -58,7 +58,7 @@ columns() {
 
 views() {
     awk '
-        /^CREATE VIEW/ { name = $3; sub(/^main\./, "", name); next }
+        /^CREATE VIEW/ { name = $6; sub(/^main\./, "", name); next }
         name != "" && /^--/ { sub(/^-- */, ""); printf "- **`%s`**: %s\n", name, $0; name = "" }' "$1"
 }
 

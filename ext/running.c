@@ -16,16 +16,21 @@
 
 enum { CLAIM_MOST = 1000 };
 
+static int init_answer(struct call *call, const char *became)
+{
+    return answer_text(call, "The portal's tables and key file %s (schema version %d).", became, (int)SCHEMA_VERSION);
+}
+
 /* The answer comes first: without memory for it nothing is to be made. */
 static int init_act(struct call *call)
 {
-    int code = answer_text(call, "The portal's tables and key file were made (schema version %d).",
-                           (int)SCHEMA_VERSION);
+    static const char *const answers[] = {[SCHEMA_MISSING] = "were made", [SCHEMA_OLDER] = "were upgraded",
+                                          [SCHEMA_THERE] = "are there"};
+    enum schema_was was = SCHEMA_MISSING;
+    int code = init_answer(call, answers[was]);
 
-    if (code == SQLITE_OK) code = schema_init(call->portal, &call->flag);
-    if (code != SQLITE_OK || call->flag) return code;
-    return answer_text(call, "The portal's tables and key file are there (schema version %d).",
-                       (int)SCHEMA_VERSION);
+    if (code == SQLITE_OK) code = schema_init(call->portal, &was);
+    return code == SQLITE_OK && was != SCHEMA_MISSING ? init_answer(call, answers[was]) : code;
 }
 
 static int setting_answer(struct call *call, const char *key)

@@ -3,6 +3,7 @@
 #include "audit.h"
 #include "embedded.h"
 #include "patient.h"
+#include "upgrade.h"
 
 #include <string.h>
 
@@ -80,30 +81,61 @@ static int state_make(struct portal *portal)
                          start.checkpoint_seal, TOKEN_HASH_SIZE);
 }
 
+char *schema_text(void)
+{
+    return sqlite3_mprintf("%s%s", embedded_find("schema.sql"), embedded_find("views.sql"));
+}
+
+static int all_make(struct portal *portal)
+{
+    char *text = schema_text();
+    int code = text == NULL ? fault(portal, SQLITE_NOMEM) : execute(portal, text);
+
+    sqlite3_free(text);
+    return code;
+}
+
 static int tables_make(struct portal *portal)
 {
     int code = patient_table_make(portal);
 
     if (code == SQLITE_OK) code = key_make(portal);
-    if (code == SQLITE_OK) code = execute(portal, embedded_find("schema.sql"));
-    if (code == SQLITE_OK) code = execute(portal, embedded_find("views.sql"));
+    if (code == SQLITE_OK) code = all_make(portal);
     if (code == SQLITE_OK) code = state_make(portal);
     if (code == SQLITE_OK) code = connection_enter(portal);
     if (code == SQLITE_OK) code = audit_write(portal, "portal.initialised", NULL, NULL, NULL);
     return code;
 }
 
-static int make_or_check(struct portal *portal, bool *created)
+static int check_or_upgrade(struct portal *portal, enum schema_was *was, sqlite3_stmt *guard)
 {
     const struct keyring *keyring = NULL;
+    sqlite3_int64 version = 0;
+    char from[40];
+    int code = connection_version(portal, &version);
+
+    *was = version < SCHEMA_VERSION ? SCHEMA_OLDER : SCHEMA_THERE;
+    if (code == SQLITE_OK && *was == SCHEMA_OLDER) {
+        /* Nothing can be dropped while it is read. */
+        (void)sqlite3_reset(guard);
+        code = upgrade_run(portal);
+    }
+    if (code == SQLITE_OK) code = connection_enter(portal);
+    if (code == SQLITE_OK) code = connection_key(portal, &keyring);
+    if (code != SQLITE_OK || *was == SCHEMA_THERE) return code;
+    (void)sqlite3_snprintf(sizeof from, from, "from schema version %lld", version);
+    return audit_write(portal, "portal.upgraded", NULL, NULL, from);
+}
+
+static int make_or_check(struct portal *portal, enum schema_was *was, sqlite3_stmt *guard)
+{
     sqlite3_int64 there = 0;
     int code = statement_integer(portal, &there, has_state, "");
 
-    *created = there == 0;
     if (code != SQLITE_OK) return code;
-    if (there == 0) return tables_make(portal);
-    code = connection_enter(portal);
-    return code == SQLITE_OK ? connection_key(portal, &keyring) : code;
+    if (there != 0) return check_or_upgrade(portal, was, guard);
+    *was = SCHEMA_MISSING;
+    return tables_make(portal);
 }
 
 /*
@@ -123,7 +155,7 @@ static void undo(struct portal *portal, bool outermost, sqlite3_stmt *guard)
     }
 }
 
-int schema_init(struct portal *portal, bool *created)
+int schema_init(struct portal *portal, enum schema_was *was)
 {
     bool outermost = sqlite3_get_autocommit(portal->db) != 0;
     sqlite3_stmt *guard = NULL;
@@ -139,7 +171,7 @@ int schema_init(struct portal *portal, bool *created)
     }
     if (code == SQLITE_OK) {
         code = statement_next(portal, guard);
-        if (code == SQLITE_ROW) code = make_or_check(portal, created);
+        if (code == SQLITE_ROW) code = make_or_check(portal, was, guard);
         if (code == SQLITE_OK) code = execute(portal, outermost ? "COMMIT" : "RELEASE portal");
         if (code != SQLITE_OK) undo(portal, outermost, guard);
     }

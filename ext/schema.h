@@ -4,10 +4,15 @@
 
 #include "connection.h"
 
+enum schema_was { SCHEMA_MISSING, SCHEMA_OLDER, SCHEMA_THERE };
+
 /*
 ** portal_init(): makes key file, tables, triggers and views, and a patient table in a database that
-** has no table at all.  Idempotent.  *created is false when all was there.
+** has no table at all; upgrades tables of an older version.  Idempotent.
 */
-int schema_init(struct portal *portal, bool *created);
+int schema_init(struct portal *portal, enum schema_was *was);
+
+/* All that makes the tables and views, sqlite3_free(); NULL without memory.  Makes what is missing alone. */
+char *schema_text(void);
 
 #endif

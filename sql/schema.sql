@@ -1,11 +1,12 @@
--- The tables of the portal, schema version 1.  portal_init() runs this file in one transaction.
+-- The tables of the portal, schema version 2.  portal_init() runs this file in one transaction; ext/upgrade.c
+-- brings older tables there.  What is changed here needs another SCHEMA_VERSION.
 --
 -- Times are INTEGER seconds UTC.  A patient_id has the type of the practice's own key, so those
 -- columns have no type.  No table holds a link, a PIN, a session or a readable password: what a
 -- person is given is derived from a row's id and nonce with the key file, and without it nothing
 -- here can be turned back into one.
 
-CREATE TABLE main.portal_state (
+CREATE TABLE IF NOT EXISTS main.portal_state (
     -- One row: what every call looks at first.
     state_id        INTEGER PRIMARY KEY CHECK (state_id = 1),
     schema_version  INTEGER NOT NULL,   -- which version of these tables they are
@@ -20,23 +21,23 @@ CREATE TABLE main.portal_state (
     checkpoint_seal BLOB NOT NULL       -- keyed hash over the two
 );
 
-CREATE TABLE main.portal_setting (
+CREATE TABLE IF NOT EXISTS main.portal_setting (
     -- Settings that differ from their default; portal_settings shows them all.
     key   TEXT PRIMARY KEY,             -- as in portal_settings
     value TEXT NOT NULL                 -- as it was given
 ) WITHOUT ROWID;
 
-CREATE TRIGGER main.portal_setting_inserted AFTER INSERT ON portal_setting BEGIN
+CREATE TRIGGER IF NOT EXISTS main.portal_setting_inserted AFTER INSERT ON portal_setting BEGIN
     UPDATE portal_state SET settings_stamp = random();
 END;
-CREATE TRIGGER main.portal_setting_updated AFTER UPDATE ON portal_setting BEGIN
+CREATE TRIGGER IF NOT EXISTS main.portal_setting_updated AFTER UPDATE ON portal_setting BEGIN
     UPDATE portal_state SET settings_stamp = random();
 END;
-CREATE TRIGGER main.portal_setting_deleted AFTER DELETE ON portal_setting BEGIN
+CREATE TRIGGER IF NOT EXISTS main.portal_setting_deleted AFTER DELETE ON portal_setting BEGIN
     UPDATE portal_state SET settings_stamp = random();
 END;
 
-CREATE TABLE main.portal_wording (
+CREATE TABLE IF NOT EXISTS main.portal_wording (
     -- Templates of messages that the practice wrote; portal_template shows them all, and checks what is written.
     kind      TEXT NOT NULL,            -- registration, pin, ...
     channel   TEXT NOT NULL,            -- email or text
@@ -48,23 +49,23 @@ CREATE TABLE main.portal_wording (
     PRIMARY KEY (kind, channel, language)
 ) WITHOUT ROWID;
 
-CREATE TRIGGER main.portal_wording_inserted AFTER INSERT ON portal_wording BEGIN
+CREATE TRIGGER IF NOT EXISTS main.portal_wording_inserted AFTER INSERT ON portal_wording BEGIN
     UPDATE portal_state SET settings_stamp = random();
 END;
-CREATE TRIGGER main.portal_wording_updated AFTER UPDATE ON portal_wording BEGIN
+CREATE TRIGGER IF NOT EXISTS main.portal_wording_updated AFTER UPDATE ON portal_wording BEGIN
     UPDATE portal_state SET settings_stamp = random();
 END;
-CREATE TRIGGER main.portal_wording_deleted AFTER DELETE ON portal_wording BEGIN
+CREATE TRIGGER IF NOT EXISTS main.portal_wording_deleted AFTER DELETE ON portal_wording BEGIN
     UPDATE portal_state SET settings_stamp = random();
 END;
 
-CREATE TABLE main.portal_secret (
+CREATE TABLE IF NOT EXISTS main.portal_secret (
     -- Credentials of channels, sealed with the key file (XChaCha20-Poly1305).
     key    TEXT PRIMARY KEY,            -- the name that the channel asks for
     sealed BLOB NOT NULL                -- nonce and sealed value
 ) WITHOUT ROWID;
 
-CREATE TABLE main.portal_message (
+CREATE TABLE IF NOT EXISTS main.portal_message (
     -- The outbox: one row for every message, whatever becomes of it.  The text is rendered at
     -- hand-over and never stored.
     message_id INTEGER PRIMARY KEY,
@@ -83,25 +84,25 @@ CREATE TABLE main.portal_message (
     detail     TEXT                     -- what the channel said
 );
 
-CREATE INDEX main.portal_message_due ON portal_message (channel, due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX main.portal_message_unsent ON portal_message (patient_id)
+CREATE INDEX IF NOT EXISTS main.portal_message_due ON portal_message (channel, due_at) WHERE due_at IS NOT NULL;
+CREATE INDEX IF NOT EXISTS main.portal_message_unsent ON portal_message (patient_id)
     WHERE due_at IS NOT NULL AND kind <> 'registration';
 
-CREATE TABLE main.portal_opt_out (
+CREATE TABLE IF NOT EXISTS main.portal_opt_out (
     -- Contacts that no message goes to, because whoever has them said so.
     contact      TEXT PRIMARY KEY,      -- normalised address or number
     opted_out_at INTEGER NOT NULL,      -- when
     opted_out_by TEXT NOT NULL          -- application and user that told it
 ) WITHOUT ROWID;
 
-CREATE TRIGGER main.portal_opt_out_inserted AFTER INSERT ON portal_opt_out BEGIN
+CREATE TRIGGER IF NOT EXISTS main.portal_opt_out_inserted AFTER INSERT ON portal_opt_out BEGIN
     UPDATE portal_state SET opt_outs = 1;
 END;
-CREATE TRIGGER main.portal_opt_out_deleted AFTER DELETE ON portal_opt_out BEGIN
+CREATE TRIGGER IF NOT EXISTS main.portal_opt_out_deleted AFTER DELETE ON portal_opt_out BEGIN
     UPDATE portal_state SET opt_outs = EXISTS (SELECT 1 FROM portal_opt_out);
 END;
 
-CREATE TABLE main.portal_registration (
+CREATE TABLE IF NOT EXISTS main.portal_registration (
     -- A link that was sent, or is to be.  Only the newest of a patient works.
     registration_id INTEGER PRIMARY KEY,  -- message_id of the message that carries the link
     patient_id      NOT NULL,             -- who is invited
@@ -117,11 +118,11 @@ CREATE TABLE main.portal_registration (
     sent_by         TEXT NOT NULL         -- application and user, as "ehr:anna"
 );
 
-CREATE INDEX main.portal_registration_patient ON portal_registration (patient_id);
-CREATE INDEX main.portal_registration_destination ON portal_registration (destination);
-CREATE INDEX main.portal_registration_expiry ON portal_registration (expires_at) WHERE status = 'live';
+CREATE INDEX IF NOT EXISTS main.portal_registration_patient ON portal_registration (patient_id);
+CREATE INDEX IF NOT EXISTS main.portal_registration_destination ON portal_registration (destination);
+CREATE INDEX IF NOT EXISTS main.portal_registration_expiry ON portal_registration (expires_at) WHERE status = 'live';
 
-CREATE TABLE main.portal_pin (
+CREATE TABLE IF NOT EXISTS main.portal_pin (
     -- A PIN that was sent to somebody who opened a link and proved who the patient is.
     pin_id          INTEGER PRIMARY KEY,  -- message_id of the message that carries it
     registration_id INTEGER NOT NULL,     -- the link it belongs to
@@ -132,9 +133,9 @@ CREATE TABLE main.portal_pin (
     tries           INTEGER NOT NULL DEFAULT 0   -- at 5 the PIN is spent
 );
 
-CREATE INDEX main.portal_pin_registration ON portal_pin (registration_id);
+CREATE INDEX IF NOT EXISTS main.portal_pin_registration ON portal_pin (registration_id);
 
-CREATE TABLE main.portal_account (
+CREATE TABLE IF NOT EXISTS main.portal_account (
     -- A person who can sign in: a patient, or a representative of one or several.
     account_id    INTEGER PRIMARY KEY,
     username      TEXT NOT NULL,          -- as typed
@@ -147,7 +148,7 @@ CREATE TABLE main.portal_account (
     last_login_at INTEGER                 -- NULL: never
 );
 
-CREATE TABLE main.portal_access (
+CREATE TABLE IF NOT EXISTS main.portal_access (
     -- Who may act for which patient.
     access_id    INTEGER PRIMARY KEY,
     account_id   INTEGER NOT NULL REFERENCES portal_account (account_id),  -- whose login
@@ -161,9 +162,9 @@ CREATE TABLE main.portal_access (
     UNIQUE (account_id, patient_id)
 );
 
-CREATE INDEX main.portal_access_patient ON portal_access (patient_id);
+CREATE INDEX IF NOT EXISTS main.portal_access_patient ON portal_access (patient_id);
 
-CREATE TABLE main.portal_revocation (
+CREATE TABLE IF NOT EXISTS main.portal_revocation (
     -- Patients whose access is revoked; the row goes when a registration is sent again.
     patient_id PRIMARY KEY NOT NULL,    -- whose
     revoked_at INTEGER NOT NULL,        -- when
@@ -171,7 +172,7 @@ CREATE TABLE main.portal_revocation (
     reason     TEXT                     -- for staff alone: no message tells it
 ) WITHOUT ROWID;
 
-CREATE TABLE main.portal_session (
+CREATE TABLE IF NOT EXISTS main.portal_session (
     -- Somebody who is signed in, or was.
     session_id   INTEGER PRIMARY KEY,
     account_id   INTEGER NOT NULL,        -- who signed in
@@ -181,9 +182,9 @@ CREATE TABLE main.portal_session (
     ended_at     INTEGER                  -- NULL while alive
 );
 
-CREATE INDEX main.portal_session_alive ON portal_session (account_id) WHERE ended_at IS NULL;
+CREATE INDEX IF NOT EXISTS main.portal_session_alive ON portal_session (account_id) WHERE ended_at IS NULL;
 
-CREATE TABLE main.portal_reset (
+CREATE TABLE IF NOT EXISTS main.portal_reset (
     -- A link to choose a new password, sent to the account's own contact.
     reset_id   INTEGER PRIMARY KEY,       -- message_id of the message that carries it
     account_id INTEGER NOT NULL,          -- whose
@@ -193,9 +194,9 @@ CREATE TABLE main.portal_reset (
     expires_at INTEGER NOT NULL           -- when it ends by itself
 );
 
-CREATE INDEX main.portal_reset_account ON portal_reset (account_id);
+CREATE INDEX IF NOT EXISTS main.portal_reset_account ON portal_reset (account_id);
 
-CREATE TABLE main.portal_throttle (
+CREATE TABLE IF NOT EXISTS main.portal_throttle (
     -- Wrong passwords, per account and client; each goes by itself. 0 and 0 counts every try.
     account        INTEGER NOT NULL,      -- keyed hash of the user name tried; 0: any
     client         INTEGER NOT NULL,      -- keyed hash of the client's address; 0: any
@@ -204,7 +205,7 @@ CREATE TABLE main.portal_throttle (
     PRIMARY KEY (account, client)
 ) WITHOUT ROWID;
 
-CREATE TABLE main.portal_request (
+CREATE TABLE IF NOT EXISTS main.portal_request (
     -- One change of one field, entered on the portal, for staff to accept or decline.
     request_id     INTEGER PRIMARY KEY,
     patient_id     NOT NULL,              -- whose chart
@@ -220,12 +221,12 @@ CREATE TABLE main.portal_request (
     reason         TEXT                   -- of declining
 );
 
-CREATE UNIQUE INDEX main.portal_request_pending ON portal_request (patient_id, field)
+CREATE UNIQUE INDEX IF NOT EXISTS main.portal_request_pending ON portal_request (patient_id, field)
     WHERE status = 'pending';
 
-CREATE INDEX main.portal_request_account ON portal_request (account_id, submitted_at);
+CREATE INDEX IF NOT EXISTS main.portal_request_account ON portal_request (account_id, submitted_at);
 
-CREATE TABLE main.portal_audit (
+CREATE TABLE IF NOT EXISTS main.portal_audit (
     -- Append-only.  Every event carries a keyed hash over itself and the hash before it.
     event_id    INTEGER PRIMARY KEY,      -- counts from 1 without gaps
     at          INTEGER NOT NULL,         -- when
@@ -238,14 +239,14 @@ CREATE TABLE main.portal_audit (
     hash        BLOB NOT NULL             -- the chain
 );
 
-CREATE TRIGGER main.portal_audit_no_replace BEFORE INSERT ON portal_audit
+CREATE TRIGGER IF NOT EXISTS main.portal_audit_no_replace BEFORE INSERT ON portal_audit
 WHEN NEW.event_id <= (SELECT audit_count FROM portal_state) BEGIN
     SELECT RAISE(ABORT, 'portal_audit is append-only');
 END;
-CREATE TRIGGER main.portal_audit_no_update BEFORE UPDATE ON portal_audit BEGIN
+CREATE TRIGGER IF NOT EXISTS main.portal_audit_no_update BEFORE UPDATE ON portal_audit BEGIN
     SELECT RAISE(ABORT, 'portal_audit is append-only');
 END;
-CREATE TRIGGER main.portal_audit_no_delete BEFORE DELETE ON portal_audit
+CREATE TRIGGER IF NOT EXISTS main.portal_audit_no_delete BEFORE DELETE ON portal_audit
 WHEN OLD.event_id > (SELECT checkpoint_id FROM portal_state) BEGIN
     SELECT RAISE(ABORT, 'portal_audit is append-only');
 END;

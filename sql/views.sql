@@ -1,6 +1,6 @@
 -- Views for analysts: times as text, UTC; contacts masked as little as the tables mask them.
 
-CREATE VIEW main.portal_registrations AS
+CREATE VIEW IF NOT EXISTS main.portal_registrations AS
 -- Every registration: to whom, how, by whom, and what became of it.
 SELECT r.registration_id,
        r.patient_id,
@@ -15,7 +15,7 @@ SELECT r.registration_id,
   FROM portal_registration AS r
   LEFT JOIN portal_message AS m ON m.message_id = r.registration_id;
 
-CREATE VIEW main.portal_people AS
+CREATE VIEW IF NOT EXISTS main.portal_people AS
 -- Who may act, or might, for which patient.
 SELECT x.patient_id,
        a.username,
@@ -29,7 +29,7 @@ SELECT x.patient_id,
   FROM portal_access AS x
   JOIN portal_account AS a USING (account_id);
 
-CREATE VIEW main.portal_outbox AS
+CREATE VIEW IF NOT EXISTS main.portal_outbox AS
 -- Messages that wait for a channel, and those that failed.
 SELECT message_id,
        kind,
@@ -44,7 +44,7 @@ SELECT message_id,
   FROM portal_message
  WHERE due_at IS NOT NULL OR status IN ('failed', 'bounced', 'opted_out');
 
-CREATE VIEW main.portal_events AS
+CREATE VIEW IF NOT EXISTS main.portal_events AS
 -- The audit, readable.
 SELECT event_id,
        datetime(at, 'unixepoch') AS at,
