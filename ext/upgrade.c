@@ -64,9 +64,10 @@ static int columns_list(struct portal *portal, const char *table, const char *ol
         const char *column = (const char *)sqlite3_column_text(statement, 1);
         const char *source = column == NULL ? NULL : source_of(portal, table, older, column);
         const char *comma = sqlite3_str_length(columns) == 0 ? "" : ", ";
-        if (source != NULL) sqlite3_str_appendf(columns, "%s%s", comma, column);
-        if (source != NULL) sqlite3_str_appendf(sources, "%s%s", comma, source);
         code = column == NULL ? SQLITE_NOMEM : SQLITE_OK;
+        if (source == NULL) continue;
+        sqlite3_str_appendf(columns, "%s%s", comma, column);
+        sqlite3_str_appendf(sources, "%s%s", comma, source);
     }
     (void)sqlite3_finalize(statement);
     return code == SQLITE_DONE ? SQLITE_OK : fault(portal, code);
