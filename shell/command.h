@@ -97,7 +97,10 @@ int reference_write(struct invocation *invocation);
 void completion_bash(void);
 void completion_zsh(void);
 
-/* portal practice.db: the sqlite3 shell itself, which takes the place of this process. */
-int interactive_run(const char *path, const char *application);
+/*
+** portal practice.db: the sqlite3 shell itself, which takes the place of this process; with SQL, a list ended by
+** NULL, it runs that alone.  An exit code when it can not.
+*/
+int interactive_run(struct invocation *invocation, char **sql);
 
 #endif

@@ -1,6 +1,7 @@
 /* portal: the command around the extension.  See command.c for what it can do. */
 #include "command.h"
 #include "tell.h"
+#include "terminal.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -127,8 +128,6 @@ static int run(struct invocation *invocation)
     int code;
 
     practice->shows_sql = invocation->general[GENERAL_SQL] != NULL;
-    if (invocation->general[GENERAL_JSON] != NULL) invocation->form = OUTPUT_JSON;
-    else if (invocation->general[GENERAL_CSV] != NULL) invocation->form = OUTPUT_CSV;
     if (invocation->command->needs == NEEDS_NOTHING) return command_run(invocation);
     if (path == NULL) return usage(NULL, "no database is named; name one with -d, or in PORTAL_DB");
     code = practice_open(practice, path, invocation->general[GENERAL_AS], invocation->command->needs);
@@ -139,29 +138,50 @@ static int run(struct invocation *invocation)
     return code;
 }
 
-/* portal [-d practice.db], portal practice.db: no command.  An exit code. */
-static int without_command(const struct invocation *invocation)
+static void form_take(struct invocation *invocation)
 {
-    const char *path = invocation->general[GENERAL_DATABASE];
-
-    if (invocation->general[GENERAL_HELP] != NULL || path == NULL) return help_show(NULL);
-    return interactive_run(path, invocation->general[GENERAL_AS]);
+    if (invocation->general[GENERAL_JSON] != NULL) invocation->form = OUTPUT_JSON;
+    else if (invocation->general[GENERAL_CSV] != NULL) invocation->form = OUTPUT_CSV;
 }
 
-/* The first word that is no option: a command, or a database to work in. */
-static int word_take(struct invocation *invocation, const char *word)
+/* portal [-d practice.db], portal practice.db: no command, but maybe SQL.  An exit code. */
+static int without_command(struct invocation *invocation, char **sql)
 {
-    const char *near;
+    if (invocation->general[GENERAL_HELP] != NULL || invocation->general[GENERAL_DATABASE] == NULL) return help_show(NULL);
+    return interactive_run(invocation, sql);
+}
 
-    invocation->command = command_find(word);
-    if (invocation->command != NULL) return EXIT_DONE;
-    if (access(word, F_OK) == 0) {
+/* A word that is no command is a database to work in. */
+static int database_take(struct invocation *invocation, const char *word)
+{
+    const char *near = command_near(word);
+
+    if (access(word, F_OK) == 0 || strpbrk(word, "./") != NULL) {
         invocation->general[GENERAL_DATABASE] = word;
         return EXIT_DONE;
     }
-    near = command_near(word);
     if (near != NULL) return usage(NULL, "there is no command %s (did you mean %s?)", word, near);
     return usage(NULL, "there is neither a command nor a database '%s'", word);
+}
+
+/*
+** Options, then a command; or a database, and after it the same once more.  *argv is left at the word that was
+** not taken, or at the command.
+*/
+static int line_take(struct invocation *invocation, int *argc, char ***argv)
+{
+    for (bool named = false;; named = true) {
+        int code = options_take(invocation, *argc, *argv);
+        if (code != EXIT_DONE) return code;
+        *argc -= optind;
+        *argv += optind;
+        optind = 0;      /* glibc: begins anew, and for a command sorts options before arguments */
+        if (invocation->general[GENERAL_VERSION] != NULL) invocation->command = command_find("version");
+        else if (*argc > 0) invocation->command = command_find(**argv);
+        if (invocation->command != NULL || *argc == 0 || named) return EXIT_DONE;
+        code = database_take(invocation, **argv);
+        if (code != EXIT_DONE) return code;
+    }
 }
 
 int main(int argc, char **argv)
@@ -170,18 +190,15 @@ int main(int argc, char **argv)
     int code;
 
     memset(&invocation, 0, sizeof invocation);
+    terminal_begin();
     invocation.general[GENERAL_DATABASE] = getenv("PORTAL_DB");
-    code = options_take(&invocation, argc, argv);
+    code = line_take(&invocation, &argc, &argv);
     if (code != EXIT_DONE) return code;
-    if (invocation.general[GENERAL_VERSION] != NULL) invocation.command = command_find("version");
-    else if (optind < argc) code = word_take(&invocation, argv[optind]);
-    if (code != EXIT_DONE) return code;
-    if (invocation.command == NULL) return without_command(&invocation);
-    argc -= optind;
-    argv += optind;
-    optind = 0;          /* glibc: begins anew, and this time sorts options before arguments */
+    form_take(&invocation);
+    if (invocation.command == NULL) return without_command(&invocation, argv);
     if (argc > 0) code = options_take(&invocation, argc, argv);
     if (code != EXIT_DONE) return code;
+    form_take(&invocation);
     if (invocation.general[GENERAL_HELP] != NULL) return help_show(invocation.command);
     code = arguments_take(&invocation, argc - optind, argv + optind);
     return code == EXIT_DONE ? run(&invocation) : code;

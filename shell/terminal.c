@@ -1,11 +1,19 @@
 #include "terminal.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
 enum { WIDTH_UNKNOWN = 80, WIDTH_MOST = 10000 };
+
+void terminal_begin(void)
+{
+    for (int file = STDIN_FILENO; file <= STDERR_FILENO; file++) {
+        if (fcntl(file, F_GETFD) < 0) (void)open("/dev/null", file == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+    }
+}
 
 bool terminal_is(FILE *file)
 {

@@ -7,6 +7,12 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+/*
+** Opens what a caller closed of standard input, output and error, so that no file of ours takes its place: to
+** read from them or to write to them fails.
+*/
+void terminal_begin(void);
+
 /* A person reads it. */
 bool terminal_is(FILE *file);
 
