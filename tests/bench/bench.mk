@@ -27,7 +27,7 @@ $(DRIVER):
 
 test-build: build/bench/calls
 
-bench-build: build/portal.so build/bench/bench build/bench/calls
+bench-build: build/portal build/portal.so build/bench/bench build/bench/calls
 
 # Its seeds derive tokens as the extension does, which is all it takes from the archive.
 build/bench/bench: $(BENCH_SOURCES) tests/bench/bench.h build/libportal.a

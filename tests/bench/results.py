@@ -105,6 +105,14 @@ def delivery(results):
     return DELIVERY + table(['what', 'ours', 'rival', 'found', 'wanted', ''], rows)
 
 
+def command(results):
+    rows = [[row['name'], row['ours'], row['rival'], f'{row["found"]:.2f}' if row['rival'] else '', row['wanted'],
+             met(row['met'])] for row in results['commands']]
+    return ('## The command\n\nWhole processes ([commands.py](commands.py)), beside `sqlite3 x.db "select 1"` and '
+            '`.import` of the `sqlite3` shell: the median of the ratios of all rounds, which had both by turns.\n\n'
+            + table(['what', 'portal', 'sqlite3', 'ratio', 'wanted', ''], rows))
+
+
 def memory(results):
     rows = [[row['name'], f'{row["memory"] / 1024:.1f} MiB', '64 MiB', met(row['memory'] < 64 * 1024)]
             for row in results['rows'] if row['work'] == 'send']
@@ -141,9 +149,9 @@ def layers(results):
 
 
 def page(results):
-    sections = [floors, peers, delivery, memory, loading, layers]
+    sections = [floors, peers, delivery, memory, loading, command, layers]
     if 'big' in results:
-        sections.insert(5, expiry)
+        sections.insert(6, expiry)
     return '\n'.join([INTRODUCTION.format(**results), *(section(results) for section in sections)])
 
 
