@@ -119,10 +119,6 @@ int field_check(struct portal *portal, const char *field, const char *value, cha
     *out = NULL;
     *problem = row == NULL ? "can not be changed on the portal" : NULL;
     if (row == NULL) return SQLITE_OK;
-    if (value != NULL && strlen(value) > NORMALIZE_INPUT_MAX) {
-        *problem = "is too long";
-        return SQLITE_OK;
-    }
     if (value != NULL) {
         text = patient_trim(value);
         if (text == NULL) return fault(portal, SQLITE_NOMEM);

@@ -2,7 +2,7 @@
 # EXTENSION_SOURCES, EMBEDDED (what is generated before anything compiles) and LDLIBS are.
 
 LEAVES := $(wildcard $(patsubst %,ext/%.c,normalize contact calendar html mail password segment template \
-	token plugins/smtp_session))
+	token plugins/smtp_session)) shell/csv.c shell/people.c
 UNIT_SOURCES := $(wildcard tests/unit/test_*.c)
 UNIT_PROGRAMS := $(UNIT_SOURCES:tests/unit/%.c=build/unit/%)
 ASAN_UNIT_PROGRAMS := $(UNIT_SOURCES:tests/unit/%.c=build/asan/unit/%)
@@ -10,7 +10,7 @@ ASAN_OBJECTS := $(EXTENSION_SOURCES:%.c=build/asan/%.o)
 ASAN_STATIC_OBJECTS := $(EXTENSION_SOURCES:%.c=build/asan/static/%.o)
 comma := ,
 FAULT_SOURCES := $(wildcard tests/fault/*.c)
-TEST_HEADERS := $(wildcard ext/*.h ext/plugins/*.h tests/unit/*.h tests/fault/*.h)
+TEST_HEADERS := $(wildcard ext/*.h ext/plugins/*.h shell/*.h tests/unit/*.h tests/fault/*.h)
 
 TEST_CFLAGS := -std=c11 -g -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Werror
 SANITIZE := -O1 -fsanitize=address,undefined -fno-omit-frame-pointer

@@ -47,6 +47,11 @@ build/fuzz/answers build/asan/fuzz/answers: FUZZ_LINK += -Wl,--wrap=http_registe
 $(foreach channel,kannel twilio,$(eval build/fuzz/ext/plugins/$(channel).o \
 	build/asan/static/ext/plugins/$(channel).o: CPPFLAGS += -Dportal_plugin_init=$(channel)_init))
 
+# Parts of the command.
+FUZZ_COMMAND := $(addprefix shell/,csv.o column.o)
+build/fuzz/import: $(FUZZ_COMMAND:%=build/fuzz/%)
+build/asan/fuzz/import: $(FUZZ_COMMAND:%=build/asan/static/%)
+
 build/fuzz/%.o: %.c $(HEADERS) $(FUZZ_HEADERS) | fuzz-packages
 	@mkdir -p $(@D)
 	@echo '  CLANG   $<'

@@ -162,10 +162,10 @@ def test_every_bad_line_is_told_by_its_number_with_the_reason(t):
     t.contains(error, f'nothing was added; correct the bad lines ({len(BAD_ROWS)}), or leave them out with --skip-bad')
 
 
-def test_sex_consent_and_death_are_checked(t):
-    error = bad(t, 'first,last,born,sex,email_consent,deceased_on\nA,B,1985-12-10,Q,,\nA,B,1985-12-10,,perhaps,\n'
-                   'A,B,1985-12-10,,,1985-12-09\n')
-    t.contains(error, "line 2: sex 'Q' is none of M, F", "line 3: email_consent 'perhaps' is none of yes, no",
+def test_sex_consent_death_and_length_are_checked(t):
+    error = bad(t, 'first,last,born,sex,email_consent,deceased_on,city\nA,B,1985-12-10,Q,,,\nA,B,1985-12-10,,perhaps,,\n'
+                   f'A,B,1985-12-10,,,1985-12-09,\nA,B,1985-12-10,,,,{"x" * 2000}\n')
+    t.contains(error, 'line 5: city', 'is too long', "line 2: sex 'Q' is none of M, F", "line 3: email_consent 'perhaps' is none of yes, no",
                'line 4: deceased_on is before date_of_birth')
 
 
