@@ -57,9 +57,9 @@ SHELL_OBJECTS := $(patsubst %.c,build/%.o,$(wildcard shell/*.c))
 
 # Channels that are libraries of their own: what each is made of, besides its source, and linked with.
 CHANNELS := smtp kannel twilio
-smtp_PARTS := account.o timing.o smtp_account.o smtp_connection.o smtp_session.o
-kannel_PARTS := http.o multi.o account.o timing.o
-twilio_PARTS := http.o multi.o account.o timing.o
+smtp_PARTS := account.o timing.o smtp_account.o smtp_connection.o smtp_session.o probe.o
+kannel_PARTS := http.o http_probe.o multi.o account.o timing.o probe.o
+twilio_PARTS := http.o http_probe.o multi.o account.o timing.o probe.o
 twilio_LDLIBS := -lcjson
 CHANNEL_LIBRARIES := $(CHANNELS:%=build/portal.d/%.so)
 

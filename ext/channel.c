@@ -89,6 +89,8 @@ static int register_channel(portal_api *api, const portal_channel *given, void *
     channel->api.deliver = given->deliver;
     channel->api.problem = given->problem;
     channel->api.options = given->options;
+    /* Whoever was built for version 1 has a struct that ends before it. */
+    channel->api.probe = given->version >= 2 ? given->probe : NULL;
     channel->api.release = sqlite3_mprintf("%s", given->release == NULL ? "" : given->release);
     channel->data = data;
     channel->destroy = destroy;
@@ -301,6 +303,33 @@ int channel_open(struct portal *portal, const char *name, int serves, struct cha
                       name);
     }
     return channel_check(portal, *channel, serves);
+}
+
+/* *wrong becomes sqlite3_mprintf() text: SQLITE_OK, or SQLITE_NOMEM. */
+static int told(struct portal *portal, char *text, char **wrong)
+{
+    *wrong = text;
+    return text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
+}
+
+int channel_try(struct portal *portal, const char *name, char **wrong)
+{
+    enum { DAY = 86400, SOON = 14 * DAY };
+    struct channel *channel = NULL;
+    sqlite3_int64 until = 0;
+    sqlite3_int64 left;
+    int code = channel_open(portal, name, 0, &channel);
+
+    *wrong = NULL;
+    if (channel == NULL || (code != SQLITE_OK && code != REFUSED)) return code;
+    if (code == REFUSED) return told(portal, sqlite3_mprintf("%s", portal->error), wrong);
+    if (channel->api.probe == NULL) {
+        return told(portal, sqlite3_mprintf("can not be tried: the plugin %s has no test connection", name), wrong);
+    }
+    *wrong = channel->api.probe(channel->data, &until);
+    left = until - connection_now(portal);
+    if (*wrong != NULL || until == 0 || left > SOON) return SQLITE_OK;
+    return told(portal, sqlite3_mprintf("the server's certificate ends in %lld days; have it renewed", left / DAY), wrong);
 }
 
 int channel_for(struct portal *portal, int serves, struct channel **channel)

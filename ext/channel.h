@@ -29,6 +29,12 @@ int channel_open(struct portal *portal, const char *name, int serves, struct cha
 /* The channel that carries a medium (PORTAL_EMAIL, PORTAL_TEXT), by the settings. */
 int channel_for(struct portal *portal, int serves, struct channel **channel);
 
+/*
+** Connects and signs in as for delivering, and sends nothing; no lock may be held.  *wrong is NULL when all is
+** well, else what is not, sqlite3_free().  SQLITE_OK, or REFUSED when there is no such channel.
+*/
+int channel_try(struct portal *portal, const char *name, char **wrong);
+
 /* Loads every plugin in portal.d/, so that portal_channels can list them. */
 int channel_load_all(struct portal *portal);
 

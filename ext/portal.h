@@ -43,7 +43,7 @@ SQLITE_EXTENSION_INIT3
 extern "C" {
 #endif
 
-#define PORTAL_API_VERSION 1
+#define PORTAL_API_VERSION 2
 
 typedef struct portal_api portal_api;
 typedef struct portal_channel portal_channel;
@@ -161,6 +161,14 @@ struct portal_channel {
 
     /* Its settings and credentials, ended by a row without a key; kept, not copied.  May be NULL. */
     const portal_option *options;
+
+    /*
+    ** Since version 2.  Connects, encrypts and signs in as deliver() would, and sends nothing.  NULL when
+    ** that went well, else what is wrong and the remedy, sqlite3_mprintf() text that the caller frees.
+    ** *certified_until gets the end, seconds UTC, of the certificate that the server showed; it comes as 0.
+    ** Takes 10 seconds at most; called when problem() has nothing to say.  May be NULL: it can not be tried.
+    */
+    char *(*probe)(void *data, sqlite3_int64 *certified_until);
 };
 
 /* What the extension offers to a plugin.  All calls belong to the thread that uses the connection. */

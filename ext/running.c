@@ -211,6 +211,16 @@ static int report_act(struct call *call)
     return code == SQLITE_OK ? answer_integer(call, 1) : code;
 }
 
+static int try_act(struct call *call)
+{
+    const char *name = NULL;
+    int code = call_text(call, 0, "channel", &name);
+
+    if (code == SQLITE_OK) code = channel_try(call->portal, name, &call->text);
+    call->answer = call->text == NULL ? ANSWER_NULL : ANSWER_TEXT;
+    return code;
+}
+
 static int rotate_act(struct call *call)
 {
     struct rotation rotation;
@@ -316,6 +326,11 @@ const struct function running_functions[] = {
      .description = "Hands over what waits in the outbox. What stops it after something was handed over, "
                     "and why a channel is not ready, is told beside the counts, as stopped; waiting is null when it can not be counted.",
      .act = deliver_act},
+    {.name = "portal_try_channel", .arguments = "name", .least = 1, .most = 1,
+     .allowed = EHR, .flags = CALL_UNLOCKED,
+     .result = "NULL when all is well, else what is wrong and the remedy",
+     .description = "Connects to the server of a channel and signs in, and sends nothing. Takes 10 seconds at most.",
+     .act = try_act},
     {.name = "claim_messages", .arguments = "limit [, channel]", .least = 1, .most = 2,
      .allowed = EHR, .flags = CALL_WRITES,
      .result = "a claim, or NULL when nothing is due",

@@ -154,6 +154,10 @@ const struct command commands[] = {
     {.name = "audit", .summary = "Show what happened, or verify that nothing of it was changed",
      .empty = "Nothing has happened yet.", .run = audit_run, .arguments = {OF_PATIENT},
      .options = {{"verify", FLAG, false, "say whether the chain of events is whole"}}},
+    {.name = "doctor", .summary = "Look whether all is well, and say what to do where it is not",
+     .text = "Tries a connection to the servers of the channels in use, without sending anything. Exits with 1 when"
+             " something is to be done, with 3 for warnings alone.",
+     .run = doctor_run, .options = {{"offline", FLAG, false, "try no connection"}}},
     {.name = "help", .summary = "Show what a command does", .run = help_run, .needs = NEEDS_NOTHING,
      .arguments = {{"command", COMMAND, false, "which one; without it, all of them"}},
      .options = {{"bash", FLAG, false, "print completion for bash"},

@@ -84,6 +84,7 @@ int init_run(struct invocation *invocation);
 int send_all_run(struct invocation *invocation);
 int nightly_run(struct invocation *invocation);
 int audit_run(struct invocation *invocation);
+int doctor_run(struct invocation *invocation);
 int backup_run(struct invocation *invocation);
 int help_run(struct invocation *invocation);
 int secret_run(struct invocation *invocation);

@@ -51,7 +51,7 @@ struct http {
 
 /* What requests are made of */
 
-static void post_clear(struct http_post *post)
+void http_post_clear(struct http_post *post)
 {
     for (struct curl_slist *header = post->headers; header != NULL; header = header->next) {
         explicit_bzero(header->data, strlen(header->data));
@@ -183,6 +183,18 @@ char *http_problem(void *data)
     return problem;
 }
 
+char *http_probe(void *data, sqlite3_int64 *certified_until)
+{
+    const struct http *http = data;
+    struct account account;
+    char *problem = account_read(&account, http->api, http->service->channel.options)
+                        ? http_account_probe(http->service, &account, certified_until)
+                        : sqlite3_mprintf("out of memory");
+
+    account_clear(&account);
+    return problem;
+}
+
 /* Requests */
 
 /* The end of a body that is too long is not waited for: libcurl gives up when not all is taken. */
@@ -213,6 +225,30 @@ static int request_begins(void *data, __attribute__((unused)) char *address,
     return request->lost ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 
+bool http_account_apply(const struct http_service *service, const struct account *account, CURL *easy)
+{
+    unsigned failed = 0;
+
+    failed |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    failed |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    failed |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    failed |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
+    /* What nobody may read on its way is not given to a proxy in the environment. */
+    if (strncmp(account->value[HTTP_URL], "http:", 5) == 0) {
+        failed |= curl_easy_setopt(easy, CURLOPT_PROXY, "");
+    }
+    if (service->signs_in) {
+        failed |= curl_easy_setopt(easy, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
+        failed |= curl_easy_setopt(easy, CURLOPT_USERNAME, account->value[HTTP_USER]);
+        failed |= curl_easy_setopt(easy, CURLOPT_PASSWORD, account->value[HTTP_SECRET]);
+    }
+    if (*account->value[HTTP_CA_FILE] != '\0') {
+        failed |= curl_easy_setopt(easy, CURLOPT_CAINFO, account->value[HTTP_CA_FILE]);
+        failed |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    }
+    return failed == 0;
+}
+
 /* False without memory. */
 static bool request_options(struct request *request)
 {
@@ -222,10 +258,6 @@ static bool request_options(struct request *request)
     unsigned failed = address == NULL;
 
     failed |= curl_easy_setopt(easy, CURLOPT_URL, address);
-    failed |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-    failed |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-    failed |= curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-    failed |= curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
     failed |= curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, (long)IDLE_SECONDS);
     failed |= curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, request_begins);
     failed |= curl_easy_setopt(easy, CURLOPT_PREREQDATA, request);
@@ -233,19 +265,7 @@ static bool request_options(struct request *request)
     failed |= curl_easy_setopt(easy, CURLOPT_WRITEDATA, request);
     failed |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, request->error);
     failed |= curl_easy_setopt(easy, CURLOPT_PRIVATE, request);
-    /* What nobody may read on its way is not given to a proxy in the environment. */
-    if (strncmp(http->account.value[HTTP_URL], "http:", 5) == 0) {
-        failed |= curl_easy_setopt(easy, CURLOPT_PROXY, "");
-    }
-    if (http->service->signs_in) {
-        failed |= curl_easy_setopt(easy, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
-        failed |= curl_easy_setopt(easy, CURLOPT_USERNAME, http->account.value[HTTP_USER]);
-        failed |= curl_easy_setopt(easy, CURLOPT_PASSWORD, http->account.value[HTTP_SECRET]);
-    }
-    if (*http->account.value[HTTP_CA_FILE] != '\0') {
-        failed |= curl_easy_setopt(easy, CURLOPT_CAINFO, http->account.value[HTTP_CA_FILE]);
-        failed |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
-    }
+    failed |= !http_account_apply(http->service, &http->account, easy);
     sqlite3_free(address);
     return failed == 0;
 }
@@ -257,7 +277,7 @@ static void request_report(struct request *request, const portal_report *report)
     int code = http->batch->report(http->batch, request->message, report);
 
     if (code != SQLITE_OK) http->code = code;
-    post_clear(&request->post);
+    http_post_clear(&request->post);
     request->message = NULL;
 }
 
@@ -356,7 +376,7 @@ static bool is_answered(const struct request *request, CURLcode code)
 }
 
 /* A server that repeats the credential has it shown to nobody. */
-static void secret_hide(char *body, const char *secret)
+void http_secret_hide(char *body, const char *secret)
 {
     size_t length = strlen(secret);
 
@@ -376,7 +396,7 @@ static struct http_verdict answer_judge(struct request *request, int *retry_afte
     /* A date that has passed gives less than nothing. */
     *retry_after = wait < 0 ? 0 : wait > DAY_SECONDS ? DAY_SECONDS : (int)wait;
     request->body[request->size] = '\0';
-    secret_hide(request->body, request->http->account.value[HTTP_SECRET]);
+    http_secret_hide(request->body, request->http->account.value[HTTP_SECRET]);
     return request->http->service->judge((int)status, request->body, request->message);
 }
 

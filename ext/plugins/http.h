@@ -70,6 +70,12 @@ struct http_service {
 
     /* What an answer to a message means; of its body there are at most HTTP_BODY_MOST bytes. */
     struct http_verdict (*judge)(int status, const char *body, const portal_outgoing *message);
+
+    /* A request, which comes empty, that shows whether we are let in, and where to; without a body, a GET. */
+    bool (*knock)(const struct account *account, struct http_post *post, char **address);
+
+    /* The answer to that says yes; what does not is judged as one to a message. */
+    bool (*welcomes)(int status, const char *body);
 };
 
 /* The fields, ended by one without a name, as a body of application/x-www-form-urlencoded.  sqlite3_free(). */
@@ -90,5 +96,17 @@ int http_register(const struct http_service *service, sqlite3 *db, char **error)
 
 int http_deliver(void *data, portal_batch *batch);
 char *http_problem(void *data);
+char *http_probe(void *data, sqlite3_int64 *certified_until);
+
+/* For http_probe.c: whom a transfer trusts and how it signs in; false without memory. */
+bool http_account_apply(const struct http_service *service, const struct account *account, CURL *easy);
+
+/* Wipes and frees what a request is made of, or the credential in what a server says. */
+void http_post_clear(struct http_post *post);
+void http_secret_hide(char *body, const char *secret);
+
+/* http_probe() of an account that has all it needs. */
+char *http_account_probe(const struct http_service *service, const struct account *account,
+                         sqlite3_int64 *certified_until);
 
 #endif

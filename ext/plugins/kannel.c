@@ -93,15 +93,35 @@ static bool kannel_compose(const struct account *account, const char *portal_url
     return post->headers != NULL && post->body != NULL;
 }
 
+/* Kannel looks at user and password first, and sends nothing to nobody. */
+static bool kannel_knock(const struct account *account, struct http_post *post, char **address)
+{
+    const struct http_field fields[] = {
+        {"X-Kannel-Username", account->value[HTTP_USER]},
+        {"X-Kannel-Password", account->value[HTTP_SECRET]},
+        {NULL, NULL},
+    };
+
+    *address = kannel_address(account);
+    post->headers = http_headers(fields);
+    post->body = sqlite3_mprintf("");
+    return post->headers != NULL && post->body != NULL;
+}
+
+static bool kannel_welcomes(int status, const char *body)
+{
+    return status == 400 && strstr(body, "receiver") != NULL;
+}
+
 int portal_plugin_init(sqlite3 *db, char **error, const sqlite3_api_routines *routines);
 
 __attribute__((visibility("default"))) int portal_plugin_init(sqlite3 *db, char **error,
                                                               const sqlite3_api_routines *routines)
 {
     static const struct http_service kannel = {
-        {PORTAL_API_VERSION, "kannel", PORTAL_TEXT, "1", http_deliver, http_problem, options},
+        {PORTAL_API_VERSION, "kannel", PORTAL_TEXT, "1", http_deliver, http_problem, options, http_probe},
         1U << HTTP_URL | 1U << HTTP_USER | 1U << HTTP_SECRET, false,
-        kannel_address, kannel_compose, kannel_judge,
+        kannel_address, kannel_compose, kannel_judge, kannel_knock, kannel_welcomes,
     };
 
     SQLITE_EXTENSION_INIT2(routines);

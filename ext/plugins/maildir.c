@@ -199,10 +199,32 @@ static int maildir_deliver(void *data, portal_batch *batch)
     return code == SQLITE_INTERRUPT ? SQLITE_OK : code;
 }
 
+/* Whether it could be written to, or made. */
+static char *maildir_probe(void *data, __attribute__((unused)) sqlite3_int64 *certified_until)
+{
+    portal_api *api = data;
+    char *root = api->setting(api, "maildir");
+    char *folder = root == NULL ? NULL : sqlite3_mprintf("./%s/tmp" + (*root == '/' ? 2 : 0), root);
+    char *problem = folder == NULL ? sqlite3_mprintf("out of memory") : NULL;
+
+    /* Its tmp, itself, or the folder that it is made in. */
+    for (int up = 0; problem == NULL && access(folder, W_OK | X_OK) != 0; up++) {
+        if (errno != ENOENT || up == 2) {
+            problem = sqlite3_mprintf("the Maildir %s: %s; check the folder, or set maildir", root, strerror(errno));
+        } else {
+            *strrchr(folder, '/') = '\0';
+        }
+    }
+    sqlite3_free(folder);
+    sqlite3_free(root);
+    return problem;
+}
+
 int maildir_register(portal_api *api)
 {
     static const portal_channel maildir = {
         PORTAL_API_VERSION, "maildir", PORTAL_EMAIL | PORTAL_TEXT, "1", maildir_deliver, NULL, NULL,
+        maildir_probe,
     };
 
     return api->register_channel(api, &maildir, api, NULL);

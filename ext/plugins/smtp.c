@@ -2,6 +2,7 @@
 ** The channel smtp: hands mail over to a mail server (RFC 5321 and, to its own, RFC 6409), over several
 ** connections at once, which stay open for the next messages of the same database connection.
 */
+#include "probe.h"
 #include "smtp_connection.h"
 
 #include <poll.h>
@@ -421,6 +422,36 @@ static char *smtp_problem(void *data)
     return problem;
 }
 
+/* A connection of its own, that says goodbye as soon as it was let in. */
+static char *account_probe(const struct account *account, sqlite3_int64 *certified_until)
+{
+    static const struct smtp_client nobody = {.data = NULL};
+    struct smtp_connection connection;
+    char *problem = NULL;
+    CURLcode code;
+
+    if (!smtp_connection_begin(&connection, NULL, account, NULL)) return sqlite3_mprintf("out of memory");
+    code = probe_prepare(connection.easy) ? curl_easy_perform(connection.easy) : CURLE_OUT_OF_MEMORY;
+    if (!smtp_connection_stand(&connection, code, account, &nobody)) {
+        problem = probe_failure("smtp", account->value[SMTP_URL], code, connection.words);
+        if (problem == NULL) problem = sqlite3_mprintf("out of memory");
+    }
+    *certified_until = probe_certificate(connection.easy);
+    smtp_connection_close(&connection, NULL);
+    return problem;
+}
+
+static char *smtp_probe(void *data, sqlite3_int64 *certified_until)
+{
+    const struct smtp *smtp = data;
+    struct account account;
+    char *problem = account_read(&account, smtp->api, smtp_options) ? account_probe(&account, certified_until)
+                                                                    : sqlite3_mprintf("out of memory");
+
+    account_clear(&account);
+    return problem;
+}
+
 static void smtp_destroy(void *data)
 {
     struct smtp *smtp = data;
@@ -438,6 +469,7 @@ __attribute__((visibility("default"))) int portal_plugin_init(sqlite3 *db, char 
 {
     static const portal_channel channel = {
         PORTAL_API_VERSION, "smtp", PORTAL_EMAIL, "1", smtp_deliver, smtp_problem, smtp_options,
+        smtp_probe,
     };
     struct smtp *smtp;
     portal_api *api;

@@ -50,7 +50,7 @@ bool smtp_connection_begin(struct smtp_connection *connection, CURLM *multi,
     connection->easy = curl_easy_init();
     if (connection->easy == NULL) return false;
     if (easy_prepare(connection, account, owner) &&
-        curl_multi_add_handle(multi, connection->easy) == CURLM_OK) {
+        (multi == NULL || curl_multi_add_handle(multi, connection->easy) == CURLM_OK)) {
         return true;
     }
     curl_easy_cleanup(connection->easy);
@@ -151,7 +151,7 @@ void smtp_connection_close(struct smtp_connection *connection, CURLM *multi)
     if (smtp_connection_is_idle(connection)) {
         (void)curl_easy_send(connection->easy, quit, sizeof quit - 1, &written);
     }
-    (void)curl_multi_remove_handle(multi, connection->easy);
+    if (multi != NULL) (void)curl_multi_remove_handle(multi, connection->easy);
     curl_easy_cleanup(connection->easy);
     smtp_session_free(connection->session);
     connection->easy = NULL;

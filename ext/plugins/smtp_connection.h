@@ -22,7 +22,10 @@ struct smtp_connection {
     char refusal[140];                /* ": " and what the server said against it */
 };
 
-/* Begins to connect, as a transfer of `multi` whose CURLINFO_PRIVATE is `owner`.  False without memory. */
+/*
+** Begins to connect, as a transfer of `multi` (NULL: the caller performs it) whose CURLINFO_PRIVATE is `owner`.
+** False without memory.
+*/
 bool smtp_connection_begin(struct smtp_connection *connection, CURLM *multi,
                            const struct account *account, void *owner);
 

@@ -103,14 +103,35 @@ static struct http_verdict twilio_judge(int status, const char *body, const port
 }
 
 /* Whatever was set as the account stays one piece of the path. */
-static char *twilio_address(const struct account *account)
+static char *address_of(const struct account *account, const char *what)
 {
     char *name = curl_easy_escape(NULL, account->value[HTTP_USER], 0);
-    char *address = name == NULL ? NULL : sqlite3_mprintf("%s/2010-04-01/Accounts/%s/Messages.json",
-                                                          account->value[HTTP_URL], name);
+    char *address = name == NULL ? NULL : sqlite3_mprintf("%s/2010-04-01/Accounts/%s%s", account->value[HTTP_URL],
+                                                          name, what);
 
     curl_free(name);
     return address;
+}
+
+static char *twilio_address(const struct account *account)
+{
+    return address_of(account, "/Messages.json");
+}
+
+/* What the account is, which it may always ask. */
+static bool twilio_knock(const struct account *account, __attribute__((unused)) struct http_post *post, char **address)
+{
+    *address = address_of(account, ".json");
+    return *address != NULL;
+}
+
+static bool twilio_welcomes(int status, const char *body)
+{
+    cJSON *json = cJSON_Parse(body);
+    bool welcome = status == 200 && strcmp(text_of(json, "status"), "active") == 0;
+
+    cJSON_Delete(json);
+    return welcome;
 }
 
 /* Twilio reports to what it can reach: another machine, over https. */
@@ -139,9 +160,9 @@ __attribute__((visibility("default"))) int portal_plugin_init(sqlite3 *db, char 
                                                               const sqlite3_api_routines *routines)
 {
     static const struct http_service twilio = {
-        {PORTAL_API_VERSION, "twilio", PORTAL_TEXT, "1", http_deliver, http_problem, options},
+        {PORTAL_API_VERSION, "twilio", PORTAL_TEXT, "1", http_deliver, http_problem, options, http_probe},
         1U << HTTP_URL | 1U << HTTP_USER | 1U << HTTP_SECRET | 1U << HTTP_FROM, true,
-        twilio_address, twilio_compose, twilio_judge,
+        twilio_address, twilio_compose, twilio_judge, twilio_knock, twilio_welcomes,
     };
 
     SQLITE_EXTENSION_INIT2(routines);
