@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 enum { NAME_SIZE = 64 };
 
@@ -326,8 +327,9 @@ int channel_try(struct portal *portal, const char *name, char **wrong)
     if (channel->api.probe == NULL) {
         return told(portal, sqlite3_mprintf("can not be tried: the plugin %s has no test connection", name), wrong);
     }
-    *wrong = channel->api.probe(channel->data, &until);
-    left = until - connection_now(portal);
+    code = channel->api.probe(channel->data, wrong, &until);
+    if (code != SQLITE_OK) return fault(portal, code);
+    left = until - time(NULL);      /* the clock that TLS goes by */
     if (*wrong != NULL || until == 0 || left > SOON) return SQLITE_OK;
     return told(portal, sqlite3_mprintf("the server's certificate ends in %lld days; have it renewed", left / DAY), wrong);
 }

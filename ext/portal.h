@@ -163,12 +163,13 @@ struct portal_channel {
     const portal_option *options;
 
     /*
-    ** Since version 2.  Connects, encrypts and signs in as deliver() would, and sends nothing.  NULL when
-    ** that went well, else what is wrong and the remedy, sqlite3_mprintf() text that the caller frees.
-    ** *certified_until gets the end, seconds UTC, of the certificate that the server showed; it comes as 0.
-    ** Takes 10 seconds at most; called when problem() has nothing to say.  May be NULL: it can not be tried.
+    ** Since version 2.  Connects, encrypts and signs in as deliver() would, and sends nothing.  Takes 10
+    ** seconds at most; called when problem() has nothing to say.  SQLITE_OK: *wrong stays NULL when all went
+    ** well, else gets what is wrong and the remedy, sqlite3_mprintf() text that the caller frees; and
+    ** *certified_until gets the end, seconds UTC, of the certificate that the server showed, if it did.
+    ** SQLITE_NOMEM: it was not tried.  May be NULL: it can not be tried.
     */
-    char *(*probe)(void *data, sqlite3_int64 *certified_until);
+    int (*probe)(void *data, char **wrong, sqlite3_int64 *certified_until);
 };
 
 /* What the extension offers to a plugin.  All calls belong to the thread that uses the connection. */

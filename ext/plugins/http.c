@@ -183,16 +183,15 @@ char *http_problem(void *data)
     return problem;
 }
 
-char *http_probe(void *data, sqlite3_int64 *certified_until)
+int http_probe(void *data, char **wrong, sqlite3_int64 *certified_until)
 {
     const struct http *http = data;
     struct account account;
-    char *problem = account_read(&account, http->api, http->service->channel.options)
-                        ? http_account_probe(http->service, &account, certified_until)
-                        : sqlite3_mprintf("out of memory");
+    int result = account_read(&account, http->api, http->service->channel.options)
+                     ? http_account_probe(http->service, &account, wrong, certified_until) : SQLITE_NOMEM;
 
     account_clear(&account);
-    return problem;
+    return result;
 }
 
 /* Requests */

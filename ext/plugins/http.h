@@ -96,7 +96,7 @@ int http_register(const struct http_service *service, sqlite3 *db, char **error)
 
 int http_deliver(void *data, portal_batch *batch);
 char *http_problem(void *data);
-char *http_probe(void *data, sqlite3_int64 *certified_until);
+int http_probe(void *data, char **wrong, sqlite3_int64 *certified_until);
 
 /* For http_probe.c: whom a transfer trusts and how it signs in; false without memory. */
 bool http_account_apply(const struct http_service *service, const struct account *account, CURL *easy);
@@ -106,7 +106,7 @@ void http_post_clear(struct http_post *post);
 void http_secret_hide(char *body, const char *secret);
 
 /* http_probe() of an account that has all it needs. */
-char *http_account_probe(const struct http_service *service, const struct account *account,
-                         sqlite3_int64 *certified_until);
+int http_account_probe(const struct http_service *service, const struct account *account, char **wrong,
+                       sqlite3_int64 *certified_until);
 
 #endif

@@ -40,37 +40,42 @@ static bool knock_prepare(const struct http_service *service, const struct accou
     return failed == 0;
 }
 
-/* NULL: we are let in. */
-static char *knock(const struct http_service *service, const struct account *account, CURL *easy)
+/* *wrong stays NULL: we are let in. */
+static int knock(const struct http_service *service, const struct account *account, CURL *easy, char **wrong)
 {
     struct answer answer = {.size = 0};
     struct http_post post = {NULL, NULL};
     struct http_verdict verdict;
     long status = 0;
-    CURLcode code = knock_prepare(service, account, easy, &post, &answer) ? curl_easy_perform(easy)
-                                                                          : CURLE_OUT_OF_MEMORY;
+    CURLcode code;
 
+    if (!knock_prepare(service, account, easy, &post, &answer)) {
+        http_post_clear(&post);
+        return SQLITE_NOMEM;
+    }
+    code = curl_easy_perform(easy);
     http_post_clear(&post);
     if (code != CURLE_OK && answer.size < HTTP_BODY_MOST) {
         return probe_failure(service->channel.name, account->value[HTTP_URL], code,
-                             answer.error[0] != '\0' ? answer.error : curl_easy_strerror(code));
+                             answer.error[0] != '\0' ? answer.error : curl_easy_strerror(code), wrong);
     }
     (void)curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
     http_secret_hide(answer.body, account->value[HTTP_SECRET]);
-    if (service->welcomes((int)status, answer.body)) return NULL;
+    if (service->welcomes((int)status, answer.body)) return SQLITE_OK;
     verdict = service->judge((int)status, answer.body, &(portal_outgoing){.segments = 0});
-    return sqlite3_mprintf("%s: %s", account->value[HTTP_URL], verdict.words);
+    *wrong = sqlite3_mprintf("%s: %s", account->value[HTTP_URL], verdict.words);
+    return *wrong == NULL ? SQLITE_NOMEM : SQLITE_OK;
 }
 
-char *http_account_probe(const struct http_service *service, const struct account *account,
-                         sqlite3_int64 *certified_until)
+int http_account_probe(const struct http_service *service, const struct account *account, char **wrong,
+                       sqlite3_int64 *certified_until)
 {
     CURL *easy = curl_easy_init();
-    char *problem;
+    int result;
 
-    if (easy == NULL) return sqlite3_mprintf("out of memory");
-    problem = knock(service, account, easy);
+    if (easy == NULL) return SQLITE_NOMEM;
+    result = knock(service, account, easy, wrong);
     *certified_until = probe_certificate(easy);
     curl_easy_cleanup(easy);
-    return problem;
+    return result;
 }

@@ -97,6 +97,7 @@ static bool kannel_compose(const struct account *account, const char *portal_url
 static bool kannel_knock(const struct account *account, struct http_post *post, char **address)
 {
     const struct http_field fields[] = {
+        {"Content-Type", "text/plain; charset=UTF-8"},
         {"X-Kannel-Username", account->value[HTTP_USER]},
         {"X-Kannel-Password", account->value[HTTP_SECRET]},
         {NULL, NULL},

@@ -199,25 +199,30 @@ static int maildir_deliver(void *data, portal_batch *batch)
     return code == SQLITE_INTERRUPT ? SQLITE_OK : code;
 }
 
-/* Whether it could be written to, or made. */
-static char *maildir_probe(void *data, __attribute__((unused)) sqlite3_int64 *certified_until)
+/* True when it can be written to, or made: its tmp, itself, or the folder that it is made in. */
+static bool maildir_is_writable(char *folder)
+{
+    for (int up = 0; access(folder, W_OK | X_OK) != 0; up++) {
+        if (errno != ENOENT || up == 2) return false;
+        *strrchr(folder, '/') = '\0';
+    }
+    return true;
+}
+
+static int maildir_probe(void *data, char **wrong, __attribute__((unused)) sqlite3_int64 *certified_until)
 {
     portal_api *api = data;
     char *root = api->setting(api, "maildir");
-    char *folder = root == NULL ? NULL : sqlite3_mprintf("./%s/tmp" + (*root == '/' ? 2 : 0), root);
-    char *problem = folder == NULL ? sqlite3_mprintf("out of memory") : NULL;
+    char *folder = root == NULL ? NULL : sqlite3_mprintf("%s%s/tmp", *root == '/' ? "" : "./", root);
+    int code = folder == NULL ? SQLITE_NOMEM : SQLITE_OK;
 
-    /* Its tmp, itself, or the folder that it is made in. */
-    for (int up = 0; problem == NULL && access(folder, W_OK | X_OK) != 0; up++) {
-        if (errno != ENOENT || up == 2) {
-            problem = sqlite3_mprintf("the Maildir %s: %s; check the folder, or set maildir", root, strerror(errno));
-        } else {
-            *strrchr(folder, '/') = '\0';
-        }
+    if (code == SQLITE_OK && !maildir_is_writable(folder)) {
+        *wrong = sqlite3_mprintf("the Maildir %s: %s; check the folder, or set maildir", root, strerror(errno));
+        if (*wrong == NULL) code = SQLITE_NOMEM;
     }
     sqlite3_free(folder);
     sqlite3_free(root);
-    return problem;
+    return code;
 }
 
 int maildir_register(portal_api *api)

@@ -30,7 +30,7 @@ sqlite3_int64 probe_certificate(CURL *easy)
     return 0;
 }
 
-char *probe_failure(const char *channel, const char *url, CURLcode code, const char *words)
+int probe_failure(const char *channel, const char *url, CURLcode code, const char *words, char **wrong)
 {
     /* %s is the channel: its settings begin with it. */
     static const struct { CURLcode code; const char *remedy; } rows[] = {
@@ -50,5 +50,6 @@ char *probe_failure(const char *channel, const char *url, CURLcode code, const c
         if (rows[i].code == code) remedy = rows[i].remedy;
     }
     (void)sqlite3_snprintf((int)sizeof text, text, remedy, channel, channel);
-    return sqlite3_mprintf("%s: %s; %s", url, words, text);
+    *wrong = sqlite3_mprintf("%s: %s; %s", url, words, text);
+    return *wrong == NULL ? SQLITE_NOMEM : SQLITE_OK;
 }

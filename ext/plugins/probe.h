@@ -17,9 +17,9 @@ int probe_prepare(CURL *easy);
 sqlite3_int64 probe_certificate(CURL *easy);
 
 /*
-** Why a transfer of a channel ended with `code`, and what to do about it, sqlite3_mprintf() text; `words` are
-** libcurl's or the server's.
+** *wrong gets why a transfer of a channel ended with `code`, and what to do about it; `words` are libcurl's or
+** the server's.  SQLITE_OK or SQLITE_NOMEM.
 */
-char *probe_failure(const char *channel, const char *url, CURLcode code, const char *words);
+int probe_failure(const char *channel, const char *url, CURLcode code, const char *words, char **wrong);
 
 #endif

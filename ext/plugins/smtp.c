@@ -423,33 +423,32 @@ static char *smtp_problem(void *data)
 }
 
 /* A connection of its own, that says goodbye as soon as it was let in. */
-static char *account_probe(const struct account *account, sqlite3_int64 *certified_until)
+static int account_probe(const struct account *account, char **wrong, sqlite3_int64 *certified_until)
 {
     static const struct smtp_client nobody = {.data = NULL};
     struct smtp_connection connection;
-    char *problem = NULL;
+    int result = SQLITE_OK;
     CURLcode code;
 
-    if (!smtp_connection_begin(&connection, NULL, account, NULL)) return sqlite3_mprintf("out of memory");
+    if (!smtp_connection_begin(&connection, NULL, account, NULL)) return SQLITE_NOMEM;
     code = probe_prepare(connection.easy) ? curl_easy_perform(connection.easy) : CURLE_OUT_OF_MEMORY;
     if (!smtp_connection_stand(&connection, code, account, &nobody)) {
-        problem = probe_failure("smtp", account->value[SMTP_URL], code, connection.words);
-        if (problem == NULL) problem = sqlite3_mprintf("out of memory");
+        result = probe_failure("smtp", account->value[SMTP_URL], code, connection.words, wrong);
     }
     *certified_until = probe_certificate(connection.easy);
     smtp_connection_close(&connection, NULL);
-    return problem;
+    return result;
 }
 
-static char *smtp_probe(void *data, sqlite3_int64 *certified_until)
+static int smtp_probe(void *data, char **wrong, sqlite3_int64 *certified_until)
 {
     const struct smtp *smtp = data;
     struct account account;
-    char *problem = account_read(&account, smtp->api, smtp_options) ? account_probe(&account, certified_until)
-                                                                    : sqlite3_mprintf("out of memory");
+    int result = account_read(&account, smtp->api, smtp_options) ? account_probe(&account, wrong, certified_until)
+                                                                 : SQLITE_NOMEM;
 
     account_clear(&account);
-    return problem;
+    return result;
 }
 
 static void smtp_destroy(void *data)

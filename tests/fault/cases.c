@@ -93,6 +93,7 @@ const struct fault_case fault_cases[] = {
     {.name = "portal_audit_verify", .arguments = ""},
     {.name = "portal_restored", .arguments = ""},
     {.name = "portal_key_rotate", .arguments = ""},
+    {.name = "portal_try_channel", .arguments = "'maildir'", .alternative = "the Maildir practice.db-outbox: "},
 
     {.name = "send_problem", .arguments = "5, 'email'"},
     {.name = "send_problem", .arguments = "5, 'email'", .set_up = opted_out},

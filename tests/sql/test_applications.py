@@ -42,6 +42,7 @@ FUNCTIONS = {
     'portal_audit_verify': ('()', ADMIN),
     'portal_key_rotate': ('()', ADMIN),
     'portal_purge': ('(365)', ADMIN),
+    'portal_try_channel': ("('maildir')", ADMIN),
     'portal_restored': ('()', ADMIN),
     'portal_as': ("('scheduling')", None),      # its own tests, below
     'portal_opt_out': ("('nobody@example.com')", ANYBODY),

@@ -168,6 +168,7 @@ static void reading(sqlite3 *db)
     DO(db, "SELECT portal_purge(1)");
     DO(db, "SELECT portal_restored()");
     DO(db, "SELECT portal_key_rotate()");
+    DO(db, "SELECT portal_try_channel('maildir')");
 }
 
 static void refusals(sqlite3 *db)
