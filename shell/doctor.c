@@ -242,9 +242,7 @@ static const struct check checks[] = {
      "  WHERE broken IS NOT NULL", "the audit is whole, and the key is the database's", NULL},
     {"settings",
      "SELECT 'problem', key || ' is not set', format('portal setting %s ...', key) FROM portal_settings"
-     " WHERE value = default_value AND key IN ('practice_name', 'practice_phone', 'portal_url', 'mail_from')"
-     " UNION ALL SELECT 'warning', 'portal_url has links travel unencrypted', 'portal setting portal_url https://...'"
-     "  FROM portal_settings WHERE key = 'portal_url' AND value <> default_value AND value NOT LIKE 'https://%'",
+     " WHERE value = default_value AND key IN ('practice_name', 'practice_phone', 'portal_url', 'mail_from')",
      "practice, phone, addresses are set", NULL},
     {"plugins",
      "SELECT 'problem', format('the plugin %s %s', name, detail), 'install it anew, or remove it from portal.d'"
