@@ -274,6 +274,8 @@ static int import_all(struct invocation *invocation, struct import *import)
     if (code == EXIT_DONE && !is_confirmed(invocation, import)) {
         code = tell(practice_is_interrupted() ? EXIT_INTERRUPTED : EXIT_REFUSED, "nothing was added");
     }
+    /* 64 MiB: a page that the index comes back to is not written twice, and readers are kept out for less long. */
+    if (code == EXIT_DONE) code = practice_run(import->practice, "PRAGMA cache_size = -65536");
     if (code == EXIT_DONE) code = practice_run(import->practice, "BEGIN IMMEDIATE");
     if (code != EXIT_DONE) return code;
     code = rules_read(import);
