@@ -120,7 +120,7 @@ static int shell_run(const struct invocation *invocation, char **sql, bool termi
     char *prompt = prompt_new(path, application);
     /* Nothing is shown of a row that there is not. */
     char *as = sqlite3_mprintf("SELECT 1 WHERE portal_as(%Q) IS NULL", application);
-    /* What begins with "-" or "file:" is a path all the same. */
+    /* What begins with "-" is a path all the same. */
     char *file = sqlite3_mprintf("%s%s", *path == '/' ? "" : "./", path);
     const char *const first[] = {"sqlite3", "-cmd", load, "-cmd", prompt, "-cmd", as, "-cmd", ".timeout 10000"};
     const char *command[WORDS_MOST];
