@@ -20,22 +20,22 @@ static const char set_aside[] =
     "   WHERE type IN ('table', 'view') AND instr(?1, ' main.' || name || ' ') > 0"
     "      OR type IN ('index', 'trigger') AND name LIKE 'portal\\_%' ESCAPE '\\'"
     "         AND instr(?1, ' main.' || tbl_name || ' (') > 0)"
-    " SELECT group_concat(iif(type = 'table', 'ALTER TABLE main.' || name || ' RENAME TO older_' || name,"
-    "                         'DROP ' || type || ' main.' || name), ';')"
+    " SELECT group_concat(iif(type = 'table', format('ALTER TABLE main.\"%w\" RENAME TO \"older_%w\"', name, name),"
+    "                         format('DROP %s main.\"%w\"', type, name)), ';')"
     "  FROM (SELECT type, name FROM ours"
     "         WHERE altered OR tbl_name IN (SELECT name FROM ours WHERE altered AND type = 'table')"
     "         ORDER BY type = 'table')";
 static const char next_aside[] =
-    "SELECT substr(name, 7) FROM main.sqlite_schema"
-    " WHERE type = 'table' AND name LIKE 'older\\_portal\\_%' ESCAPE '\\' LIMIT 1";
+    "SELECT new.name FROM main.sqlite_schema AS new JOIN main.sqlite_schema AS older"
+    "    ON older.type = 'table' AND older.name = 'older_' || new.name"
+    " WHERE new.type = 'table' AND instr(?1, ' main.' || new.name || ' (') > 0 LIMIT 1";
 static const char write_version[] = "UPDATE main.portal_state SET schema_version = ?1";
 
-/* Runs statements, and frees them. */
-static int script(struct portal *portal, char *sql)
+/* Runs statements, NULL for want of memory. */
+static int script(struct portal *portal, const char *sql)
 {
     int code = sql == NULL ? SQLITE_NOMEM : sqlite3_exec(portal->db, sql, NULL, NULL, NULL);
 
-    sqlite3_free(sql);
     return code == SQLITE_OK ? SQLITE_OK : fault(portal, code);
 }
 
@@ -55,7 +55,7 @@ static const char *source_of(struct portal *portal, const char *table, const cha
 static int columns_list(struct portal *portal, const char *table, const char *older, sqlite3_str *columns,
                         sqlite3_str *sources)
 {
-    char *pragma = sqlite3_mprintf("PRAGMA main.table_info(%s)", table);
+    char *pragma = sqlite3_mprintf("PRAGMA main.table_info(\"%w\")", table);
     sqlite3_stmt *statement = NULL;
     int code = pragma == NULL ? SQLITE_NOMEM : sqlite3_prepare_v2(portal->db, pragma, -1, &statement, NULL);
 
@@ -79,6 +79,7 @@ static int table_move(struct portal *portal, const char *table)
     char older[80];
     sqlite3_str *columns = sqlite3_str_new(portal->db);
     sqlite3_str *sources = sqlite3_str_new(portal->db);
+    char *steps = NULL;
     char *into, *from;
     int code;
 
@@ -88,21 +89,23 @@ static int table_move(struct portal *portal, const char *table)
     from = sqlite3_str_finish(sources);
     if (code == SQLITE_OK && (into == NULL || from == NULL)) code = fault(portal, SQLITE_NOMEM);
     if (code == SQLITE_OK) {
-        code = script(portal, sqlite3_mprintf("INSERT INTO main.%s (%s) SELECT %s FROM main.%s; DROP TABLE main.%s",
-                                              table, into, from, older, older));
+        steps = sqlite3_mprintf("INSERT INTO main.\"%w\" (%s) SELECT %s FROM main.\"%w\";"
+                                "DROP TABLE main.\"%w\"", table, into, from, older, older);
+        code = script(portal, steps);
     }
+    sqlite3_free(steps);
     sqlite3_free(into);
     sqlite3_free(from);
     return code;
 }
 
-static int tables_move(struct portal *portal)
+static int tables_move(struct portal *portal, const char *made)
 {
     sqlite3_stmt *statement = NULL;
     char table[70];
     int code;
 
-    while ((code = statement_row(portal, &statement, next_aside, "")) == SQLITE_ROW) {
+    while ((code = statement_row(portal, &statement, next_aside, "s", made)) == SQLITE_ROW) {
         statement_text(statement, 0, table, sizeof table);
         statement_done(portal, statement);
         code = table_move(portal, table);
@@ -120,7 +123,9 @@ static int altered_set_aside(struct portal *portal, const char *made)
     if (code != SQLITE_ROW) return code;
     steps = sqlite3_mprintf("%s", statement_string(statement, 0));
     statement_done(portal, statement);
-    return script(portal, steps);
+    code = script(portal, steps);
+    sqlite3_free(steps);
+    return code;
 }
 
 static int all_make_anew(struct portal *portal)
@@ -129,8 +134,8 @@ static int all_make_anew(struct portal *portal)
     int code = made == NULL ? fault(portal, SQLITE_NOMEM) : altered_set_aside(portal, made);
 
     if (code == SQLITE_OK) code = script(portal, made);
-    else sqlite3_free(made);
-    if (code == SQLITE_OK) code = tables_move(portal);
+    if (code == SQLITE_OK) code = tables_move(portal, made);
+    sqlite3_free(made);
     if (code == SQLITE_OK) code = statement_run(portal, write_version, "i", (sqlite3_int64)SCHEMA_VERSION);
     return code;
 }

@@ -95,6 +95,17 @@ def test_views_and_references_of_a_practice_still_name_the_tables_after_an_upgra
     t.equal((t.one(db, 'PRAGMA legacy_alter_table'), t.one(db, 'PRAGMA foreign_keys')), (0, 1))
 
 
+def test_names_in_a_hostile_database_are_names_and_no_statements(t):
+    db = first(t)
+    db.execute('CREATE TRIGGER "portal_x""; DROP TABLE patient; --" AFTER INSERT ON portal_pin BEGIN SELECT 1; END')
+    for name in ('portal_y', 'older_portal_y'):
+        db.execute(f'CREATE TABLE "{name}; DROP TABLE patient; --" (x)')
+    db.execute('SELECT portal_init()')
+    t.equal(t.one(db, 'SELECT count(*) FROM patient'), 4)
+    t.equal(t.one(db, "SELECT count(*) FROM sqlite_schema WHERE name LIKE 'portal_x%'"), 0)
+    t.equal(t.one(db, "SELECT count(*) FROM sqlite_schema WHERE name LIKE '%portal_y%'"), 2)
+
+
 def upgrade_at_once(t, number, path):
     db = t.connect(path)
     t.together()
