@@ -61,6 +61,8 @@ static void trouble(struct watch *watch, const char *words)
     if (strcmp(watch->told, words) == 0) return;
     (void)snprintf(watch->told, sizeof watch->told, "%s", words);
     (void)snprintf(status, sizeof status, "STATUS=%s", watch->told);
+    /* To the manager another line is another message. */
+    status[strcspn(status, "\n")] = '\0';
     notify(*words == '\0' ? "STATUS=waiting for messages" : status);
     if (*words != '\0') (void)tell(EXIT_REFUSED, "%s", words);
 }
