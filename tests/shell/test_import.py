@@ -6,7 +6,7 @@ import time
 
 import harness
 from gateways import wait_until
-from typed import Typed
+from terminal import Terminal
 
 DONE, REFUSED, USAGE, PARTLY, INTERRUPTED = 0, 1, 2, 3, 130
 HEAD = 'First Name,Last Name,DOB,Email,Cell\n'
@@ -327,11 +327,10 @@ def test_a_full_disk_adds_nothing(t):
 def test_it_asks_whether_the_headers_are_understood(t):
     db, database = practice(t)
     path = file(t, HEAD + ADA)
-    for answer, code, count in [('n\n', REFUSED, 0), ('\x04', REFUSED, 0), ('\x03', INTERRUPTED, 0), ('y\n', DONE, 1)]:
-        typed = Typed(t, *database, 'import', path)
-        t.contains(typed.asks('Add the patients of this file so? [y/N] '), "first_name is filled from 'First Name'")
-        typed.answers(answer)
-        ended, shown = typed.ends()
-        t.equal((ended, len(patients(t, db))), (code, count), shown)
-        t.true(code == DONE or 'nothing was added' in shown, shown)
-    t.equal(Typed(t, *database, 'import', path, '--yes', '--namesakes').ends()[0], DONE)
+    for keys, code, count in [(['n', 'Enter'], REFUSED, 0), (['C-d'], REFUSED, 0), (['C-c'], INTERRUPTED, 0), (['y', 'Enter'], DONE, 1)]:
+        terminal = Terminal(t, t.command, *database, 'import', path)
+        terminal.wait("first_name is filled from 'First Name'", 'Add the patients of this file so? [y/N]')
+        terminal.press(*keys)
+        t.equal((terminal.exit_code(), len(patients(t, db))), (code, count), terminal.screen())
+        t.true(code == DONE or 'nothing was added' in terminal.screen(), terminal.screen())
+    t.equal(Terminal(t, t.command, *database, 'import', path, '--yes', '--namesakes').exit_code(), DONE)

@@ -4,13 +4,12 @@ import socket
 import stat
 import subprocess
 
-from typed import Typed
+from terminal import Terminal
 
 DONE, REFUSED, DATABASE, INTERRUPTED = 0, 1, 4, 130
-CTRL_C, CTRL_D = '\x03', '\x04'
-QUESTIONS = ['Name of the practice [Your medical practice]: ', 'Its telephone number []: ',
-             "Address of the portal's pages [http://localhost:8080]: ", 'Sender address of mail [',
-             'Channel for mail: maildir or smtp [maildir]: ', 'Channel for text messages: maildir, kannel or twilio [maildir]: ']
+QUESTIONS = ['Name of the practice [Your medical practice]:', 'Its telephone number []:',
+             "Address of the portal's pages [http://localhost:8080]:", 'Sender address of mail [',
+             'Channel for mail: maildir or smtp [maildir]:', 'Channel for text messages: maildir, kannel or twilio [maildir]:']
 
 
 def settings(t, path):
@@ -61,53 +60,45 @@ def test_again_it_keeps_what_is_there(t):
 
 # At a terminal
 
+def at_terminal(t, path, *options):
+    return Terminal(t, t.command, '-d', path, 'init', *options, columns=120)
+
+
 def test_it_asks_what_no_option_gives_and_asks_again_after_a_bad_answer(t):
-    typed = Typed(t, '-d', 'x.db', 'init', '--practice-phone', '+12025550100')
-    typed.asks(QUESTIONS[0])
-    typed.answers('Ashford Medical\n')
-    typed.asks(QUESTIONS[2])
-    typed.answers('nonsense\n')
-    t.contains(typed.asks(QUESTIONS[2]), 'portal_url')
-    typed.answers('https://p.example.com\n')
+    terminal = at_terminal(t, 'x.db', '--practice-phone', '+12025550100')
+    for question, answer in [(QUESTIONS[0], 'Ashford Medical'), (QUESTIONS[2], 'nonsense')]:
+        terminal.wait(question)
+        terminal.type(f'{answer}\n')
+    terminal.wait(f'{QUESTIONS[2]} nonsense\nportal: ', f'\n{QUESTIONS[2]}\n')
+    terminal.type('https://p.example.com\n')
     for question in QUESTIONS[3:]:
-        typed.asks(question)
-        typed.answers('\n')
-    code, shown = typed.ends()
-    t.equal(code, DONE)
-    t.contains(shown, 'Keep a copy of x.db.portal-key')
+        terminal.wait(question)
+        terminal.type('\n')
+    t.equal(terminal.exit_code(), DONE)
+    t.contains(terminal.screen(), 'Keep a copy of x.db.portal-key')
+    t.true('telephone' not in terminal.screen(), 'it asks for what an option gave')
     t.equal(settings(t, t.path('x.db')), {'practice_name': 'Ashford Medical', 'practice_phone': '+12025550100',
                                           'portal_url': 'https://p.example.com'})
 
 
-def test_it_shows_what_is_in_force_as_the_answer_to_an_empty_line(t):
-    t.portal('-d', 'x.db', 'init', '--practice-name', 'Ashford Medical')
-    typed = Typed(t, '-d', 'x.db', 'init')
-    typed.asks('Name of the practice [Ashford Medical]: ')
-    typed.answers('\n')
-    typed.asks('Its telephone number')
-    typed.answers(CTRL_C)
-    t.equal(typed.ends()[0], INTERRUPTED)
-    t.equal(settings(t, t.path('x.db')), {'practice_name': 'Ashford Medical'})
-
-
 def test_the_end_of_the_input_and_an_interrupt_end_the_questions_and_keep_the_answers(t):
-    for key, code in [(CTRL_D, REFUSED), (CTRL_C, INTERRUPTED)]:
+    for key, code in [('C-d', REFUSED), ('C-c', INTERRUPTED)]:
         path = t.path(f'{code}.db')
-        typed = Typed(t, '-d', path, 'init')
-        typed.asks(QUESTIONS[0])
-        typed.answers('Ashford Medical\n')
-        typed.asks(QUESTIONS[1])
-        typed.answers(key)
-        ended, shown = typed.ends()
-        t.equal(ended, code, shown)
-        t.contains(shown, 'what was answered is kept; portal init asks for the rest')
+        terminal = at_terminal(t, path)
+        terminal.wait(QUESTIONS[0])
+        terminal.type('Ashford Medical\n')
+        terminal.wait(QUESTIONS[1])
+        terminal.press(key)
+        t.equal(terminal.exit_code(), code)
+        t.contains(terminal.screen(), 'what was answered is kept; portal init asks for the rest')
         t.equal(settings(t, path), {'practice_name': 'Ashford Medical'})
+        at_terminal(t, path).wait('Name of the practice [Ashford Medical]:')
 
 
 def test_with_yes_or_without_a_terminal_it_asks_nothing(t):
-    code, shown = Typed(t, '-d', 'x.db', 'init', '--yes').ends()
-    t.equal(code, DONE)
-    t.true(QUESTIONS[0] not in shown, shown)
+    terminal = at_terminal(t, 'x.db', '--yes')
+    t.equal(terminal.exit_code(), DONE)
+    t.true('?' not in terminal.screen() and QUESTIONS[0] not in terminal.screen(), terminal.screen())
     t.equal(t.portal('-d', 'y.db', 'init', input='Ashford Medical\n').code, DONE)
     t.equal(settings(t, t.path('y.db')), {})
 
