@@ -36,7 +36,7 @@ sysusersdir ?= $(prefix)/lib/sysusers.d
 loaddir ?= $(if $(filter /usr,$(prefix)),/usr/lib/$(shell $(CC) -print-multiarch))
 
 CPPFLAGS += -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE -D_GNU_SOURCE -Iext
-CFLAGS ?= -O2 -g -D_FORTIFY_SOURCE=2 -ffile-prefix-map=$(CURDIR)=.
+CFLAGS ?= -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -ffile-prefix-map=$(CURDIR)=.
 WARNINGS := -std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
 	-Wmissing-prototypes -Werror
 HARDENING := -fPIC -fvisibility=hidden -fstack-protector-strong
