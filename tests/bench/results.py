@@ -108,7 +108,7 @@ def delivery(results):
 def command(results):
     rows = [[row['name'], row['ours'], row['rival'], f'{row["found"]:.2f}' if row['rival'] else '', row['wanted'],
              met(row['met'])] for row in results['commands']]
-    return ('## The command\n\nWhole processes ([commands.py](commands.py)), beside `sqlite3 x.db "select 1"` and '
+    return ('## The command\n\nWhole processes ([commands.py](commands.py)), beside `sqlite3 x.db "select 1"` and\n'
             '`.import` of the `sqlite3` shell: the median of the ratios of all rounds, which had both by turns.\n\n'
             + table(['what', 'portal', 'sqlite3', 'ratio', 'wanted', ''], rows))
 
