@@ -57,6 +57,7 @@ def test_bash_completes_commands_options_and_values(t):
     t.equal(bash(t, 'portal --as s', before), ['scheduling'])
     t.equal(bash(t, 'portal -d x.db --as=ehr sta', before), ['status'])
     t.equal(bash(t, 'portal help quick', before), ['quick-add'])
+    t.equal(bash(t, 'portal key ', before), ['rotate'])
 
 
 @harness.release_only
