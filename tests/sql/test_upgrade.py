@@ -1,6 +1,7 @@
 """Tables of an older version: tests/fixtures has a practice as the first version left it."""
 import json
 import shutil
+import sqlite3
 
 import flows
 import harness
@@ -80,6 +81,24 @@ def test_an_upgrade_that_can_not_be_ended_leaves_all_as_it_was(t):
     t.contains(t.one(db, 'SELECT portal_init()'), 'were upgraded')
     db.execute('ROLLBACK')
     t.equal([*db.iterdump()], before)
+
+
+def test_wherever_the_disk_is_full_an_upgrade_is_done_whole_or_not_at_all(t):
+    db = first(t)
+    before = [*db.iterdump()]
+    pages = t.one(db, 'PRAGMA page_count')
+    answer = None
+    while answer is None:
+        db.execute(f'PRAGMA max_page_count = {pages}')
+        try:
+            answer = t.one(db, 'SELECT portal_init()')
+        except sqlite3.OperationalError as error:
+            t.contains(str(error), 'disk is full')
+            t.equal((db.in_transaction, [*db.iterdump()] == before), (False, True), str(pages))
+        pages += 1
+    t.contains(answer, 'were upgraded')
+    t.true(pages > t.one(db, 'PRAGMA page_count') - 2, pages)
+    snapshot.whole(t, db)
 
 
 def test_views_and_references_of_a_practice_still_name_the_tables_after_an_upgrade(t):
