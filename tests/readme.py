@@ -14,7 +14,7 @@ import harness
 
 BLOCK = re.compile(r'^```(console|sql)\n(.*?)^```$', re.M | re.S)
 PLACE = '/srv/practice'
-SECRET = re.compile(r'AQ[\w-]{30}(?![\w-])|(?<![\w-])\d{6}(?![\w-])|\b[0-9a-f]{64}\b')
+SECRET = re.compile(r'A[Qgw][\w-]{30}(?![\w-])|(?<![\w-])\d{6}(?![\w-])|\b[0-9a-f]{64}\b')
 
 
 class Shell:
@@ -105,14 +105,16 @@ def furnish(directory, text):
     """A folder as after `make` in a clone: sources that are only read, and a build of its own."""
     shutil.copytree(harness.ROOT / 'build/portal.d', directory / 'build/portal.d')
     (directory / 'build/portal.so').write_bytes((harness.ROOT / 'build/portal.so').read_bytes())
+    shutil.copy(harness.ROOT / 'build/portal', directory / 'build/portal')
     for name in ('ext', 'sql'):
         os.symlink(harness.ROOT / name, directory / name)
     (directory / 'letters.c').write_text(code(text, 'c'))
-    shell = directory / 'bin/sqlite3'
-    shell.parent.mkdir()
-    shell.write_text(CLOCKED_SHELL)
-    shell.chmod(0o755)
-    os.environ['PATH'] = f'{shell.parent}:{os.environ["PATH"]}'
+    programs = directory / 'bin'
+    programs.mkdir()
+    for name, script in (('sqlite3', CLOCKED_SHELL), ('portal', CLOCKED_PORTAL.format(directory))):
+        (programs / name).write_text(script)
+        (programs / name).chmod(0o755)
+    os.environ['PATH'] = f'{programs}:{os.environ["PATH"]}'
 
 
 def code(text, language, part=''):
@@ -127,4 +129,7 @@ file=$1
 shift
 exec /usr/bin/sqlite3 -batch -init /dev/null -cmd '.load {harness.CLOCK_VFS}' -cmd ".open $file" \\
     :memory: "$@"
+'''
+CLOCKED_PORTAL = f'''#!/bin/sh
+LD_PRELOAD={harness.CLOCK_PRELOAD} exec {{}}/build/portal "$@"
 '''
