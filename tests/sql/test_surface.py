@@ -17,7 +17,7 @@ accept_request decline_request quick_add remove_representative revoke_access sen
 set_account_contact unlock_account
 '''.split()
 TABLES = '''
-pending_requests portal_channels portal_check portal_claimed portal_help portal_opt_outs portal_settings
+pending_requests portal_channels portal_check portal_claimed portal_find portal_help portal_opt_outs portal_settings
 portal_status portal_template
 '''.split()
 # Only plugins call it, through portal_api_from_db().
