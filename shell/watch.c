@@ -39,7 +39,7 @@ struct watch {
     sqlite3_int64 seen;
     int64_t wake_at;               /* something is due then, in milliseconds of uptime() */
     int64_t open_at;               /* a database that did not open is tried again then */
-    struct stat file;              /* the one that is open */
+    struct stat file;              /* the one that is open, or did not open */
     char told[400];                /* the newest trouble: told once */
     bool of_database;              /* what that is about */
 };
@@ -150,7 +150,7 @@ static void database_close(struct watch *watch)
     practice_close(watch->practice);
 }
 
-/* The exit code of practice_open(); an open one is handed over from at once. */
+/* What is due in an open one is handed over at once.  An exit code. */
 static int database_attend(struct watch *watch, const struct stat *file)
 {
     watch->file = *file;
@@ -161,15 +161,18 @@ static int database_attend(struct watch *watch, const struct stat *file)
 
 static void database_reopen(struct watch *watch, const struct stat *file)
 {
+    int code;
+
     database_close(watch);
-    if (uptime() < watch->open_at) return;
-    if (practice_open(watch->practice, watch->practice->path, watch->application, NEEDS_PORTAL) != EXIT_DONE ||
-        database_attend(watch, file) != EXIT_DONE) {
-        database_close(watch);
-        watch->open_at = uptime() + OPEN_AGAIN;
-    } else {
+    code = practice_open(watch->practice, watch->practice->path, watch->application, NEEDS_PORTAL);
+    if (code == EXIT_DONE) code = database_attend(watch, file);
+    if (code == EXIT_DONE) {
         trouble(watch, "");
+        return;
     }
+    database_close(watch);
+    watch->file = *file;
+    watch->open_at = uptime() + OPEN_AGAIN;
 }
 
 /* The database of this path is open.  False: there is none, or none that opens. */
@@ -183,7 +186,8 @@ static bool database_is_there(struct watch *watch)
         trouble(watch, words);
         return false;
     }
-    if (watch->version == NULL || file.st_dev != watch->file.st_dev || file.st_ino != watch->file.st_ino) {
+    if (file.st_dev != watch->file.st_dev || file.st_ino != watch->file.st_ino ||
+        (watch->version == NULL && uptime() >= watch->open_at)) {
         database_reopen(watch, &file);
     }
     return watch->version != NULL;

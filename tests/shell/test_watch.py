@@ -229,6 +229,21 @@ def test_a_backup_that_is_put_in_its_place_is_worked_on(t):
     t.equal((watch.ends(), watch.errors.read_text()), (DONE, ''))
 
 
+def test_what_is_no_database_in_its_place_is_told_and_the_next_file_is_tried_at_once(t):
+    db, watch = watching(t, journal='delete')
+    path = t.file(db)
+    db.close()
+    shutil.copy(path, t.path('good.db'))
+    t.path('bad.db').write_text('this is no database, and it is long enough to be seen as none')
+    os.replace(t.path('bad.db'), path)
+    wait_until(lambda: watch.said('file is not a database'), 'it says so')
+    os.replace(t.path('good.db'), path)
+    restored = t.connect(path)
+    queue(restored)
+    sent(t, restored, 1)
+    t.equal((watch.ends(), set(watch.errors.read_text().splitlines())), (DONE, {f'portal: {path}: file is not a database'}))
+
+
 def test_a_database_that_is_gone_is_waited_for_and_that_is_told_once(t):
     db, watch = watching(t, journal='delete')
     path = t.file(db)
