@@ -430,8 +430,10 @@ static int ends_hold(struct portal *portal, struct scope *scope)
     static const char release[] = "RELEASE portal";
     static const char rollback_to[] = "ROLLBACK TO portal";
     static const char rollback[] = "ROLLBACK";
+    static const char write[] = "UPDATE main.portal_state SET state_id = 1 WHERE 0";
     static const char *const sql[SCOPE_ENDS] = {
         [SCOPE_RELEASE] = release, [SCOPE_ROLLBACK_TO] = rollback_to, [SCOPE_ROLLBACK] = rollback,
+        [SCOPE_ABANDON] = write,
     };
     int code = SQLITE_OK;
 
@@ -452,12 +454,16 @@ static bool ended(const struct scope *scope, int how)
     return sqlite3_step(scope->end[how]) == SQLITE_DONE;
 }
 
-/* The message of the failure stays, whatever undoing it says. */
+/*
+** The message of the failure stays, whatever undoing it says.  After an interrupt no statement is run until the
+** one that called us has ended, ROLLBACK neither: but one that would write, and may not, takes its transaction
+** along.
+*/
 static void undo(struct portal *portal, const struct scope *scope)
 {
     if (sqlite3_get_autocommit(portal->db)) return;
     if (!scope->outermost && ended(scope, SCOPE_ROLLBACK_TO) && ended(scope, SCOPE_RELEASE)) return;
-    (void)ended(scope, SCOPE_ROLLBACK);
+    if (!ended(scope, SCOPE_ROLLBACK)) (void)ended(scope, SCOPE_ABANDON);
 }
 
 static int finish(struct portal *portal, const struct scope *scope, int code)

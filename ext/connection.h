@@ -153,7 +153,7 @@ int fault(struct portal *portal, int code);
 ** failure after the first write is returned as SQLITE_IOERR, upon which SQLite rolls the whole
 ** transaction back.  So does a scope whose savepoint can not be undone, for want of memory say.
 */
-enum { SCOPE_RELEASE, SCOPE_ROLLBACK_TO, SCOPE_ROLLBACK, SCOPE_ENDS };
+enum { SCOPE_RELEASE, SCOPE_ROLLBACK_TO, SCOPE_ROLLBACK, SCOPE_ABANDON, SCOPE_ENDS };
 
 struct scope {
     bool within;                     /* a writing statement of the caller's */

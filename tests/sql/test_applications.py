@@ -68,6 +68,7 @@ TABLES = {
     'portal_template': ('SELECT * FROM portal_template', ADMIN),
     'portal_check': ('SELECT * FROM portal_check()', ADMIN),
     'portal_claimed': ("SELECT * FROM portal_claimed('x')", ADMIN),
+    'portal_find': ("SELECT * FROM portal_find('x')", STAFF),
     'portal_help': ('SELECT * FROM portal_help', ANYBODY),
 }
 

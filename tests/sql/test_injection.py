@@ -66,9 +66,10 @@ def test_sql_in_the_constraint_of_any_table_finds_nothing(t):
     schema = guarded(db)
     for name, in t.all(db, "SELECT name FROM portal_help WHERE kind = 'table'"):
         columns = [row[1] for row in t.all(db, f'PRAGMA table_xinfo({name})')]
+        argument = {'portal_claimed': 'claim', 'portal_find': 'text'}.get(name)
         for text in SQL:
             for column in columns:
-                also = " AND claim = 'x'" if name == 'portal_claimed' and column != 'claim' else ''
+                also = f" AND {argument} = 'x'" if argument not in (None, column) else ''
                 t.equal(t.all(db, f'SELECT * FROM {name} WHERE {column} = ?{also}', text), [], f'{name}.{column} {text}')
             if name == 'pending_requests':
                 t.refuses(db, f'UPDATE {name} SET decision = ?', text, says='decision')
