@@ -16,7 +16,7 @@ struct import {
     struct practice *practice;
     struct csv csv;
     struct mapping mapping;
-    struct column_rules rules;
+    struct chart_rules rules;
     struct people people;
     bool namesakes;                /* are taken like anybody else */
     sqlite3_stmt *insert;
@@ -65,33 +65,34 @@ static bool person_is_new(struct import *import, uint64_t hash, const char *date
 }
 
 /* The values of a record; false: `why` says what is wrong with them. */
-static bool values_read(struct import *import, const char *value[COLUMN_COUNT], char room[COLUMN_COUNT][CONTACT_SIZE],
+static bool values_read(struct import *import, const char *value[CHART_COUNT], char room[CHART_COUNT][CONTACT_SIZE],
                         char why[WHY_SIZE])
 {
-    for (int i = 0; i < COLUMN_COUNT; i++) {
+    for (int i = 0; i < CHART_COUNT; i++) {
         const char *problem = NULL;
+        int from = import->mapping.from[i];
         value[i] = NULL;
-        if (import->mapping.from[i] >= 0) {
-            problem = column_read(&columns[i], &import->rules, import->csv.field[import->mapping.from[i]], &value[i], room[i]);
-        }
+        if (from >= 0) problem = chart_read(&chart_columns[i], &import->rules, import->csv.field[from], &value[i], room[i]);
         if (problem == NULL) continue;
-        if (value[i] == NULL) (void)snprintf(why, WHY_SIZE, "%s %s", columns[i].name, problem);
-        else (void)snprintf(why, WHY_SIZE, "%s '%.60s' %s", columns[i].name, value[i], problem);
+        if (value[i] == NULL) (void)snprintf(why, WHY_SIZE, "%s %s", chart_columns[i].name, problem);
+        else (void)snprintf(why, WHY_SIZE, "%s '%.60s' %s", chart_columns[i].name, value[i], problem);
         return false;
     }
-    if (value[COLUMN_DECEASED_ON] == NULL || strcmp(value[COLUMN_DECEASED_ON], value[COLUMN_DATE_OF_BIRTH]) >= 0) return true;
+    if (value[CHART_DECEASED_ON] == NULL || strcmp(value[CHART_DECEASED_ON], value[CHART_DATE_OF_BIRTH]) >= 0) {
+        return true;
+    }
     (void)snprintf(why, WHY_SIZE, "deceased_on is before date_of_birth");
     return false;
 }
 
 /* What the practice's own schema refuses is a bad line; anything else, such as a full disk, ends the import. */
-static int row_insert(struct import *import, const char *value[COLUMN_COUNT], char why[WHY_SIZE])
+static int row_insert(struct import *import, const char *value[CHART_COUNT], char why[WHY_SIZE])
 {
     sqlite3 *db = import->practice->db;
     int parameter = 0;
     int code;
 
-    for (int i = 0; i < COLUMN_COUNT; i++) {
+    for (int i = 0; i < CHART_COUNT; i++) {
         if (import->mapping.from[i] < 0) continue;
         (void)sqlite3_bind_text(import->insert, ++parameter, value[i], -1, SQLITE_STATIC);
     }
@@ -108,8 +109,8 @@ static int row_insert(struct import *import, const char *value[COLUMN_COUNT], ch
 /* EXIT_PARTLY: `why` says what is wrong with it. */
 static int record_add(struct import *import, char why[WHY_SIZE])
 {
-    const char *value[COLUMN_COUNT];
-    char room[COLUMN_COUNT][CONTACT_SIZE];
+    const char *value[CHART_COUNT];
+    char room[CHART_COUNT][CONTACT_SIZE];
     uint64_t hash;
     int code;
 
@@ -119,8 +120,8 @@ static int record_add(struct import *import, char why[WHY_SIZE])
         return EXIT_PARTLY;
     }
     if (!values_read(import, value, room, why)) return EXIT_PARTLY;
-    hash = people_hash(&import->people, value[COLUMN_FIRST_NAME], value[COLUMN_LAST_NAME], value[COLUMN_DATE_OF_BIRTH]);
-    if (!person_is_new(import, hash, value[COLUMN_DATE_OF_BIRTH], why)) return EXIT_PARTLY;
+    hash = people_hash(&import->people, value[CHART_FIRST_NAME], value[CHART_LAST_NAME], value[CHART_DATE_OF_BIRTH]);
+    if (!person_is_new(import, hash, value[CHART_DATE_OF_BIRTH], why)) return EXIT_PARTLY;
     code = row_insert(import, value, why);
     if (code != EXIT_DONE) return code;
     import->added++;
@@ -202,9 +203,9 @@ static int insert_prepare(struct import *import)
     int count = 0;
     char *text;
 
-    for (int i = 0; i < COLUMN_COUNT; i++) {
+    for (int i = 0; i < CHART_COUNT; i++) {
         if (import->mapping.from[i] < 0) continue;
-        sqlite3_str_appendf(sql, "%s%s", before, columns[i].name);
+        sqlite3_str_appendf(sql, "%s%s", before, chart_columns[i].name);
         before = ", ";
         count++;
     }

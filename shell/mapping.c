@@ -10,7 +10,7 @@ static int correct_one(struct mapping *mapping, char *const *headers, const char
 {
     const char *equals = memchr(text, '=', length);
     size_t name = equals == NULL ? length : (size_t)(equals - text);
-    int column = column_find(text, name);
+    int column = chart_find(text, name);
     int header = -1;
 
     if (equals == NULL || column < 0) {
@@ -18,11 +18,11 @@ static int correct_one(struct mapping *mapping, char *const *headers, const char
                     (int)length, text);
     }
     length -= name + 1;
-    if (length > 0) header = column_header_find(headers, mapping->headers, equals + 1, length);
+    if (length > 0) header = chart_header_find(headers, mapping->headers, equals + 1, length);
     if (length > 0 && header < 0) {
         return tell(EXIT_USAGE, "--map: the file has no header '%.*s'", (int)length, equals + 1);
     }
-    for (int other = 0; other < COLUMN_COUNT; other++) {
+    for (int other = 0; other < CHART_COUNT; other++) {
         if (header >= 0 && mapping->from[other] == header) mapping->from[other] = -1;
     }
     mapping->from[column] = header;
@@ -45,8 +45,8 @@ static bool is_used(const struct mapping *mapping, int header)
 {
     int column = 0;
 
-    while (column < COLUMN_COUNT && mapping->from[column] != header) column++;
-    return column < COLUMN_COUNT;
+    while (column < CHART_COUNT && mapping->from[column] != header) column++;
+    return column < CHART_COUNT;
 }
 
 static void show(const struct mapping *mapping, char *const *headers)
@@ -54,8 +54,8 @@ static void show(const struct mapping *mapping, char *const *headers)
     char left_out[1000] = "";
     size_t used = 0;
 
-    for (int i = 0; i < COLUMN_COUNT; i++) {
-        if (mapping->from[i] >= 0) (void)tell(0, "%s is filled from '%s'", columns[i].name, headers[mapping->from[i]]);
+    for (int i = 0; i < CHART_COUNT; i++) {
+        if (mapping->from[i] >= 0) (void)tell(0, "%s is filled from '%s'", chart_columns[i].name, headers[mapping->from[i]]);
     }
     for (int header = 0; header < mapping->headers; header++) {
         if (is_used(mapping, header) || used >= sizeof left_out) continue;
@@ -66,14 +66,14 @@ static void show(const struct mapping *mapping, char *const *headers)
 
 static int check(const struct mapping *mapping, char *const *headers)
 {
-    for (int i = 0; i < COLUMN_COUNT; i++) {
+    for (int i = 0; i < CHART_COUNT; i++) {
         int header = mapping->from[i];
-        if (header < 0 && columns[i].required) {
+        if (header < 0 && chart_columns[i].required) {
             return tell(EXIT_REFUSED, "no header is known to mean %s; name the one that does: --map %s=HEADER",
-                        columns[i].name, columns[i].name);
+                        chart_columns[i].name, chart_columns[i].name);
         }
         if (header < 0) continue;
-        if (column_header_find(headers + header + 1, mapping->headers - header - 1, headers[header],
+        if (chart_header_find(headers + header + 1, mapping->headers - header - 1, headers[header],
                                strlen(headers[header])) >= 0) {
             return tell(EXIT_REFUSED, "the header '%s' is there twice; rename one of them", headers[header]);
         }
@@ -88,7 +88,7 @@ int mapping_read(struct mapping *mapping, struct csv *csv, const char *correctio
 
     if (csv_next(csv, &problem) != CSV_RECORD) return tell(EXIT_REFUSED, "the line of headers %s", problem);
     mapping->headers = csv->count;
-    column_guess(csv->field, csv->count, mapping->from);
+    chart_guess(csv->field, csv->count, mapping->from);
     code = correct(mapping, csv->field, corrections);
     if (code != EXIT_DONE) return code;
     show(mapping, csv->field);

@@ -4,12 +4,12 @@
 #ifndef SHELL_MAPPING_H
 #define SHELL_MAPPING_H
 
-#include "column.h"
+#include "chart.h"
 #include "csv.h"
 
 struct mapping {
     int headers;                   /* how many the file has */
-    int from[COLUMN_COUNT];        /* the header of each column; -1: none */
+    int from[CHART_COUNT];        /* the header of each column; -1: none */
 };
 
 /*

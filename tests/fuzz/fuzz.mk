@@ -48,7 +48,7 @@ $(foreach channel,kannel twilio,$(eval build/fuzz/ext/plugins/$(channel).o \
 	build/asan/static/ext/plugins/$(channel).o: CPPFLAGS += -Dportal_plugin_init=$(channel)_init))
 
 # Parts of the command.
-FUZZ_COMMAND := $(addprefix shell/,csv.o column.o)
+FUZZ_COMMAND := $(addprefix shell/,csv.o chart.o)
 build/fuzz/import: $(FUZZ_COMMAND:%=build/fuzz/%)
 build/asan/fuzz/import: $(FUZZ_COMMAND:%=build/asan/static/%)
 

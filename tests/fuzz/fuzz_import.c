@@ -1,5 +1,5 @@
 /* Any file as comma-separated values, and what its fields say as any column of the chart. */
-#include "../../shell/column.h"
+#include "../../shell/chart.h"
 #include "../../shell/csv.h"
 #include "../../ext/normalize.h"
 #include "fuzz.h"
@@ -14,22 +14,22 @@ static FILE *file_of(const char *bytes, size_t size)
     return file;
 }
 
-/* A copy, because column_read() cuts it at its ends. */
+/* A copy, because chart_read() cuts it at its ends. */
 static void value_read(const char *text, bool day_first)
 {
-    struct column_rules rules = {"2026-11-23", "1", day_first};
+    struct chart_rules rules = {"2026-11-23", "1", day_first};
 
-    for (int i = 0; i < COLUMN_COUNT; i++) {
+    for (int i = 0; i < CHART_COUNT; i++) {
         char *field = strdup(text);
         char *out = malloc(CONTACT_SIZE);
         const char *value = NULL;
         const char *problem;
         if (field == NULL || out == NULL) abort();
-        problem = column_read(&columns[i], &rules, field, &value, out);
+        problem = chart_read(&chart_columns[i], &rules, field, &value, out);
         REQUIRE(problem == NULL || *problem != '\0');
         REQUIRE(value == NULL || *value != '\0');
-        REQUIRE(problem != NULL || value != NULL || !columns[i].required);
-        if (problem == NULL && value != NULL && (i == COLUMN_DATE_OF_BIRTH || i == COLUMN_DECEASED_ON)) {
+        REQUIRE(problem != NULL || value != NULL || !chart_columns[i].required);
+        if (problem == NULL && value != NULL && (i == CHART_DATE_OF_BIRTH || i == CHART_DECEASED_ON)) {
             REQUIRE_TELL(calendar_is_date(value) && strcmp(value, rules.latest) <= 0, "%s", value);
         }
         free(field);
@@ -59,7 +59,7 @@ static int file_read(FILE *file, FILE *out, bool day_first)
 
     if (!csv_open(&csv, file)) abort();
     while ((result = csv_next(&csv, &problem)) == CSV_RECORD) {
-        int from[COLUMN_COUNT];
+        int from[CHART_COUNT];
         REQUIRE(csv.line > line && csv.next_line >= csv.line);
         REQUIRE(csv.count > 0 && csv.count <= CSV_FIELDS_MOST);
         line = csv.line;
@@ -67,8 +67,8 @@ static int file_read(FILE *file, FILE *out, bool day_first)
             REQUIRE(normalize_is_utf8(csv.field[i], strlen(csv.field[i])));
             if (i < 20) value_read(csv.field[i], day_first);
         }
-        if (count++ == 0) column_guess(csv.field, csv.count, from);
-        for (int i = 0; count == 1 && i < COLUMN_COUNT; i++) REQUIRE(from[i] >= -1 && from[i] < csv.count);
+        if (count++ == 0) chart_guess(csv.field, csv.count, from);
+        for (int i = 0; count == 1 && i < CHART_COUNT; i++) REQUIRE(from[i] >= -1 && from[i] < csv.count);
         record_write(out, &csv);
     }
     REQUIRE((result == CSV_BAD) == (problem != NULL));

@@ -1,4 +1,4 @@
-#include "column.h"
+#include "chart.h"
 
 #include "field.h"
 
@@ -11,7 +11,7 @@
 /* Reading: each puts what the table is to have in the place of the text, and gives what is wrong, or NULL. */
 
 /* By the rule that what patients enter has as well. */
-static const char *field_take(const struct column *column, const struct column_rules *rules, const char **text,
+static const char *field_take(const struct chart_column *column, const struct chart_rules *rules, const char **text,
                               char out[CONTACT_SIZE])
 {
     return field_problem(field_find(column->name), rules->country_code, *text, out);
@@ -33,7 +33,7 @@ static const struct meaning flags[] = {
     {"0", "0"}, {"no", "0"}, {"n", "0"}, {"false", "0"}, {"f", "0"}, {NULL, "is none of yes, no, 1 and 0"},
 };
 
-static const char *meaning_take(const struct column *column, const struct column_rules *rules, const char **text,
+static const char *meaning_take(const struct chart_column *column, const struct chart_rules *rules, const char **text,
                                 char out[CONTACT_SIZE])
 {
     const struct meaning *meaning = column->meanings;
@@ -46,7 +46,7 @@ static const char *meaning_take(const struct column *column, const struct column
     return NULL;
 }
 
-static const char *date_take(const struct column *column, const struct column_rules *rules, const char **text,
+static const char *date_take(const struct chart_column *column, const struct chart_rules *rules, const char **text,
                              char out[CONTACT_SIZE])
 {
     const char *problem = calendar_is_date(*text) ? NULL : calendar_read(*text, rules->day_first, out);
@@ -58,10 +58,10 @@ static const char *date_take(const struct column *column, const struct column_ru
     return strcmp(*text, rules->latest) > 0 ? "is in the future" : NULL;
 }
 
-const struct column columns[COLUMN_COUNT] = {
-    [COLUMN_FIRST_NAME] = {"first_name", "firstname first givenname given forename fname", true, field_take, NULL},
-    [COLUMN_LAST_NAME] = {"last_name", "lastname last familyname family surname lname", true, field_take, NULL},
-    [COLUMN_DATE_OF_BIRTH] = {"date_of_birth", "dateofbirth birthdate birthday dob born", true, date_take, NULL},
+const struct chart_column chart_columns[CHART_COUNT] = {
+    [CHART_FIRST_NAME] = {"first_name", "firstname first givenname given forename fname", true, field_take, NULL},
+    [CHART_LAST_NAME] = {"last_name", "lastname last familyname family surname lname", true, field_take, NULL},
+    [CHART_DATE_OF_BIRTH] = {"date_of_birth", "dateofbirth birthdate birthday dob born", true, date_take, NULL},
     {"patient_id", "patientid", false, NULL, NULL},
     {"sex", "sex gender", false, meaning_take, sexes},
     {"email", "email emailaddress mail", false, field_take, NULL},
@@ -77,10 +77,10 @@ const struct column columns[COLUMN_COUNT] = {
     {"text_consent", "textconsent smsconsent", false, meaning_take, flags},
     {"phr_active", "phractive", false, meaning_take, flags},
     {"active", "active", false, meaning_take, flags},
-    [COLUMN_DECEASED_ON] = {"deceased_on", "deceasedon deathdate dateofdeath", false, date_take, NULL},
+    [CHART_DECEASED_ON] = {"deceased_on", "deceasedon deathdate dateofdeath", false, date_take, NULL},
 };
 
-const char *column_read(const struct column *column, const struct column_rules *rules, char *field, const char **value,
+const char *chart_read(const struct chart_column *column, const struct chart_rules *rules, char *field, const char **value,
                         char out[CONTACT_SIZE])
 {
     size_t length = strlen(field);
@@ -113,15 +113,15 @@ static bool header_is(const char *header, const char *word, size_t length)
     }
 }
 
-int column_find(const char *name, size_t length)
+int chart_find(const char *name, size_t length)
 {
-    for (int column = 0; column < COLUMN_COUNT; column++) {
-        if (header_is(columns[column].name, name, length)) return column;
+    for (int column = 0; column < CHART_COUNT; column++) {
+        if (header_is(chart_columns[column].name, name, length)) return column;
     }
     return -1;
 }
 
-int column_header_find(char *const *headers, int count, const char *word, size_t length)
+int chart_header_find(char *const *headers, int count, const char *word, size_t length)
 {
     for (int header = 0; header < count; header++) {
         if (header_is(headers[header], word, length)) return header;
@@ -129,14 +129,14 @@ int column_header_find(char *const *headers, int count, const char *word, size_t
     return -1;
 }
 
-void column_guess(char *const *headers, int count, int from[COLUMN_COUNT])
+void chart_guess(char *const *headers, int count, int from[CHART_COUNT])
 {
-    for (int column = 0; column < COLUMN_COUNT; column++) {
-        const char *word = columns[column].headers;
+    for (int column = 0; column < CHART_COUNT; column++) {
+        const char *word = chart_columns[column].headers;
         from[column] = -1;
         for (size_t length; from[column] < 0 && *word != '\0'; word += length + strspn(word + length, " ")) {
             length = strcspn(word, " ");
-            from[column] = column_header_find(headers, count, word, length);
+            from[column] = chart_header_find(headers, count, word, length);
         }
     }
 }
