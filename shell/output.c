@@ -5,6 +5,7 @@
 #include "tell.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -68,13 +69,23 @@ static int csv_rows(struct practice *practice, sqlite3_stmt *statement, FILE *ou
     return code;
 }
 
+/* A pipe whose reader is gone; errno is no witness, because an earlier write may have met it. */
+static bool is_unread(FILE *out)
+{
+    struct pollfd file = {.fd = fileno(out)};
+
+    return poll(&file, 1, 0) == 1 && (file.revents & POLLERR) != 0;
+}
+
 int output_end(FILE *out)
 {
+    int failed;
+
     errno = 0;
     if (fflush(out) == 0 && ferror(out) == 0) return EXIT_DONE;
-    if (errno == EPIPE) return EXIT_PIPE;
-    /* What an earlier write was told is gone from errno. */
-    return tell(EXIT_REFUSED, "the output is not whole%s%s", errno == 0 ? "" : ": ", errno == 0 ? "" : strerror(errno));
+    failed = errno;
+    if (is_unread(out)) return EXIT_PIPE;
+    return tell(EXIT_REFUSED, "the output is not whole%s%s", failed == 0 ? "" : ": ", failed == 0 ? "" : strerror(failed));
 }
 
 int output_rows(struct practice *practice, sqlite3_stmt *statement, FILE *out, enum output_form form,

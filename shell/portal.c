@@ -60,7 +60,7 @@ static int options_take(struct invocation *invocation, int argc, char **argv)
         if (which == '?' && optopt > 0 && optopt < GENERAL) return usage(command, "there is no option -%c", optopt);
         if (which == '?') return usage(command, "there is no option %s", argv[optind - 1]);
         if (which >= OWN) invocation->option[which - OWN] = value;
-        else if (which >= GENERAL) invocation->general[which - GENERAL] = value;
+        else if (which >= GENERAL && which < GENERAL + GENERAL_OPTIONS) invocation->general[which - GENERAL] = value;
     }
     return EXIT_DONE;
 }
