@@ -58,6 +58,11 @@ bool field_known(const char *field)
     return field_find(field) != NULL;
 }
 
+const char *field_name(int index)
+{
+    return index < (int)(sizeof fields / sizeof fields[0]) ? fields[index].name : NULL;
+}
+
 static const char *line_problem(const char *value, long most)
 {
     long points = normalize_code_points(value);

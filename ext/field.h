@@ -19,6 +19,8 @@ const struct field *field_find(const char *name);
 */
 const char *field_problem(const struct field *field, const char *country_code, const char *value,
                           char normal[CONTACT_SIZE]);
+/* Their names, in the order of a form; NULL past the end. */
+const char *field_name(int index);
 
 /*
 ** Checks a proposed value and writes it as the chart keeps it (trimmed; consent as 0 or 1).  `out`

@@ -5,6 +5,7 @@
 #include "access.h"
 #include "account.h"
 #include "call.h"
+#include "demographics.h"
 #include "enrollment.h"
 #include "json.h"
 #include "normalize.h"
@@ -207,6 +208,46 @@ static int submit_before(struct call *call)
     return code == SQLITE_OK ? SQLITE_DONE : code;
 }
 
+static int demographics_before(struct call *call)
+{
+    const char *token = NULL;
+    int code;
+
+    if (!session_forged(call, &token, &code)) return code;
+    code = call_patient(call, 1);
+    return code == SQLITE_OK ? SQLITE_DONE : code;
+}
+
+static int demographics_act(struct call *call)
+{
+    const char *session = NULL;
+    int code = call_typed(call, 0, "session", &session);
+
+    if (code == SQLITE_OK) code = call_patient(call, 1);
+    if (code == SQLITE_OK) code = demographics_describe(call->portal, session, &call->patient, &call->text);
+    call->answer = call->text == NULL ? ANSWER_NULL : ANSWER_TEXT;
+    return code;
+}
+
+/* What a page shows of the practice before anybody has proved anything. */
+static int practice_act(struct call *call)
+{
+    static const struct { const char *name; enum setting setting; } members[] = {
+        {"name", SETTING_practice_name}, {"phone", SETTING_practice_phone},
+        {"color", SETTING_portal_color}, {"url", SETTING_portal_url},
+    };
+    sqlite3_str *out = sqlite3_str_new(call->portal->db);
+
+    for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
+        sqlite3_str_appendf(out, "%s\"%s\":", i == 0 ? "{" : ",", members[i].name);
+        json_append(out, setting_text(call->portal, members[i].setting));
+    }
+    sqlite3_str_appendchar(out, 1, '}');
+    call->text = sqlite3_str_finish(out);
+    call->answer = ANSWER_TEXT;
+    return call->text == NULL ? fault(call->portal, SQLITE_NOMEM) : SQLITE_OK;
+}
+
 static int session_act(struct call *call)
 {
     const char *token = NULL;
@@ -333,6 +374,17 @@ const struct function person_functions[] = {
      .result = "1 or 0",
      .description = "Ends a session.",
      .act = logout_act, .before = logout_before},
+    {.name = "portal_demographics", .arguments = "session, patient_id", .least = 2, .most = 2,
+     .allowed = PATIENT_SIDE, .flags = CALL_WRITES,
+     .result = "JSON: first_name, last_name, role, fields; NULL when the session may not see them",
+     .description = "What the chart says in each field that a patient may ask to change, and the newest "
+                    "request: pending, or decided in the last 90 days.",
+     .act = demographics_act, .before = demographics_before},
+    {.name = "portal_practice", .arguments = "", .least = 0, .most = 0,
+     .allowed = PATIENT_SIDE, .flags = 0,
+     .result = "JSON: name, phone, color, url",
+     .description = "What a page shows of the practice.",
+     .act = practice_act},
     {.name = "submit_demographics", .arguments = "session, patient_id, json", .least = 3, .most = 3,
      .allowed = PATIENT_SIDE, .flags = CALL_WRITES,
      .result = "JSON: submitted and requests, or refused and reason",

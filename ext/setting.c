@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { LINE, PHONE, URL, ANY_URL, EMAIL, DIGITS, NUMBER, NAME, CONTACTS };
+enum kind { LINE, PHONE, URL, ANY_URL, EMAIL, DIGITS, NUMBER, NAME, CONTACTS, COLOR };
 
 /* What a value has to be like. */
 struct form {
@@ -178,6 +178,8 @@ static const char *value_problem(const struct form *form, const char *value)
         return consists_of(value, "abcdefghijklmnopqrstuvwxyz0123456789_")
                ? NULL : "may have lower-case letters, digits and _";
     case CONTACTS: return contacts_problem(value);
+    case COLOR:
+        return *value == '#' && consists_of(value + 1, "0123456789abcdefABCDEF") ? NULL : "must be a colour as #rrggbb";
     case NUMBER:
     case LINE: break;
     }

@@ -17,6 +17,8 @@ struct portal;
       "The practice's telephone number, as messages show it.") \
     X(portal_url, "http://localhost:8080", URL, 1, 200, \
       "Where the portal's pages are. Plain http only for this very machine.") \
+    X(portal_color, "#0b5f83", COLOR, 7, 7, \
+      "Colour of headings and buttons on the portal's pages, as #rrggbb.") \
     X(mail_from, "portal@localhost.localdomain", EMAIL, 1, 254, \
       "Sender address of mail.") \
     X(country_code, "1", DIGITS, 1, 3, \
