@@ -63,11 +63,7 @@ twilio_PARTS := http.o http_probe.o multi.o account.o timing.o probe.o
 twilio_LDLIBS := -lcjson
 CHANNEL_LIBRARIES := $(CHANNELS:%=build/portal.d/%.so)
 
-# Written partly by the command itself: from its table, and from what the extension says of itself.
-UNITS := $(patsubst shell/units/%,%,$(wildcard shell/units/portal-*))
-PAGES := $(patsubst %,build/pages/%,portal.1 portal.7 portal.bash portal.zsh)
-
-all: build/portal.so $(CHANNEL_LIBRARIES) build/libportal.a build/portal $(PAGES)
+all: build/portal.so $(CHANNEL_LIBRARIES) build/libportal.a build/portal build/portal-page $(PAGES)
 
 include tests/tests.mk
 
@@ -95,6 +91,7 @@ build/portal: $(SHELL_OBJECTS) build/libportal.a
 	@echo '  LINK    $@'
 	$(Q)$(CC) -rdynamic -Wl,-z,relro,-z,now -o $@ $^ $(LDFLAGS) -lsqlite3 $(LDLIBS)
 
+<<<<<<< HEAD
 build/pages/portal.1: HELP := --man
 build/pages/portal.7: HELP := --reference
 build/pages/portal.bash: HELP := --bash
@@ -106,11 +103,31 @@ build/pages/%: shell/pages/% build/portal $(CHANNEL_LIBRARIES)
 	$(Q)build/portal help $(HELP) > $@.table
 	$(Q)sed -e '/^@table@$$/{' -e 'r $@.table' -e d -e '}' -e 's/@VERSION@/$(VERSION)/' \
 		-e "s/@RELEASED@/$$(LC_ALL=C date -ud $(RELEASED) '+%B %-d, %Y')/" $< > $@
+=======
+# The web server, which `portal serve` becomes.
+PAGE_FILES := $(wildcard page/pages/*)
+PAGE_OBJECTS := $(patsubst %.c,build/%.o,$(wildcard page/*.c)) build/page_files.o
+
+$(PAGE_OBJECTS): CPPFLAGS += -DSQLITE_CORE -Ipage
+$(PAGE_OBJECTS): $(wildcard page/*.h)
+
+build/page_files.c: ext/embed.sh $(PAGE_FILES)
+	@mkdir -p $(@D)
+	@echo '  EMBED   page/pages'
+	$(Q)sh ext/embed.sh page_files page/pages $(PAGE_FILES) > $@
+
+build/page_files.o: build/page_files.c
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) $(HARDENING) -c -o $@ $<
+
+build/portal-page: $(PAGE_OBJECTS) build/libportal.a
+	@echo '  LINK    $@'
+	$(Q)$(CC) -rdynamic -Wl,-z,relro,-z,now -o $@ $^ $(LDFLAGS) -lsqlite3 -lmicrohttpd -lcjson -lpthread -lm $(LDLIBS)
+>>>>>>> 585b6a1 (Serve the pages that links open: a web server whose every action is a call of the patient side)
 
 $(EMBEDDED): ext/embed.sh $(SQL)
 	@mkdir -p $(@D)
 	@echo '  EMBED   sql'
-	$(Q)sh ext/embed.sh $(SQL) > $@
+	$(Q)sh ext/embed.sh embedded sql $(SQL) > $@
 
 build/%.o: %.c $(HEADERS)
 	@mkdir -p $(@D)

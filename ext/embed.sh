@@ -1,9 +1,11 @@
 #!/bin/sh
-# Writes the C source that holds the given files of sql/ as NUL-terminated byte arrays.
-# Usage: ext/embed.sh FILE... > embedded.c
+# Writes the C source that holds files as NUL-terminated byte arrays, known by their paths below a folder.
+# Usage: ext/embed.sh NAME FOLDER FILE... > NAME.c
 set -eu
+name=$1 folder=$2
+shift 2
 
-echo '#include "embedded.h"'
+echo "#include \"$name.h\""
 echo '#include <stddef.h>'
 echo '#include <string.h>'
 number=0
@@ -13,18 +15,18 @@ for file in "$@"; do
     echo '0};'
     number=$((number + 1))
 done
-echo 'const struct embedded embedded_files[] = {'
+echo "const struct $name ${name}_files[] = {"
 number=0
 for file in "$@"; do
-    echo "    {\"${file#sql/}\", text_$number},"
+    echo "    {\"${file#"$folder"/}\", text_$number},"
     number=$((number + 1))
 done
-cat <<'END'
+cat <<END
     {NULL, NULL}
 };
-const char *embedded_find(const char *name)
+const char *${name}_find(const char *name)
 {
-    for (const struct embedded *file = embedded_files; file->name != NULL; file++) {
+    for (const struct $name *file = ${name}_files; file->name != NULL; file++) {
         if (strcmp(file->name, name) == 0) return file->text;
     }
     return NULL;

@@ -1,0 +1,88 @@
+#include "ask.h"
+
+#include <string.h>
+
+enum { PATIENCE_MILLISECONDS = 5000 };
+
+int sqlite3_portal_init(sqlite3 *db, char **error, const sqlite3_api_routines *routines);
+
+/* A patient is named in JSON: the key 42 is another one than "42". */
+static const char *const questions[ASK_COUNT] = {
+    [ASK_PRACTICE] = "SELECT portal_practice()",
+    [ASK_TOKEN_STATUS] = "SELECT token_status(?)",
+    [ASK_PIN] = "SELECT request_pin(?, ?, ?)",
+    [ASK_REGISTER_PATIENT] = "SELECT register_patient(?, ?, ?, ?)",
+    [ASK_REGISTER_REPRESENTATIVE] = "SELECT register_representative(?, ?, ?, ?, ?, ?)",
+    [ASK_LOGIN] = "SELECT portal_login(?, ?)",
+    [ASK_SESSION] = "SELECT portal_session(?)",
+    [ASK_LOGOUT] = "SELECT portal_logout(?)",
+    [ASK_DEMOGRAPHICS] = "SELECT portal_demographics(?, iif(json_valid(?2), json_extract(?2, '$'), NULL))",
+    [ASK_SUBMIT] = "SELECT submit_demographics(?, iif(json_valid(?2), json_extract(?2, '$'), NULL), ?3)",
+    [ASK_FORGOT] = "SELECT forgot_password(?)",
+    [ASK_RESET] = "SELECT reset_password(?, ?)",
+};
+
+const char *desk_open(struct desk *desk, const char *database)
+{
+    memset(desk, 0, sizeof *desk);
+    if (sqlite3_auto_extension((void (*)(void))sqlite3_portal_init) != SQLITE_OK) return "out of memory";
+    if (sqlite3_open_v2(database, &desk->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
+        return desk->db == NULL ? "out of memory" : sqlite3_errmsg(desk->db);
+    }
+    (void)sqlite3_busy_timeout(desk->db, PATIENCE_MILLISECONDS);
+    return desk_serve(desk, "page") == SQLITE_OK ? NULL : sqlite3_errmsg(desk->db);
+}
+
+void desk_close(struct desk *desk)
+{
+    for (int i = 0; i < ASK_COUNT; i++) (void)sqlite3_finalize(desk->statement[i]);
+    (void)sqlite3_close_v2(desk->db);
+    memset(desk, 0, sizeof *desk);
+}
+
+int desk_serve(struct desk *desk, const char *client)
+{
+    sqlite3_stmt *statement = NULL;
+    int code;
+
+    if (strcmp(desk->client, client) == 0) return SQLITE_OK;
+    code = sqlite3_prepare_v2(desk->db, "SELECT portal_as('portal', ?)", -1, &statement, NULL);
+    if (code != SQLITE_OK) return code;
+    (void)sqlite3_bind_text(statement, 1, client, -1, SQLITE_STATIC);
+    code = sqlite3_step(statement);
+    (void)sqlite3_snprintf(sizeof desk->client, desk->client, "%s", code == SQLITE_ROW ? client : "");
+    return sqlite3_finalize(statement);
+}
+
+/* What a call answers is JSON, or else a word or a number of its own. */
+static cJSON *answer_read(sqlite3_stmt *statement)
+{
+    const char *text = (const char *)sqlite3_column_text(statement, 0);
+
+    if (text == NULL) return NULL;
+    return *text == '{' ? cJSON_Parse(text) : cJSON_CreateString(text);
+}
+
+int desk_ask(struct desk *desk, enum question question, cJSON **answer, const char *const *texts)
+{
+    sqlite3_stmt *statement = desk->statement[question];
+    int code = SQLITE_OK;
+
+    *answer = NULL;
+    if (statement == NULL) {
+        code = sqlite3_prepare_v3(desk->db, questions[question], -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL);
+        desk->statement[question] = statement;
+    }
+    for (int i = 0; code == SQLITE_OK && i < sqlite3_bind_parameter_count(statement); i++) {
+        code = sqlite3_bind_text(statement, i + 1, texts[i], -1, SQLITE_STATIC);
+    }
+    if (code != SQLITE_OK) return code;
+    code = sqlite3_step(statement);
+    if (code == SQLITE_ROW && sqlite3_column_type(statement, 0) != SQLITE_NULL) {
+        *answer = answer_read(statement);
+        code = *answer == NULL ? SQLITE_NOMEM : SQLITE_ROW;
+    }
+    (void)sqlite3_reset(statement);
+    (void)sqlite3_clear_bindings(statement);
+    return code == SQLITE_ROW ? SQLITE_OK : code;
+}

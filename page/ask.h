@@ -1,0 +1,36 @@
+/*
+** What the pages ask of the database: calls of the patient side alone, a row each, on a connection that
+** acts for the application portal from its first statement on.
+*/
+#ifndef PAGE_ASK_H
+#define PAGE_ASK_H
+
+#include <cjson/cJSON.h>
+#include <sqlite3.h>
+
+enum question {
+    ASK_PRACTICE, ASK_TOKEN_STATUS, ASK_PIN, ASK_REGISTER_PATIENT, ASK_REGISTER_REPRESENTATIVE, ASK_LOGIN, ASK_SESSION,
+    ASK_LOGOUT, ASK_DEMOGRAPHICS, ASK_SUBMIT, ASK_FORGOT, ASK_RESET, ASK_COUNT
+};
+
+/* A connection with its statements; one thread at a time. */
+struct desk {
+    sqlite3 *db;
+    sqlite3_stmt *statement[ASK_COUNT];
+    char client[64];               /* who the connection was told that it acts for */
+};
+
+/* NULL, or what went wrong, static text or the connection's. */
+const char *desk_open(struct desk *desk, const char *database);
+void desk_close(struct desk *desk);
+
+/* From now on wrong passwords are this client's ("203.0.113.7").  SQLITE_OK or an error code. */
+int desk_serve(struct desk *desk, const char *client);
+
+/*
+** Asks with as many texts as the question has places; NULL is NULL.  SQLITE_OK and the answer, to be
+** freed with cJSON_Delete(): an object, a string, a number, or NULL for NULL.  Or an error code.
+*/
+int desk_ask(struct desk *desk, enum question question, cJSON **answer, const char *const *texts);
+
+#endif

@@ -1,0 +1,78 @@
+/*
+** An exchange: what one request asked, and what is answered.  The web server fills the first half in and
+** sends the second; the pages know nothing else of HTTP.
+*/
+#ifndef PAGE_EXCHANGE_H
+#define PAGE_EXCHANGE_H
+
+#include "ask.h"
+#include "view.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum {
+    FIELDS_MOST = 40,              /* of a form */
+    BODY_MOST = 65536,
+    COOKIE_SIZE = 80,              /* tokens and sessions have 32 */
+    REST_SIZE = 80
+};
+
+/* Cookies, by the names below. */
+enum cookie { COOKIE_SESSION, COOKIE_LINK, COOKIE_RESET, COOKIE_FORM, COOKIE_LANGUAGE, COOKIES };
+
+struct cookie_kind {
+    const char *name;
+    const char *attributes;
+};
+extern const struct cookie_kind cookie_kinds[COOKIES];
+
+struct route;
+
+struct exchange {
+    /* Asked */
+    const struct route *route;
+    char rest[REST_SIZE];          /* of the path, after a route that ends with a slash */
+    char client[64];               /* address */
+    char patient[300];             /* of the query */
+    char cookie[COOKIES][COOKIE_SIZE];
+    bool same_site;                /* false: the browser says that another site's page sent it */
+    int fields;
+    struct form_field { char *name; char *value; } field[FIELDS_MOST];
+    const struct texts *texts;
+    const char *base;              /* path of the portal, before all others */
+    /* Answered */
+    int status;                    /* HTTP status */
+    const char *type;
+    char *body;                    /* sqlite3_malloc'd */
+    char location[300];            /* of a redirect, below the portal's own path */
+    bool sets[COOKIES];            /* to what `cookie` has now; "" takes it away */
+    bool cached;                   /* the same for everybody: it may be kept for some minutes */
+};
+
+/* A field of the form; "" when it is not there. */
+const char *exchange_field(const struct exchange *exchange, const char *name);
+
+void exchange_set(struct exchange *exchange, enum cookie cookie, const char *value);
+
+/* 303 See Other. */
+void exchange_redirect(struct exchange *exchange, const char *location);
+
+/* Frees what it holds; what may be a secret is wiped. */
+void exchange_clear(struct exchange *exchange);
+
+/* What a path leads to. */
+struct route {
+    const char *method;
+    const char *path;              /* one that ends with "/" takes more after it, "/" itself does not */
+    bool waits;                    /* it may take long: a write, a hash, a mail server */
+    void (*answer)(struct exchange *exchange, struct desk *desk);
+};
+
+/* NULL: there is none; *other is true when there is one of another method. */
+const struct route *route_find(const char *method, const char *path, bool *other);
+
+/* A page that says what is wrong: 404, 413, 503... */
+void page_problem(struct exchange *exchange, struct desk *desk, int status);
+
+#endif

@@ -1,0 +1,149 @@
+#include "guard.h"
+
+#include <pthread.h>
+#include <sodium.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+
+/* Clients share a place only by chance, under a key that they do not know; the newer one takes it over when it is full. */
+enum { PLACES = 4096, MINUTE = 60 };
+
+struct place {
+    uint64_t client;
+    double left;                   /* forms it may send now */
+    time_t at;                     /* when that was so */
+};
+
+struct guard_connection {
+    int socket;
+    time_t end;
+    struct guard_connection *before, *after;
+};
+
+struct guard {
+    pthread_mutex_t lock;
+    pthread_cond_t stopping;
+    pthread_t watch;
+    bool stops;
+    int posts_per_minute;
+    unsigned char key[crypto_shorthash_KEYBYTES];
+    struct guard_connection *first;
+    struct place place[PLACES];
+};
+
+static time_t now(void)
+{
+    struct timespec clock;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &clock);
+    return clock.tv_sec;
+}
+
+/* Connections that took too long are shut down; the web server sees their end, and closes them. */
+static void late_end(struct guard *guard)
+{
+    time_t time = now();
+
+    for (struct guard_connection *each = guard->first; each != NULL; each = each->after) {
+        if (each->end < time) (void)shutdown(each->socket, SHUT_RDWR);
+    }
+}
+
+static void *watch(void *data)
+{
+    struct guard *guard = data;
+
+    (void)pthread_mutex_lock(&guard->lock);
+    while (!guard->stops) {
+        struct timespec second;
+        (void)clock_gettime(CLOCK_REALTIME, &second);
+        second.tv_sec++;
+        (void)pthread_cond_timedwait(&guard->stopping, &guard->lock, &second);
+        late_end(guard);
+    }
+    (void)pthread_mutex_unlock(&guard->lock);
+    return NULL;
+}
+
+struct guard *guard_start(int posts_per_minute)
+{
+    struct guard *guard = calloc(1, sizeof *guard);
+
+    if (guard == NULL) return NULL;
+    guard->posts_per_minute = posts_per_minute;
+    randombytes_buf(guard->key, sizeof guard->key);
+    (void)pthread_mutex_init(&guard->lock, NULL);
+    (void)pthread_cond_init(&guard->stopping, NULL);
+    if (pthread_create(&guard->watch, NULL, watch, guard) == 0) return guard;
+    free(guard);
+    return NULL;
+}
+
+void guard_stop(struct guard *guard)
+{
+    (void)pthread_mutex_lock(&guard->lock);
+    guard->stops = true;
+    (void)pthread_cond_signal(&guard->stopping);
+    (void)pthread_mutex_unlock(&guard->lock);
+    (void)pthread_join(guard->watch, NULL);
+    while (guard->first != NULL) guard_leave(guard, guard->first);
+    free(guard);
+}
+
+bool guard_admits(struct guard *guard, const char *client)
+{
+    double most = guard->posts_per_minute;
+    uint64_t hash;
+    struct place *place;
+    bool admitted;
+
+    if (guard->posts_per_minute == 0) return true;
+    (void)crypto_shorthash((unsigned char *)&hash, (const unsigned char *)client, strlen(client), guard->key);
+    (void)pthread_mutex_lock(&guard->lock);
+    place = &guard->place[hash % PLACES];
+    if (place->client != hash) *place = (struct place){hash, most, now()};
+    place->left += (double)(now() - place->at) * most / MINUTE;
+    if (place->left > most) place->left = most;
+    place->at = now();
+    admitted = place->left >= 1;
+    if (admitted) place->left--;
+    (void)pthread_mutex_unlock(&guard->lock);
+    return admitted;
+}
+
+struct guard_connection *guard_enter(struct guard *guard, int socket)
+{
+    struct guard_connection *connection = calloc(1, sizeof *connection);
+
+    if (connection == NULL) return NULL;
+    connection->socket = socket;
+    connection->end = now() + GUARD_SECONDS;
+    (void)pthread_mutex_lock(&guard->lock);
+    connection->after = guard->first;
+    if (guard->first != NULL) guard->first->before = connection;
+    guard->first = connection;
+    (void)pthread_mutex_unlock(&guard->lock);
+    return connection;
+}
+
+void guard_renew(struct guard *guard, struct guard_connection *connection)
+{
+    if (connection == NULL) return;
+    (void)pthread_mutex_lock(&guard->lock);
+    connection->end = now() + GUARD_SECONDS;
+    (void)pthread_mutex_unlock(&guard->lock);
+}
+
+void guard_leave(struct guard *guard, struct guard_connection *connection)
+{
+    if (connection == NULL) return;
+    (void)pthread_mutex_lock(&guard->lock);
+    if (connection->before != NULL) connection->before->after = connection->after;
+    else guard->first = connection->after;
+    if (connection->after != NULL) connection->after->before = connection->before;
+    (void)pthread_mutex_unlock(&guard->lock);
+    free(connection);
+}

@@ -1,0 +1,26 @@
+/*
+** What keeps one client, or many idle ones, from taking the server for themselves: forms a minute for each
+** client, and an end for connections that take longer than a browser would (slowloris).
+*/
+#ifndef PAGE_GUARD_H
+#define PAGE_GUARD_H
+
+#include <stdbool.h>
+
+struct guard;
+struct guard_connection;
+
+/* NULL without memory or threads. */
+struct guard *guard_start(int posts_per_minute);
+void guard_stop(struct guard *guard);
+
+/* May this client send one form more?  A burst of a minute's worth is allowed. */
+bool guard_admits(struct guard *guard, const char *client);
+
+/* A connection came; it has GUARD_SECONDS for each request of it.  NULL (without memory) is allowed below. */
+enum { GUARD_SECONDS = 30 };
+struct guard_connection *guard_enter(struct guard *guard, int socket);
+void guard_renew(struct guard *guard, struct guard_connection *connection);
+void guard_leave(struct guard *guard, struct guard_connection *connection);
+
+#endif

@@ -1,0 +1,546 @@
+/* The pages: what each asks of the database, and what it shows or where it leads. */
+#include "exchange.h"
+
+#include <math.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SEE_OTHER = 303, BAD_REQUEST = 400, FORBIDDEN = 403, NOT_FOUND = 404, GONE = 410, UNPROCESSABLE = 422,
+       UNAVAILABLE = 503, FORM_BYTES = 16 };
+
+/* What every page shows; to be freed. */
+static cJSON *values_new(struct exchange *exchange, struct desk *desk)
+{
+    cJSON *values = cJSON_CreateObject();
+    cJSON *practice = NULL;
+
+    (void)desk_ask(desk, ASK_PRACTICE, &practice, NULL);
+    (void)cJSON_AddItemToObject(values, "practice", practice);
+    if (strlen(exchange->cookie[COOKIE_FORM]) != 2 * FORM_BYTES) {
+        unsigned char bytes[FORM_BYTES];
+        char text[2 * FORM_BYTES + 1];
+        randombytes_buf(bytes, sizeof bytes);
+        exchange_set(exchange, COOKIE_FORM, sodium_bin2hex(text, sizeof text, bytes, sizeof bytes));
+    }
+    (void)cJSON_AddStringToObject(values, "base", exchange->base);
+    (void)cJSON_AddStringToObject(values, "form", exchange->cookie[COOKIE_FORM]);
+    return values;
+}
+
+static void page_show(struct exchange *exchange, const char *page, int status, cJSON *values)
+{
+    (void)cJSON_AddStringToObject(values, "page", page);
+    exchange->status = status;
+    exchange->type = "text/html; charset=utf-8";
+    exchange->body = view_render("layout.html", exchange->texts, values);
+    cJSON_Delete(values);
+}
+
+void page_problem(struct exchange *exchange, struct desk *desk, int status)
+{
+    cJSON *values = values_new(exchange, desk);
+    char problem[8];
+
+    (void)sqlite3_snprintf(sizeof problem, problem, "%d", status);
+    (void)cJSON_AddStringToObject(values, "problem", problem);
+    page_show(exchange, "problem", status, values);
+}
+
+/* What the database did not do: misuse is refused, the rest is not the reader's fault. */
+static void page_failed(struct exchange *exchange, struct desk *desk, int code)
+{
+    int kind = code & 0xff;
+
+    if (kind != SQLITE_BUSY && kind != SQLITE_CONSTRAINT) (void)fprintf(stderr, "portal: %s\n", sqlite3_errmsg(desk->db));
+    page_problem(exchange, desk, kind == SQLITE_BUSY ? UNAVAILABLE : kind == SQLITE_CONSTRAINT ? BAD_REQUEST : 500);
+}
+
+/* A form comes back with what was entered, but for secrets, and with what is wrong. */
+static void form_again(struct exchange *exchange, struct desk *desk, const char *page, const char *reason)
+{
+    cJSON *values = values_new(exchange, desk);
+    cJSON *entered = cJSON_AddObjectToObject(values, "entered");
+
+    for (int i = 0; i < exchange->fields; i++) {
+        const struct form_field *field = &exchange->field[i];
+        if (strcmp(field->name, "password") == 0 || strcmp(field->name, "pin") == 0) continue;
+        (void)cJSON_AddStringToObject(entered, field->name, field->value);
+    }
+    if (strcmp(exchange_field(exchange, "as"), "representative") == 0) cJSON_AddTrueToObject(values, "representative");
+    (void)cJSON_AddStringToObject(values, "reason", reason);
+    page_show(exchange, page, UNPROCESSABLE, values);
+}
+
+/* A member of an answer as text; "" when there is none. */
+static const char *answered(const cJSON *answer, const char *member)
+{
+    const cJSON *value = cJSON_GetObjectItemCaseSensitive(answer, member);
+
+    return cJSON_IsString(value) ? value->valuestring : "";
+}
+
+/* Links */
+
+/* The link leaves the address bar before anything is shown. */
+static void open_link(struct exchange *exchange, struct desk *desk)
+{
+    (void)desk;
+    exchange_set(exchange, COOKIE_LINK, exchange->rest);
+    exchange_redirect(exchange, "/register");
+}
+
+static void open_reset(struct exchange *exchange, struct desk *desk)
+{
+    (void)desk;
+    exchange_set(exchange, COOKIE_RESET, exchange->rest);
+    exchange_redirect(exchange, "/reset");
+}
+
+/* Shows a page of the registration, if the link is good; else what it is. */
+static void link_page(struct exchange *exchange, struct desk *desk, const char *page)
+{
+    const char *token[] = {exchange->cookie[COOKIE_LINK]};
+    cJSON *status = NULL;
+    int code = desk_ask(desk, ASK_TOKEN_STATUS, &status, token);
+    const char *word = cJSON_IsString(status) ? status->valuestring : "unknown";
+    cJSON *values;
+
+    if (code != SQLITE_OK) {
+        page_failed(exchange, desk, code);
+        return;
+    }
+    values = values_new(exchange, desk);
+    if (strcmp(word, "valid") == 0) {
+        if (strcmp(exchange->cookie[COOKIE_LINK], "") != 0) (void)cJSON_AddTrueToObject(values, "valid");
+        page_show(exchange, page, 200, values);
+    } else {
+        (void)cJSON_AddStringToObject(values, "link", word);
+        page_show(exchange, "link", strcmp(word, "unknown") == 0 ? NOT_FOUND : GONE, values);
+    }
+    cJSON_Delete(status);
+}
+
+static void landing(struct exchange *exchange, struct desk *desk)
+{
+    link_page(exchange, desk, "landing");
+}
+
+static void who(struct exchange *exchange, struct desk *desk)
+{
+    link_page(exchange, desk, "who");
+}
+
+static void account(struct exchange *exchange, struct desk *desk)
+{
+    link_page(exchange, desk, "account");
+}
+
+static void account_representative(struct exchange *exchange, struct desk *desk)
+{
+    link_page(exchange, desk, "account_representative");
+}
+
+static void prove(struct exchange *exchange, struct desk *desk)
+{
+    const char *texts[] = {exchange->cookie[COOKIE_LINK], exchange_field(exchange, "last_name"),
+                           exchange_field(exchange, "date_of_birth")};
+    bool representative = strcmp(exchange_field(exchange, "as"), "representative") == 0;
+    cJSON *answer = NULL;
+    int code = desk_ask(desk, ASK_PIN, &answer, texts);
+    const char *result = answered(answer, "result");
+
+    if (code != SQLITE_OK) {
+        page_failed(exchange, desk, code);
+    } else if (strcmp(result, "pin_sent") == 0 || strcmp(result, "wait") == 0) {
+        exchange_redirect(exchange, representative ? "/register/representative" : "/register/account");
+    } else {
+        form_again(exchange, desk, "who", *answered(answer, "reason") == '\0' ? "proof" : "opted out");
+    }
+    cJSON_Delete(answer);
+}
+
+static void enroll(struct exchange *exchange, struct desk *desk, enum question question, const char *page)
+{
+    const char *texts[] = {exchange->cookie[COOKIE_LINK], exchange_field(exchange, "pin"),
+                           exchange_field(exchange, "username"), exchange_field(exchange, "password"),
+                           exchange_field(exchange, "name"), exchange_field(exchange, "relationship")};
+    cJSON *answer = NULL;
+    int code = desk_ask(desk, question, &answer, texts);
+
+    if (code != SQLITE_OK) {
+        page_failed(exchange, desk, code);
+    } else if (strcmp(answered(answer, "result"), "registered") == 0) {
+        exchange_set(exchange, COOKIE_LINK, "");
+        exchange_redirect(exchange, "/register/done");
+    } else if (strcmp(answered(answer, "reason"), "link") == 0) {
+        link_page(exchange, desk, page);
+    } else {
+        form_again(exchange, desk, page, answered(answer, "reason"));
+    }
+    cJSON_Delete(answer);
+}
+
+static void enroll_patient(struct exchange *exchange, struct desk *desk)
+{
+    enroll(exchange, desk, ASK_REGISTER_PATIENT, "account");
+}
+
+static void enroll_representative(struct exchange *exchange, struct desk *desk)
+{
+    enroll(exchange, desk, ASK_REGISTER_REPRESENTATIVE, "account_representative");
+}
+
+static void done(struct exchange *exchange, struct desk *desk)
+{
+    page_show(exchange, "done", 200, values_new(exchange, desk));
+}
+
+/* Signing in */
+
+static void sign_in_form(struct exchange *exchange, struct desk *desk)
+{
+    page_show(exchange, "sign_in", 200, values_new(exchange, desk));
+}
+
+static void sign_in(struct exchange *exchange, struct desk *desk)
+{
+    const char *texts[] = {exchange_field(exchange, "username"), exchange_field(exchange, "password")};
+    cJSON *answer = NULL;
+    int code = desk_ask(desk, ASK_LOGIN, &answer, texts);
+
+    if (code != SQLITE_OK) {
+        page_failed(exchange, desk, code);
+    } else if (strcmp(answered(answer, "result"), "ok") == 0) {
+        exchange_set(exchange, COOKIE_SESSION, answered(answer, "session"));
+        exchange_set(exchange, COOKIE_FORM, "");
+        exchange_redirect(exchange, "/patients");
+    } else {
+        form_again(exchange, desk, "sign_in", "sign in");
+    }
+    cJSON_Delete(answer);
+}
+
+static void sign_out(struct exchange *exchange, struct desk *desk)
+{
+    const char *texts[] = {exchange->cookie[COOKIE_SESSION]};
+    cJSON *answer = NULL;
+    int code = desk_ask(desk, ASK_LOGOUT, &answer, texts);
+
+    cJSON_Delete(answer);
+    if (code != SQLITE_OK) {
+        page_failed(exchange, desk, code);
+        return;
+    }
+    exchange_set(exchange, COOKIE_SESSION, "");
+    exchange_set(exchange, COOKIE_FORM, "");
+    exchange_redirect(exchange, "/");
+}
+
+/* The session has ended, here or by a revoke. */
+static void signed_out(struct exchange *exchange, struct desk *desk)
+{
+    cJSON *values = values_new(exchange, desk);
+
+    exchange_set(exchange, COOKIE_SESSION, "");
+    (void)cJSON_AddStringToObject(values, "reason", "session");
+    page_show(exchange, "sign_in", FORBIDDEN, values);
+}
+
+/* As a query has it (RFC 3986 section 2.1). */
+static void query_encode(const char *text, char out[300])
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
+    size_t length = 0;
+
+    for (; *text != '\0' && length < 296; text++) {
+        if (strchr(plain, *text) != NULL) out[length++] = *text;
+        else length += (size_t)snprintf(out + length, 4, "%%%02X", (unsigned)(unsigned char)*text);
+    }
+    out[length] = '\0';
+}
+
+/* The patients of a session, each with its key for a query. */
+static void keys_add(cJSON *session)
+{
+    cJSON *patient;
+
+    cJSON_ArrayForEach(patient, cJSON_GetObjectItemCaseSensitive(session, "patients")) {
+        char *json = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(patient, "patient_id"));
+        char key[300] = "";
+        if (json != NULL) query_encode(json, key);
+        cJSON_free(json);
+        (void)cJSON_AddStringToObject(patient, "key", key);
+    }
+}
+
+static void patients(struct exchange *exchange, struct desk *desk)
+{
+    const char *texts[] = {exchange->cookie[COOKIE_SESSION]};
+    cJSON *session = NULL;
+    int code = desk_ask(desk, ASK_SESSION, &session, texts);
+    cJSON *values;
+
+    if (code != SQLITE_OK) {
+        page_failed(exchange, desk, code);
+    } else if (session == NULL) {
+        signed_out(exchange, desk);
+    } else {
+        keys_add(session);
+        values = values_new(exchange, desk);
+        (void)cJSON_AddItemToObject(values, "session", session);
+        page_show(exchange, "patients", 200, values);
+    }
+}
+
+static void home(struct exchange *exchange, struct desk *desk)
+{
+    if (*exchange->cookie[COOKIE_SESSION] == '\0') sign_in_form(exchange, desk);
+    else exchange_redirect(exchange, "/patients");
+}
+
+/* Demographics */
+
+/* How a field is entered: as browsers know it (HTML, autofill detail tokens). */
+static const struct { const char *field; const char *type; const char *autocomplete; } inputs[] = {
+    {"first_name", "text", "given-name"}, {"last_name", "text", "family-name"}, {"sex", "text", "sex"},
+    {"email", "email", "email"}, {"cell_phone", "tel", "mobile tel"}, {"home_phone", "tel", "home tel"},
+    {"address_line1", "text", "address-line1"}, {"address_line2", "text", "address-line2"},
+    {"city", "text", "address-level2"}, {"state", "text", "address-level1"}, {"postal_code", "text", "postal-code"},
+    {"preferred_language", "text", "language"}, {"email_consent", NULL, NULL}, {"text_consent", NULL, NULL},
+};
+
+/*
+** What was entered stays in the form while something in it is wrong.  What waits stands in its field: the
+** chart's own value there would take the request back.
+*/
+static void field_prepare(const struct exchange *exchange, cJSON *field, bool again)
+{
+    const char *name = answered(field, "field");
+    const cJSON *request = cJSON_GetObjectItemCaseSensitive(field, "request");
+    bool waits = strcmp(answered(request, "status"), "pending") == 0;
+    const char *shown = again ? exchange_field(exchange, name) : answered(waits ? request : field, "value");
+
+    (void)cJSON_AddStringToObject(field, "shown", shown);
+    for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++) {
+        if (strcmp(inputs[i].field, name) != 0) continue;
+        if (inputs[i].type == NULL) {
+            (void)cJSON_AddTrueToObject(field, "flag");
+            (void)cJSON_AddBoolToObject(field, "yes", strcmp(shown, "1") == 0);
+        } else {
+            (void)cJSON_AddStringToObject(field, "type", inputs[i].type);
+            (void)cJSON_AddStringToObject(field, "autocomplete", inputs[i].autocomplete);
+        }
+    }
+}
+
+/* "city is too long": the field and the phrase, each in the reader's language; other reasons are texts. */
+static void reason_add(const struct exchange *exchange, cJSON *values, const char *reason)
+{
+    char key[80];
+    const char *space = strchr(reason, ' ');
+
+    (void)cJSON_AddStringToObject(values, "reason", reason);
+    (void)sqlite3_snprintf(sizeof key, key, "reason.%s", reason);
+    if (space == NULL || texts_get(exchange->texts, key) != NULL) return;
+    (void)sqlite3_snprintf(sizeof key, key, "%.*s", (int)(space - reason), reason);
+    (void)cJSON_AddStringToObject(values, "reason_field", key);
+    (void)cJSON_AddStringToObject(values, "reason_phrase", space + 1);
+}
+
+static void demographics_show(struct exchange *exchange, struct desk *desk, const char *reason)
+{
+    const char *texts[] = {exchange->cookie[COOKIE_SESSION], exchange->patient};
+    cJSON *chart = NULL;
+    int code = desk_ask(desk, ASK_DEMOGRAPHICS, &chart, texts);
+    cJSON *values;
+    cJSON *field;
+    char key[300];
+
+    if (code != SQLITE_OK) {
+        page_failed(exchange, desk, code);
+        return;
+    }
+    if (chart == NULL) {
+        exchange_redirect(exchange, "/patients");
+        return;
+    }
+    values = values_new(exchange, desk);
+    cJSON_ArrayForEach(field, cJSON_GetObjectItemCaseSensitive(chart, "fields")) {
+        field_prepare(exchange, field, *reason != '\0');
+    }
+    (void)cJSON_AddItemToObject(values, "chart", chart);
+    query_encode(exchange->patient, key);
+    (void)cJSON_AddStringToObject(values, "patient", key);
+    if (*reason != '\0') reason_add(exchange, values, reason);
+    page_show(exchange, "demographics", *reason == '\0' ? 200 : UNPROCESSABLE, values);
+}
+
+static void demographics(struct exchange *exchange, struct desk *desk)
+{
+    demographics_show(exchange, desk, "");
+}
+
+static bool is_of_chart(const struct form_field *field)
+{
+    return strcmp(field->name, "form") != 0;
+}
+
+static void submit(struct exchange *exchange, struct desk *desk)
+{
+    cJSON *entered = cJSON_CreateObject();
+    char *json;
+    cJSON *answer = NULL;
+    int code = SQLITE_NOMEM;
+
+    for (int i = 0; i < exchange->fields; i++) {
+        if (!is_of_chart(&exchange->field[i])) continue;
+        (void)cJSON_AddStringToObject(entered, exchange->field[i].name, exchange->field[i].value);
+    }
+    json = cJSON_PrintUnformatted(entered);
+    cJSON_Delete(entered);
+    if (json != NULL) {
+        const char *texts[] = {exchange->cookie[COOKIE_SESSION], exchange->patient, json};
+        code = desk_ask(desk, ASK_SUBMIT, &answer, texts);
+    }
+    cJSON_free(json);
+    if (code != SQLITE_OK) {
+        page_failed(exchange, desk, code);
+    } else if (strcmp(answered(answer, "result"), "submitted") == 0) {
+        char location[sizeof exchange->location];
+        char key[300];
+        query_encode(exchange->patient, key);
+        (void)sqlite3_snprintf(sizeof location, location, "/demographics?patient=%s", key);
+        exchange_redirect(exchange, location);
+    } else if (strcmp(answered(answer, "reason"), "session") == 0) {
+        signed_out(exchange, desk);
+    } else {
+        demographics_show(exchange, desk, answered(answer, "reason"));
+    }
+    cJSON_Delete(answer);
+}
+
+/* Forgotten passwords */
+
+static void forgot_form(struct exchange *exchange, struct desk *desk)
+{
+    page_show(exchange, "forgot", 200, values_new(exchange, desk));
+}
+
+static void forgot(struct exchange *exchange, struct desk *desk)
+{
+    const char *texts[] = {exchange_field(exchange, "username")};
+    cJSON *answer = NULL;
+    int code = desk_ask(desk, ASK_FORGOT, &answer, texts);
+
+    cJSON_Delete(answer);
+    if (code == SQLITE_OK) page_show(exchange, "forgot_done", 200, values_new(exchange, desk));
+    else page_failed(exchange, desk, code);
+}
+
+static void reset_form(struct exchange *exchange, struct desk *desk)
+{
+    page_show(exchange, "reset", 200, values_new(exchange, desk));
+}
+
+static void reset(struct exchange *exchange, struct desk *desk)
+{
+    const char *texts[] = {exchange->cookie[COOKIE_RESET], exchange_field(exchange, "password")};
+    cJSON *answer = NULL;
+    int code = desk_ask(desk, ASK_RESET, &answer, texts);
+
+    if (code != SQLITE_OK) {
+        page_failed(exchange, desk, code);
+    } else if (strcmp(answered(answer, "result"), "reset") == 0) {
+        exchange_set(exchange, COOKIE_RESET, "");
+        exchange_set(exchange, COOKIE_SESSION, "");
+        page_show(exchange, "reset_done", 200, values_new(exchange, desk));
+    } else {
+        form_again(exchange, desk, "reset", answered(answer, "reason"));
+    }
+    cJSON_Delete(answer);
+}
+
+/* What is no page */
+
+/* Black or white, whichever can be read better on a colour: never less than 4.5 to 1 (WCAG 2.2, 1.4.3). */
+static const char *ink_on(const char *color)
+{
+    static const double weights[] = {0.2126, 0.7152, 0.0722};
+    double luminance = 0;
+
+    for (int i = 0; i < 3 && strlen(color) == 7; i++) {
+        const char digits[] = {color[1 + 2 * i], color[2 + 2 * i], '\0'};
+        double part = (double)strtol(digits, NULL, 16) / 255;
+        luminance += weights[i] * (part <= 0.04045 ? part / 12.92 : pow((part + 0.055) / 1.055, 2.4));
+    }
+    return luminance > 0.179 ? "#000000" : "#ffffff";
+}
+
+static void style(struct exchange *exchange, struct desk *desk)
+{
+    cJSON *values = cJSON_CreateObject();
+    cJSON *practice = NULL;
+
+    (void)desk_ask(desk, ASK_PRACTICE, &practice, NULL);
+    (void)cJSON_AddStringToObject(values, "ink", ink_on(answered(practice, "color")));
+    (void)cJSON_AddItemToObject(values, "practice", practice);
+    exchange->status = 200;
+    exchange->type = "text/css; charset=utf-8";
+    exchange->cached = true;
+    exchange->body = view_render("style.css", exchange->texts, values);
+    cJSON_Delete(values);
+}
+
+static void health(struct exchange *exchange, struct desk *desk)
+{
+    cJSON *practice = NULL;
+    int code = desk_ask(desk, ASK_PRACTICE, &practice, NULL);
+
+    cJSON_Delete(practice);
+    exchange->status = code == SQLITE_OK ? 200 : UNAVAILABLE;
+    exchange->type = "text/plain; charset=utf-8";
+    exchange->body = sqlite3_mprintf("%s\n", code == SQLITE_OK ? "ok" : sqlite3_errmsg(desk->db));
+}
+
+static const struct route routes[] = {
+    {"GET", "/", false, home},
+    {"GET", "/r/", false, open_link},
+    {"GET", "/register", false, landing},
+    {"GET", "/register/who", false, who},
+    {"POST", "/register/who", true, prove},
+    {"GET", "/register/account", false, account},
+    {"POST", "/register/account", true, enroll_patient},
+    {"GET", "/register/representative", false, account_representative},
+    {"POST", "/register/representative", true, enroll_representative},
+    {"GET", "/register/done", false, done},
+    {"GET", "/sign-in", false, sign_in_form},
+    {"POST", "/sign-in", true, sign_in},
+    {"POST", "/sign-out", true, sign_out},
+    {"GET", "/patients", true, patients},
+    {"GET", "/demographics", true, demographics},
+    {"POST", "/demographics", true, submit},
+    {"GET", "/forgot", false, forgot_form},
+    {"POST", "/forgot", true, forgot},
+    {"GET", "/p/", false, open_reset},
+    {"GET", "/reset", false, reset_form},
+    {"POST", "/reset", true, reset},
+    {"GET", "/style.css", false, style},
+    {"GET", "/healthz", false, health},
+};
+
+/* HEAD is GET without the body, which the web server leaves out. */
+const struct route *route_find(const char *method, const char *path, bool *other)
+{
+    *other = false;
+    if (strcmp(method, "HEAD") == 0) method = "GET";
+    for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
+        size_t length = strlen(routes[i].path);
+        bool more = length > 1 && routes[i].path[length - 1] == '/';
+        if (more ? strncmp(path, routes[i].path, length) != 0 : strcmp(path, routes[i].path) != 0) continue;
+        if (strcmp(routes[i].method, method) == 0) return &routes[i];
+        *other = true;
+    }
+    return NULL;
+}
