@@ -91,7 +91,6 @@ build/portal: $(SHELL_OBJECTS) build/libportal.a
 	@echo '  LINK    $@'
 	$(Q)$(CC) -rdynamic -Wl,-z,relro,-z,now -o $@ $^ $(LDFLAGS) -lsqlite3 $(LDLIBS)
 
-<<<<<<< HEAD
 build/pages/portal.1: HELP := --man
 build/pages/portal.7: HELP := --reference
 build/pages/portal.bash: HELP := --bash
@@ -103,7 +102,6 @@ build/pages/%: shell/pages/% build/portal $(CHANNEL_LIBRARIES)
 	$(Q)build/portal help $(HELP) > $@.table
 	$(Q)sed -e '/^@table@$$/{' -e 'r $@.table' -e d -e '}' -e 's/@VERSION@/$(VERSION)/' \
 		-e "s/@RELEASED@/$$(LC_ALL=C date -ud $(RELEASED) '+%B %-d, %Y')/" $< > $@
-=======
 # The web server, which `portal serve` becomes.
 PAGE_FILES := $(wildcard page/pages/*)
 PAGE_OBJECTS := $(patsubst %.c,build/%.o,$(wildcard page/*.c)) build/page_files.o
@@ -122,7 +120,6 @@ build/page_files.o: build/page_files.c
 build/portal-page: $(PAGE_OBJECTS) build/libportal.a
 	@echo '  LINK    $@'
 	$(Q)$(CC) -rdynamic -Wl,-z,relro,-z,now -o $@ $^ $(LDFLAGS) -lsqlite3 -lmicrohttpd -lcjson -lpthread -lm $(LDLIBS)
->>>>>>> 585b6a1 (Serve the pages that links open: a web server whose every action is a call of the patient side)
 
 $(EMBEDDED): ext/embed.sh $(SQL)
 	@mkdir -p $(@D)
