@@ -102,9 +102,10 @@ build/pages/%: shell/pages/% build/portal $(CHANNEL_LIBRARIES)
 	$(Q)build/portal help $(HELP) > $@.table
 	$(Q)sed -e '/^@table@$$/{' -e 'r $@.table' -e d -e '}' -e 's/@VERSION@/$(VERSION)/' \
 		-e "s/@RELEASED@/$$(LC_ALL=C date -ud $(RELEASED) '+%B %-d, %Y')/" $< > $@
+
 # The web server, which `portal serve` becomes.
 PAGE_FILES := $(wildcard page/pages/*)
-PAGE_OBJECTS := $(patsubst %.c,build/%.o,$(wildcard page/*.c)) build/page_files.o
+PAGE_OBJECTS := $(patsubst %.c,build/%.o,$(wildcard page/*.c)) build/page_files.o build/shell/notify.o
 
 $(PAGE_OBJECTS): CPPFLAGS += -DSQLITE_CORE -Ipage
 $(PAGE_OBJECTS): $(wildcard page/*.h)

@@ -2,6 +2,7 @@
 ** portal-page DATABASE LISTEN PROXIES CERTIFICATE KEY POSTS: the web server that `portal serve` becomes.
 ** All arguments are given, "" for what there is none of.
 */
+#include "../shell/notify.h"
 #include "http.h"
 #include "view.h"
 
@@ -65,7 +66,9 @@ static int serve(const struct http_options *options, const sigset_t *ends)
 
     if (http == NULL) return refused(options->database, problem);
     (void)fprintf(stderr, "portal: serving %s on port %d\n", options->database, http_port(http));
+    notify("READY=1");
     (void)sigwait(ends, &signal);
+    notify("STOPPING=1");
     http_stop(http);
     return 0;
 }

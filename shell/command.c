@@ -130,6 +130,15 @@ const struct command commands[] = {
     {.name = "deliver", .summary = "Hand over what waits", .run = deliver_run,
      .options = {{"watch", FLAG, false, "go on, whenever any process queues something; until SIGTERM"},
                  {"limit", NUMBER, false, "so many messages at most"}}},
+    {.name = "serve", .summary = "Serve the pages that links open",
+     .text = "Until SIGTERM. A reverse proxy with TLS belongs before it, or a certificate. "
+             "portal_url says where the world finds it.",
+     .run = serve_run,
+     .options = {{"listen", WORD, false, "address and port; 127.0.0.1:8080 without"},
+                 {"proxies", WORD, false, "addresses of reverse proxies whose X-Forwarded-For counts: 127.0.0.1,10.0.0.0/8"},
+                 {"certificate", FILE_NAME, false, "serve TLS with this chain of certificates (PEM)"},
+                 {"key", FILE_NAME, false, "its key, unless it is in the same file"},
+                 {"posts", NUMBER, false, "forms a minute of one client; 60 without"}}},
     {.name = "import", .summary = "Add patients from a file of comma-separated values",
      .text = "Headers are guessed and shown. All lines or none are added, unless --skip-bad. Who is on file already,"
              " by name and date of birth, is a bad line. Dates are 1985-12-10, 12/10/1985 or 10.12.1985.",

@@ -88,6 +88,7 @@ int doctor_run(struct invocation *invocation);
 int backup_run(struct invocation *invocation);
 int help_run(struct invocation *invocation);
 int secret_run(struct invocation *invocation);
+int serve_run(struct invocation *invocation);
 
 /* Tells what a command does; NULL: which commands there are. */
 int help_show(const struct command *command);
