@@ -29,6 +29,7 @@ struct guard {
     pthread_t watch;
     bool stops;
     int posts_per_minute;
+    int patience_seconds;
     unsigned char key[crypto_shorthash_KEYBYTES];
     struct guard_connection *first;
     struct place place[PLACES];
@@ -68,12 +69,13 @@ static void *watch(void *data)
     return NULL;
 }
 
-struct guard *guard_start(int posts_per_minute)
+struct guard *guard_start(int posts_per_minute, int patience_seconds)
 {
     struct guard *guard = calloc(1, sizeof *guard);
 
     if (guard == NULL) return NULL;
     guard->posts_per_minute = posts_per_minute;
+    guard->patience_seconds = patience_seconds;
     randombytes_buf(guard->key, sizeof guard->key);
     (void)pthread_mutex_init(&guard->lock, NULL);
     (void)pthread_cond_init(&guard->stopping, NULL);
@@ -100,7 +102,6 @@ bool guard_admits(struct guard *guard, const char *client)
     struct place *place;
     bool admitted;
 
-    if (guard->posts_per_minute == 0) return true;
     (void)crypto_shorthash((unsigned char *)&hash, (const unsigned char *)client, strlen(client), guard->key);
     (void)pthread_mutex_lock(&guard->lock);
     place = &guard->place[hash % PLACES];
@@ -120,7 +121,7 @@ struct guard_connection *guard_enter(struct guard *guard, int socket)
 
     if (connection == NULL) return NULL;
     connection->socket = socket;
-    connection->end = now() + GUARD_SECONDS;
+    connection->end = now() + guard->patience_seconds;
     (void)pthread_mutex_lock(&guard->lock);
     connection->after = guard->first;
     if (guard->first != NULL) guard->first->before = connection;
@@ -133,7 +134,7 @@ void guard_renew(struct guard *guard, struct guard_connection *connection)
 {
     if (connection == NULL) return;
     (void)pthread_mutex_lock(&guard->lock);
-    connection->end = now() + GUARD_SECONDS;
+    connection->end = now() + guard->patience_seconds;
     (void)pthread_mutex_unlock(&guard->lock);
 }
 

@@ -11,14 +11,13 @@ struct guard;
 struct guard_connection;
 
 /* NULL without memory or threads. */
-struct guard *guard_start(int posts_per_minute);
+struct guard *guard_start(int posts_per_minute, int patience_seconds);
 void guard_stop(struct guard *guard);
 
 /* May this client send one form more?  A burst of a minute's worth is allowed. */
 bool guard_admits(struct guard *guard, const char *client);
 
-/* A connection came; it has GUARD_SECONDS for each request of it.  NULL (without memory) is allowed below. */
-enum { GUARD_SECONDS = 30 };
+/* A connection came; it has `patience_seconds` for each request of it.  NULL (without memory) is allowed below. */
 struct guard_connection *guard_enter(struct guard *guard, int socket);
 void guard_renew(struct guard *guard, struct guard_connection *connection);
 void guard_leave(struct guard *guard, struct guard_connection *connection);

@@ -2,6 +2,7 @@
 
 #include "exchange.h"
 #include "guard.h"
+#include "normalize.h"
 #include "pool.h"
 
 #include <arpa/inet.h>
@@ -17,7 +18,7 @@
 #include <unistd.h>
 
 enum {
-    CONNECTIONS_MOST = 2000, CONNECTION_BYTES = 16384, IDLE_SECONDS = 20, THREADS_MOST = 16,
+    CONNECTIONS_MOST = 2000, CONNECTION_BYTES = 16384, THREADS_MOST = 16,
     TOO_LARGE = 413, NOT_FORM = 415, TOO_MANY = 429, UNAVAILABLE = 503, FORBIDDEN = 403, NOT_FOUND = 404,
     OTHER_METHOD = 405, BAD_REQUEST = 400
 };
@@ -188,7 +189,7 @@ static enum MHD_Result field_take(void *data, enum MHD_ValueKind kind, const cha
         exchange->field[exchange->fields].value = sqlite3_mprintf("");
         exchange->fields++;
     }
-    if (exchange->fields == 0) return MHD_NO;
+    if (exchange->fields == 0 || memchr(bytes, '\0', size) != NULL) return MHD_NO;
     field = &exchange->field[exchange->fields - 1];
     if (field->name == NULL || field->value == NULL) return MHD_NO;
     grown = sqlite3_mprintf("%s%.*s", field->value, (int)size, bytes);
@@ -219,6 +220,17 @@ static void body_take(struct request *request, const char *bytes, size_t size)
     if (request->problem == 0 && MHD_post_process(request->form, bytes, size) != MHD_YES) request->problem = BAD_REQUEST;
 }
 
+/* What comes back in a page has to be text. */
+static bool is_text(const struct exchange *exchange)
+{
+    for (int i = 0; i < exchange->fields; i++) {
+        const struct form_field *field = &exchange->field[i];
+        if (!normalize_is_utf8(field->name, strlen(field->name))) return false;
+        if (!normalize_is_utf8(field->value, strlen(field->value))) return false;
+    }
+    return true;
+}
+
 /* A form is taken from a page of ours alone: it brings along what that page's cookie holds. */
 static bool is_forged(const struct exchange *exchange)
 {
@@ -236,6 +248,7 @@ static void answer_make(struct request *request, struct desk *desk)
     struct exchange *exchange = &request->exchange;
     int problem = request->problem;
 
+    if (problem == 0 && !is_text(exchange)) problem = BAD_REQUEST;
     if (problem == 0 && desk_serve(desk, exchange->client) != SQLITE_OK) problem = UNAVAILABLE;
     if (problem == 0 && strcmp(exchange->route->method, "POST") == 0 && is_forged(exchange)) problem = FORBIDDEN;
     if (problem != 0) page_problem(exchange, desk, problem);
@@ -450,7 +463,7 @@ static struct MHD_Daemon *daemon_start(struct http *http, const struct addrinfo 
                             MHD_OPTION_THREAD_POOL_SIZE, (unsigned)processors(),
                             MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MOST,
                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
-                            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
+                            MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)options->patience_seconds,
                             MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY, items, MHD_OPTION_END);
 }
 
@@ -468,7 +481,7 @@ struct http *http_start(const struct http_options *options, char problem[200])
     if (why == NULL) why = practice_read(http);
     if (why == NULL) http->pool = pool_start(options->database, processors(), work, &why);
     if (why == NULL) {
-        http->guard = guard_start(options->posts_per_minute);
+        http->guard = guard_start(options->posts_per_minute, options->patience_seconds);
         if (http->guard == NULL) why = "out of memory";
     }
     if (why == NULL) {

@@ -18,7 +18,8 @@ struct http_options {
     struct proxies proxies;
     const char *certificate;       /* PEM; NULL: without TLS */
     const char *key;
-    int posts_per_minute;          /* of one client; 0: as many as it likes */
+    int posts_per_minute;          /* of one client */
+    int patience_seconds;          /* for a request to be whole, and between two */
 };
 
 struct http;

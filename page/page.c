@@ -1,5 +1,5 @@
 /*
-** portal-page DATABASE LISTEN PROXIES CERTIFICATE KEY POSTS: the web server that `portal serve` becomes.
+** portal-page DATABASE LISTEN PROXIES CERTIFICATE KEY POSTS PATIENCE: the web server that `portal serve` becomes.
 ** All arguments are given, "" for what there is none of.
 */
 #include "../shell/notify.h"
@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { DATABASE = 1, LISTEN, PROXIES, CERTIFICATE, KEY, POSTS, ARGUMENTS, FIRST_SOCKET = 3 };
+enum { DATABASE = 1, LISTEN, PROXIES, CERTIFICATE, KEY, POSTS, PATIENCE, ARGUMENTS, FIRST_SOCKET = 3 };
 
 static int refused(const char *what, const char *why)
 {
@@ -83,6 +83,7 @@ int main(int argc, char **argv)
     if (sodium_init() < 0 || !view_begin()) return refused("portal-page", "out of memory");
     options.database = argv[DATABASE];
     options.posts_per_minute = (int)strtol(argv[POSTS], NULL, 10);
+    options.patience_seconds = (int)strtol(argv[PATIENCE], NULL, 10);
     listen_read(argv[LISTEN], &options);
     if (proxies_read(&options.proxies, argv[PROXIES]) != 0) return refused(argv[PROXIES], "is no list of addresses");
     if (*argv[CERTIFICATE] != '\0') {

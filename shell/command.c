@@ -138,7 +138,8 @@ const struct command commands[] = {
                  {"proxies", WORD, false, "addresses of reverse proxies whose X-Forwarded-For counts: 127.0.0.1,10.0.0.0/8"},
                  {"certificate", FILE_NAME, false, "serve TLS with this chain of certificates (PEM)"},
                  {"key", FILE_NAME, false, "its key, unless it is in the same file"},
-                 {"posts", NUMBER, false, "forms a minute of one client; 60 without"}}},
+                 {"posts", NUMBER, false, "forms a minute of one client; 60 without"},
+                 {"patience", NUMBER, false, "seconds for a request to be whole; 30 without"}}},
     {.name = "import", .summary = "Add patients from a file of comma-separated values",
      .text = "Headers are guessed and shown. All lines or none are added, unless --skip-bad. Who is on file already,"
              " by name and date of birth, is a bad line. Dates are 1985-12-10, 12/10/1985 or 10.12.1985.",

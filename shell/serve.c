@@ -23,7 +23,7 @@ int serve_run(struct invocation *invocation)
     const char *const arguments[] = {
         "portal-page", invocation->practice.path, value_or(invocation, "listen", "127.0.0.1:8080"),
         value_or(invocation, "proxies", ""), certificate, value_or(invocation, "key", certificate),
-        value_or(invocation, "posts", "60"), NULL,
+        value_or(invocation, "posts", "60"), value_or(invocation, "patience", "30"), NULL,
     };
 
     if (!installation_find("portal-page", program, sizeof program)) {

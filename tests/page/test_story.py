@@ -1,0 +1,174 @@
+"""The whole story at the portal's pages, as browsers without JavaScript have it."""
+import flows
+import snapshot
+from browser import Browser, Server
+from visits import PASSWORD, new_pin, practice, register, says, send, sign_in
+
+
+def test_a_patient_registers_signs_in_changes_something_and_signs_out(t):
+    db, server = practice(t)
+    browser = Browser(server)
+    browser.open(send(t, db))
+    says(t, browser, 'Elm Street invites you', '(202) 555-0100')
+    t.equal(browser.page.path, '/register')
+    browser.open('/register/who')
+    pin = new_pin(t, db, browser)
+    browser.submit('/register/account', pin=pin, username='ada', password=PASSWORD)
+    says(t, browser, 'You are registered')
+    t.equal(flows.status(t, db, 1), 'registered')
+    sign_in(t, browser)
+    browser.open('/demographics?patient=1')
+    says(t, browser, 'Ada Lovelace')
+    t.equal(browser.fields('/demographics')['email'], 'ada1@example.com')
+    browser.submit('/demographics', city='Paris')
+    says(t, browser, 'Waiting for the practice: Paris')
+    t.equal(t.all(db, 'SELECT field, proposed_value, submitted_as FROM pending_requests'), [('city', 'Paris', 'patient')])
+    db.execute("UPDATE pending_requests SET decision = 'accept'")
+    browser.open('/demographics?patient=1')
+    says(t, browser, 'Accepted: Paris')
+    browser.submit('/sign-out')
+    says(t, browser, 'Sign in')
+    browser.open('/patients')
+    says(t, browser, 'You have been signed out', status=403)
+
+
+def test_a_representative_registers_and_acts_for_the_patient(t):
+    db, server = practice(t)
+    browser = Browser(server)
+    browser.open(send(t, db))
+    browser.open('/register/who')
+    before = len(t.mails(db))
+    browser.submit('/register/who', **{'as': 'representative', 'last_name': 'Lovelace', 'date_of_birth': '1985-12-10'})
+    t.equal(browser.page.path, '/register/representative')
+    pin = t.pin(t.mails(db)[before])
+    browser.submit('/register/representative', pin=pin, name='Rita Parent', relationship='parent', username='rita',
+                   password=PASSWORD)
+    says(t, browser, 'You are registered')
+    sign_in(t, browser, 'rita')
+    says(t, browser, 'Ada Lovelace')
+    t.equal(t.one(db, 'SELECT relationship FROM portal_access'), 'parent')
+
+
+def test_another_field_does_not_take_back_what_waits(t):
+    db, server = practice(t)
+    browser = register(t, db, server)
+    sign_in(t, browser)
+    browser.open('/demographics?patient=1')
+    browser.submit('/demographics', city='Paris')
+    browser.submit('/demographics', state='TX')
+    t.equal(sorted(t.all(db, 'SELECT field, proposed_value FROM pending_requests')), [('city', 'Paris'), ('state', 'TX')])
+
+
+def test_a_revoke_signs_out_at_the_next_click_and_the_same_password_works_after_a_new_link(t):
+    db, server = practice(t)
+    browser = register(t, db, server)
+    sign_in(t, browser)
+    browser.open('/demographics?patient=1')
+    db.execute('SELECT revoke_access(1)')
+    browser.submit('/demographics', city='Paris')
+    says(t, browser, 'You have been signed out', status=403)
+    browser.submit('/sign-in', username='ada', password=PASSWORD)
+    says(t, browser, 'not right, or the account can not be used', status=422)
+    send(t, db)
+    sign_in(t, browser)
+
+
+def test_a_forgotten_password_is_replaced_by_the_link_in_the_message(t):
+    db, server = practice(t)
+    browser = register(t, db, server)
+    for username in ('nobody', 'ada'):
+        browser.open('/forgot')
+        browser.submit('/forgot', username=username)
+        says(t, browser, 'If there is an account of that name')
+    db.execute('SELECT deliver()')
+    link = next(word for word in t.text(flows.newest(t, db, 'password')).split() if '/p/' in word)
+    browser.open(link.removeprefix(server.url))
+    t.equal(browser.page.path, '/reset')
+    browser.submit('/reset', password='short')
+    says(t, browser, 'too short', status=422)
+    browser.submit('/reset', password='another analytical engine')
+    says(t, browser, 'Your password was changed')
+    browser.open('/sign-in')
+    browser.submit('/sign-in', username='ada', password='another analytical engine')
+    says(t, browser, 'My patients')
+
+
+def test_what_is_wrong_comes_back_with_what_was_entered_but_for_secrets(t):
+    db, server = practice(t)
+    browser = Browser(server)
+    browser.open(send(t, db))
+    browser.open('/register/who')
+    browser.submit('/register/who', last_name='Smith & "Co"', date_of_birth='1985-12-10')
+    says(t, browser, 'does not match', status=422)
+    t.equal(browser.fields('/register/who')['last_name'], 'Smith & "Co"')
+    pin = new_pin(t, db, browser)
+    browser.submit('/register/account', pin=flows.wrong_pin(pin), username='ada', password=PASSWORD)
+    says(t, browser, 'The PIN is not right', status=422)
+    browser.submit('/register/account', pin=pin, username='ada', password='short')
+    says(t, browser, 'The password is too short', status=422)
+    t.equal({browser.fields('/register/account')[name] for name in ('pin', 'password')}, {''})
+    browser.submit('/register/account', pin=pin, username='ada', password=PASSWORD)
+    says(t, browser, 'You are registered')
+
+
+def test_every_dead_link_says_which_it_is_what_to_do_and_the_phone(t):
+    db, server = practice(t)
+    old, newer = send(t, db), send(t, db)
+    browser = Browser(server)
+    for path, status, words in [(old, 410, 'A newer link was sent'), ('/r/' + 'A' * 32, 404, 'This link does not work.'),
+                                ('/r/nonsense', 404, 'This link does not work.')]:
+        browser.open(path)
+        says(t, browser, words, '(202) 555-0100', status=status)
+    t.advance(72 * 3600 + 1)
+    server.end()
+    server = Server(t, t.file(db))
+    browser = Browser(server)
+    browser.open(newer)
+    says(t, browser, 'This link has expired', 'ask the practice for a new one', status=410)
+    third = send(t, db)
+    db.execute('SELECT revoke_access(1)')
+    browser.open(third)
+    says(t, browser, 'no longer valid', status=410)
+
+
+def test_a_used_link_says_so(t):
+    db, server = practice(t)
+    link = send(t, db)
+    browser = Browser(server)
+    browser.open(link)
+    browser.open('/register/who')
+    browser.submit('/register/account', pin=new_pin(t, db, browser), username='ada', password=PASSWORD)
+    browser.open(link)
+    says(t, browser, 'This link has been used already', 'you can sign in', status=410)
+
+
+def test_opening_a_link_changes_nothing_however_often(t):
+    db, server = practice(t)
+    link = send(t, db)
+    before = snapshot.contents(db, ())
+    for _ in range(50):
+        browser = Browser(server)
+        for method in ('GET', 'HEAD'):
+            browser.ask(method, link)
+            browser.ask(method, '/register')
+            browser.ask(method, '/register/who')
+    t.equal(snapshot.contents(db, ()), before)
+
+
+def test_a_text_key_names_a_patient_as_well(t):
+    db = t.connect(t.path('text.db'))
+    db.execute('CREATE TABLE patient (patient_id TEXT PRIMARY KEY, first_name, last_name, date_of_birth, sex, email,'
+               ' cell_phone, home_phone, address_line1, address_line2, city, state, postal_code, preferred_language,'
+               ' email_consent DEFAULT 1, text_consent DEFAULT 1, phr_active, active DEFAULT 1, deceased_on)')
+    db.execute('SELECT portal_init()')
+    t.patient(db, patient_id='42 a&"é')
+    server = Server(t, t.path('text.db'))
+    browser = Browser(server)
+    browser.open(f"/r/{flows.send(t, db, '42 a&' + chr(34) + 'é')}")
+    browser.open('/register/who')
+    browser.submit('/register/account', pin=new_pin(t, db, browser), username='ada', password=PASSWORD)
+    sign_in(t, browser)
+    path = browser.page.html.partition('/demographics?patient=')[2].partition('"')[0]
+    browser.open(f'/demographics?patient={path}')
+    browser.submit('/demographics', city='Paris')
+    says(t, browser, 'Waiting for the practice: Paris')
