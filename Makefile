@@ -50,6 +50,10 @@ OBJECTS := $(EXTENSION_SOURCES:%.c=build/%.o)
 STATIC_OBJECTS := $(EXTENSION_SOURCES:%.c=build/static/%.o)
 HEADERS := $(wildcard ext/*.h ext/plugins/*.h)
 SHELL_OBJECTS := $(patsubst %.c,build/%.o,$(wildcard shell/*.c))
+PAGE_FILES := $(wildcard page/pages/*)
+PAGE_SOURCES := $(sort $(wildcard page/*.c)) build/page_files.c shell/notify.c
+PAGE_OBJECTS := $(PAGE_SOURCES:%.c=build/%.o)
+PAGE_LDLIBS := -lsqlite3 -lmicrohttpd -lcjson -lpthread -lm
 
 .PHONY: all demo reference install uninstall deb clean
 .DELETE_ON_ERROR:
@@ -62,6 +66,10 @@ kannel_PARTS := http.o http_probe.o multi.o account.o timing.o probe.o
 twilio_PARTS := http.o http_probe.o multi.o account.o timing.o probe.o
 twilio_LDLIBS := -lcjson
 CHANNEL_LIBRARIES := $(CHANNELS:%=build/portal.d/%.so)
+
+# Written partly by the command itself: from its table, and from what the extension says of itself.
+UNITS := $(patsubst shell/units/%,%,$(wildcard shell/units/portal-*))
+PAGES := $(patsubst %,build/pages/%,portal.1 portal.7 portal.bash portal.zsh)
 
 all: build/portal.so $(CHANNEL_LIBRARIES) build/libportal.a build/portal build/portal-page $(PAGES)
 
@@ -104,9 +112,6 @@ build/pages/%: shell/pages/% build/portal $(CHANNEL_LIBRARIES)
 		-e "s/@RELEASED@/$$(LC_ALL=C date -ud $(RELEASED) '+%B %-d, %Y')/" $< > $@
 
 # The web server, which `portal serve` becomes.
-PAGE_FILES := $(wildcard page/pages/*)
-PAGE_OBJECTS := $(patsubst %.c,build/%.o,$(wildcard page/*.c)) build/page_files.o build/shell/notify.o
-
 $(PAGE_OBJECTS): CPPFLAGS += -DSQLITE_CORE -Ipage
 $(PAGE_OBJECTS): $(wildcard page/*.h)
 
@@ -115,12 +120,9 @@ build/page_files.c: ext/embed.sh $(PAGE_FILES)
 	@echo '  EMBED   page/pages'
 	$(Q)sh ext/embed.sh page_files page/pages $(PAGE_FILES) > $@
 
-build/page_files.o: build/page_files.c
-	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(WARNINGS) $(HARDENING) -c -o $@ $<
-
 build/portal-page: $(PAGE_OBJECTS) build/libportal.a
 	@echo '  LINK    $@'
-	$(Q)$(CC) -rdynamic -Wl,-z,relro,-z,now -o $@ $^ $(LDFLAGS) -lsqlite3 -lmicrohttpd -lcjson -lpthread -lm $(LDLIBS)
+	$(Q)$(CC) -rdynamic -Wl,-z,relro,-z,now -o $@ $^ $(LDFLAGS) $(PAGE_LDLIBS) $(LDLIBS)
 
 $(EMBEDDED): ext/embed.sh $(SQL)
 	@mkdir -p $(@D)
@@ -160,6 +162,7 @@ reference: all
 
 # What is installed: mode, file, and where it goes.
 PARTS = 755:build/portal:$(bindir)/portal \
+	755:build/portal-page:$(libdir)/portal-page \
 	644:build/portal.so:$(libdir)/portal.so \
 	$(foreach channel,$(CHANNELS),644:build/portal.d/$(channel).so:$(libdir)/portal.d/$(channel).so) \
 	644:build/libportal.a:$(libdir)/libportal.a \

@@ -34,7 +34,7 @@ test: test-packages
 test-packages:
 	tests/packages test
 
-test-build: all build/tests/clock_vfs.so build/tests/clock_preload.so build/tests/channel_faults.so build/tests/compiler-flags build/asan/portal.so build/asan/portal \
+test-build: all build/tests/clock_vfs.so build/tests/clock_preload.so build/tests/channel_faults.so build/tests/compiler-flags build/asan/portal.so build/asan/portal build/asan/portal-page \
 	$(ASAN_CHANNELS) $(PLUGINS) \
 	$(UNIT_PROGRAMS) $(ASAN_UNIT_PROGRAMS) build/fault/test_fault build/asan/fault/test_fault \
 	fuzz-replays build/tsan/threads $(CLEAN_ROOT)
@@ -108,6 +108,14 @@ $(ASAN_SHELL_OBJECTS): $(wildcard shell/*.h)
 build/asan/portal: $(ASAN_SHELL_OBJECTS) $(ASAN_STATIC_OBJECTS)
 	@echo '  CC      $@'
 	$(Q)$(CC) $(SANITIZE) -rdynamic -o $@ $^ -lsqlite3 $(LDLIBS)
+
+ASAN_PAGE_OBJECTS := $(PAGE_SOURCES:%.c=build/asan/static/%.o)
+$(ASAN_PAGE_OBJECTS): CPPFLAGS += -Ipage
+$(ASAN_PAGE_OBJECTS): $(wildcard page/*.h)
+
+build/asan/portal-page: $(ASAN_PAGE_OBJECTS) $(ASAN_STATIC_OBJECTS)
+	@echo '  CC      $@'
+	$(Q)$(CC) $(SANITIZE) -rdynamic -o $@ $^ $(PAGE_LDLIBS) $(LDLIBS)
 
 $(ASAN_CHANNELS): build/asan/portal.d/%.so: build/asan/ext/plugins/%.o \
 		$$(addprefix build/asan/ext/plugins/,$$($$*_PARTS))
