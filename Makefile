@@ -53,7 +53,7 @@ SHELL_OBJECTS := $(patsubst %.c,build/%.o,$(wildcard shell/*.c))
 PAGE_FILES := $(wildcard page/pages/*)
 PAGE_SOURCES := $(sort $(wildcard page/*.c)) build/page_files.c shell/notify.c
 PAGE_OBJECTS := $(PAGE_SOURCES:%.c=build/%.o)
-PAGE_LDLIBS := -lsqlite3 -lmicrohttpd -lcjson -lpthread -lm
+PAGE_LDLIBS := -lsqlite3 -lmicrohttpd -lgnutls -lcjson -lpthread -lm
 
 .PHONY: all demo reference install uninstall deb clean
 .DELETE_ON_ERROR:

@@ -2,8 +2,6 @@
 
 #include <string.h>
 
-enum { PATIENCE_MILLISECONDS = 5000 };
-
 int sqlite3_portal_init(sqlite3 *db, char **error, const sqlite3_api_routines *routines);
 
 /* A patient is named in JSON: the key 42 is another one than "42". */
@@ -22,30 +20,48 @@ static const char *const questions[ASK_COUNT] = {
     [ASK_RESET] = "SELECT reset_password(?, ?)",
 };
 
-const char *desk_open(struct desk *desk, const char *database)
+void desk_begin(struct desk *desk, const char *database, int patience)
 {
-    memset(desk, 0, sizeof *desk);
-    if (sqlite3_auto_extension((void (*)(void))sqlite3_portal_init) != SQLITE_OK) return "out of memory";
-    if (sqlite3_open_v2(database, &desk->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK) {
-        return desk->db == NULL ? "out of memory" : sqlite3_errmsg(desk->db);
-    }
-    (void)sqlite3_busy_timeout(desk->db, PATIENCE_MILLISECONDS);
-    return desk_serve(desk, "page") == SQLITE_OK ? NULL : sqlite3_errmsg(desk->db);
+    *desk = (struct desk){.database = database, .patience = patience};
 }
 
 void desk_close(struct desk *desk)
 {
     for (int i = 0; i < ASK_COUNT; i++) (void)sqlite3_finalize(desk->statement[i]);
     (void)sqlite3_close_v2(desk->db);
-    memset(desk, 0, sizeof *desk);
+    desk_begin(desk, desk->database, desk->patience);
+}
+
+static int desk_open(struct desk *desk)
+{
+    int code = sqlite3_auto_extension((void (*)(void))sqlite3_portal_init);
+
+    if (code == SQLITE_OK) {
+        code = sqlite3_open_v2(desk->database, &desk->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    }
+    if (code == SQLITE_OK) code = sqlite3_busy_timeout(desk->db, desk->patience);
+    desk->open = code == SQLITE_OK;
+    return code;
+}
+
+/* A restored copy, say: what would be written to the file of before were lost. */
+static bool has_moved(struct desk *desk)
+{
+    int moved = 0;
+
+    return sqlite3_file_control(desk->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved != 0;
 }
 
 int desk_serve(struct desk *desk, const char *client)
 {
     sqlite3_stmt *statement = NULL;
-    int code;
+    int code = SQLITE_OK;
 
-    if (strcmp(desk->client, client) == 0) return SQLITE_OK;
+    if (!desk->open || has_moved(desk)) {
+        desk_close(desk);
+        code = desk_open(desk);
+    }
+    if (code != SQLITE_OK || strcmp(desk->client, client) == 0) return code;
     code = sqlite3_prepare_v2(desk->db, "SELECT portal_as('portal', ?)", -1, &statement, NULL);
     if (code != SQLITE_OK) return code;
     (void)sqlite3_bind_text(statement, 1, client, -1, SQLITE_STATIC);
@@ -69,6 +85,7 @@ int desk_ask(struct desk *desk, enum question question, cJSON **answer, const ch
     int code = SQLITE_OK;
 
     *answer = NULL;
+    if (!desk->open) return SQLITE_CANTOPEN;
     if (statement == NULL) {
         code = sqlite3_prepare_v3(desk->db, questions[question], -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL);
         desk->statement[question] = statement;

@@ -7,6 +7,7 @@
 
 #include <cjson/cJSON.h>
 #include <sqlite3.h>
+#include <stdbool.h>
 
 enum question {
     ASK_PRACTICE, ASK_TOKEN_STATUS, ASK_PIN, ASK_REGISTER_PATIENT, ASK_REGISTER_REPRESENTATIVE, ASK_LOGIN, ASK_SESSION,
@@ -15,16 +16,22 @@ enum question {
 
 /* A connection with its statements; one thread at a time. */
 struct desk {
+    const char *database;
+    int patience;                  /* milliseconds, when another process writes */
+    bool open;
     sqlite3 *db;
     sqlite3_stmt *statement[ASK_COUNT];
     char client[64];               /* who the connection was told that it acts for */
 };
 
-/* NULL, or what went wrong, static text or the connection's. */
-const char *desk_open(struct desk *desk, const char *database);
+/* The path stays the caller's.  Nothing is opened yet. */
+void desk_begin(struct desk *desk, const char *database, int patience);
 void desk_close(struct desk *desk);
 
-/* From now on wrong passwords are this client's ("203.0.113.7").  SQLITE_OK or an error code. */
+/*
+** From now on wrong passwords are this client's ("203.0.113.7").  Opens the database, and again when another
+** file took its place.  SQLITE_OK or an error code; what it means is sqlite3_errmsg(desk->db).
+*/
 int desk_serve(struct desk *desk, const char *client);
 
 /*

@@ -106,8 +106,9 @@ void client_read(const struct proxies *proxies, const struct sockaddr *peer, con
     if (is_ipv4(address)) {
         (void)inet_ntop(AF_INET, address + 12, out, CLIENT_SIZE);
     } else {
+        char network[INET6_ADDRSTRLEN];
         memset(address + 8, 0, 8);
-        (void)inet_ntop(AF_INET6, address, out, CLIENT_SIZE - 4);
-        (void)strcat(out, "/64");
+        (void)inet_ntop(AF_INET6, address, network, sizeof network);
+        (void)snprintf(out, CLIENT_SIZE, "%s/64", network);
     }
 }

@@ -1,16 +1,16 @@
 #include "http.h"
 
+#include "certificate.h"
 #include "exchange.h"
 #include "guard.h"
 #include "normalize.h"
 #include "pool.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <microhttpd.h>
-#include <netdb.h>
 #include <pthread.h>
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +19,7 @@
 
 enum {
     CONNECTIONS_MOST = 2000, CONNECTION_BYTES = 16384, THREADS_MOST = 16,
+    SWIFT_MILLISECONDS = 500, FAREWELL_SECONDS = 5, LENGTH_REQUIRED = 411,
     TOO_LARGE = 413, NOT_FORM = 415, TOO_MANY = 429, UNAVAILABLE = 503, FORBIDDEN = 403, NOT_FOUND = 404,
     OTHER_METHOD = 405, BAD_REQUEST = 400
 };
@@ -29,6 +30,11 @@ struct http {
     struct pool *pool;
     struct guard *guard;
     pthread_key_t desk;            /* of each thread of the web server */
+    pthread_mutex_t lock;
+    pthread_cond_t answered;
+    int asked;                     /* requests whose answer is not sent yet */
+    atomic_bool stops;             /* no further request is wanted on a connection */
+    atomic_bool gives_up;          /* nor answers that are not made yet */
     bool https;                    /* to the world: HSTS is said */
     char base[200];                /* path of portal_url, "" or "/portal" */
 };
@@ -41,6 +47,7 @@ struct request {
     struct MHD_PostProcessor *form;
     size_t body;                   /* bytes that came */
     int problem;                   /* a status to answer instead of the page; 0 */
+    bool closes;                   /* where the next request would begin is not sure */
     bool queued;                   /* it was given to the pool, and is answered when it comes back */
     const char *method;
     struct timespec started;
@@ -74,11 +81,11 @@ static struct desk *desk_of_thread(struct http *http)
     if (desk != NULL) return desk;
     desk = calloc(1, sizeof *desk);
     if (desk == NULL) return NULL;
-    if (desk_open(desk, http->options->database) != NULL || pthread_setspecific(http->desk, desk) != 0) {
-        desk_end(desk);
-        return NULL;
-    }
-    return desk;
+    /* Other connections wait for this thread. */
+    desk_begin(desk, http->options->database, SWIFT_MILLISECONDS);
+    if (pthread_setspecific(http->desk, desk) == 0) return desk;
+    free(desk);
+    return NULL;
 }
 
 /* What was asked */
@@ -139,6 +146,42 @@ static bool is_of_same_site(struct MHD_Connection *connection)
     return site == NULL || strcmp(site, "same-origin") == 0 || strcmp(site, "none") == 0;
 }
 
+/* How the length of a body is told. */
+struct framing {
+    int lengths;
+    bool encoded;
+};
+
+static enum MHD_Result framing_read(void *data, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    struct framing *framing = data;
+
+    (void)kind, (void)value;
+    if (strcasecmp(name, "Content-Length") == 0) framing->lengths++;
+    if (strcasecmp(name, "Transfer-Encoding") == 0) framing->encoded = true;
+    return MHD_YES;
+}
+
+/*
+** A body has one length: by what else RFC 9112 section 6 knows one request is smuggled into another, past a
+** proxy that reads it otherwise; no form of a browser needs it.
+*/
+static int framing_problem(struct MHD_Connection *connection)
+{
+    struct framing framing = {0, false};
+
+    (void)MHD_get_connection_values(connection, MHD_HEADER_KIND, framing_read, &framing);
+    return framing.encoded ? LENGTH_REQUIRED : framing.lengths > 1 ? BAD_REQUEST : 0;
+}
+
+/* A proxy may leave the path of portal_url before ours, or take it away. */
+static const char *below_base(const struct http *http, const char *url)
+{
+    size_t length = strlen(http->base);
+
+    return strncmp(url, http->base, length) == 0 && url[length] == '/' ? url + length : url;
+}
+
 static struct request *request_new(struct http *http, struct MHD_Connection *connection, const char *url,
                                    const char *method)
 {
@@ -160,8 +203,13 @@ static struct request *request_new(struct http *http, struct MHD_Connection *con
     language_choose(request);
     patient = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "patient");
     (void)sqlite3_snprintf(sizeof request->exchange.patient, request->exchange.patient, "%s", patient == NULL ? "" : patient);
+    url = below_base(http, url);
     request->exchange.route = route_find(method, url, &other);
-    if (request->exchange.route == NULL) {
+    request->problem = framing_problem(connection);
+    request->closes = request->problem != 0;
+    if (request->closes) {
+        request->exchange.route = NULL;
+    } else if (request->exchange.route == NULL) {
         request->problem = other ? OTHER_METHOD : NOT_FOUND;
     } else {
         size_t length = strlen(request->exchange.route->path);
@@ -175,6 +223,7 @@ static struct request *request_new(struct http *http, struct MHD_Connection *con
 
 /* Forms */
 
+/* NOLINTNEXTLINE(readability-function-size): libmicrohttpd's parameters */
 static enum MHD_Result field_take(void *data, enum MHD_ValueKind kind, const char *name, const char *file, const char *type,
                                   const char *encoding, const char *bytes, uint64_t offset, size_t size)
 {
@@ -259,7 +308,7 @@ static void work(void *job, struct desk *desk)
 {
     struct request *request = job;
 
-    answer_make(request, desk);
+    if (!request->http->gives_up) answer_make(request, desk);
     MHD_resume_connection(request->connection);
 }
 
@@ -288,6 +337,7 @@ static void headers_add(const struct request *request, struct MHD_Response *resp
         (void)MHD_add_response_header(response, headers[i].name, headers[i].value);
     }
     if (request->http->https) (void)MHD_add_response_header(response, "Strict-Transport-Security", "max-age=31536000");
+    if (request->closes || request->http->stops) (void)MHD_add_response_header(response, "Connection", "close");
     (void)MHD_add_response_header(response, "Content-Type", exchange->type);
     (void)MHD_add_response_header(response, "Cache-Control", exchange->cached ? "public, max-age=300" : "no-store");
     if (!exchange->cached) (void)MHD_add_response_header(response, "Vary", "Cookie, Accept-Language");
@@ -356,6 +406,21 @@ static enum MHD_Result request_end(struct request *request)
     return answer_send(request);
 }
 
+/* One more request is asked, or one less is. */
+static void asked_count(struct http *http, int change)
+{
+    (void)pthread_mutex_lock(&http->lock);
+    http->asked += change;
+    if (http->asked == 0) (void)pthread_cond_signal(&http->answered);
+    (void)pthread_mutex_unlock(&http->lock);
+}
+
+static struct guard_connection *guarded(struct MHD_Connection *connection)
+{
+    return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
+/* NOLINTNEXTLINE(readability-function-size): libmicrohttpd's parameters */
 static enum MHD_Result answer(void *data, struct MHD_Connection *connection, const char *url, const char *method,
                               const char *version, const char *upload, size_t *size, void **state)
 {
@@ -363,8 +428,12 @@ static enum MHD_Result answer(void *data, struct MHD_Connection *connection, con
 
     (void)version;
     if (request == NULL) {
-        *state = request_new(data, connection, url, method);
-        return *state == NULL ? MHD_NO : MHD_YES;
+        *state = request = request_new(data, connection, url, method);
+        if (request == NULL) return MHD_NO;
+        asked_count(data, 1);
+        guard_renew(request->http->guard, guarded(connection));
+        /* Answered before its body: what comes after the headers is not read at all. */
+        return request->closes ? request_end(request) : MHD_YES;
     }
     if (*size == 0) return request_end(request);
     body_take(request, upload, *size);
@@ -378,8 +447,9 @@ static void completed(void *data, struct MHD_Connection *connection, void **stat
     struct http *http = data;
 
     (void)why;
-    guard_renew(http->guard, MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context);
+    guard_renew(http->guard, guarded(connection));
     if (request == NULL) return;
+    asked_count(http, -1);
     if (request->form != NULL) (void)MHD_destroy_post_processor(request->form);
     exchange_clear(&request->exchange);
     free(request);
@@ -402,32 +472,28 @@ static void connected(void *data, struct MHD_Connection *connection, void **cont
 /* Starting and stopping */
 
 /* The path of portal_url, under which everything is; and whether the world comes by TLS. */
-static const char *practice_read(struct http *http)
+static bool practice_read(struct http *http, char problem[PROBLEM_SIZE])
 {
     struct desk desk;
     cJSON *practice = NULL;
-    const char *problem = desk_open(&desk, http->options->database);
     const cJSON *url;
+    int code;
 
-    if (problem == NULL && desk_ask(&desk, ASK_PRACTICE, &practice, NULL) != SQLITE_OK) problem = "is no portal";
+    desk_begin(&desk, http->options->database, SWIFT_MILLISECONDS);
+    code = desk_serve(&desk, "page");
+    if (code == SQLITE_OK) code = desk_ask(&desk, ASK_PRACTICE, &practice, NULL);
+    if (code != SQLITE_OK) (void)snprintf(problem, PROBLEM_SIZE, "%s", sqlite3_errmsg(desk.db));
     url = cJSON_GetObjectItemCaseSensitive(practice, "url");
     if (cJSON_IsString(url)) {
         const char *host = strstr(url->valuestring, "://");
         const char *path = host == NULL ? NULL : strchr(host + 3, '/');
         http->https = strncmp(url->valuestring, "https:", 6) == 0;
         (void)snprintf(http->base, sizeof http->base, "%s", path == NULL ? "" : path);
+        for (size_t end = strlen(http->base); end > 0 && http->base[end - 1] == '/'; end--) http->base[end - 1] = '\0';
     }
     cJSON_Delete(practice);
     desk_close(&desk);
-    return problem;
-}
-
-static struct addrinfo *address_find(const struct http_options *options)
-{
-    struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE, .ai_socktype = SOCK_STREAM};
-    struct addrinfo *found = NULL;
-
-    return getaddrinfo(options->host, options->port, &hints, &found) == 0 ? found : NULL;
+    return code == SQLITE_OK;
 }
 
 static int processors(void)
@@ -437,83 +503,77 @@ static int processors(void)
     return count < 1 ? 1 : count > THREADS_MOST ? THREADS_MOST : (int)count;
 }
 
-static struct MHD_Daemon *daemon_start(struct http *http, const struct addrinfo *address)
+static struct MHD_Daemon *daemon_start(struct http *http)
 {
     const struct http_options *options = http->options;
-    struct MHD_OptionItem items[8];
-    int count = 0;
+    const struct MHD_OptionItem tls[] = {
+        {MHD_OPTION_HTTPS_CERT_CALLBACK, (intptr_t)certificate_choose, NULL},
+        {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"},
+        {MHD_OPTION_END, 0, NULL},
+    };
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
 
-    if (options->certificate != NULL) {
-        flags |= MHD_USE_TLS;
-        items[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)options->certificate};
-        items[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)options->key};
-        items[count++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_PRIORITIES, 0,
-                                                 (void *)"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"};
-    }
-    if (options->socket >= 0) {
-        items[count++] = (struct MHD_OptionItem){MHD_OPTION_LISTEN_SOCKET, options->socket, NULL};
-    } else {
-        if (address->ai_family == AF_INET6) flags |= MHD_USE_IPv6;
-        items[count++] = (struct MHD_OptionItem){MHD_OPTION_SOCK_ADDR, 0, address->ai_addr};
-    }
-    items[count] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
+    if (options->tls) flags |= MHD_USE_TLS;
     return MHD_start_daemon(flags, 0, NULL, NULL, answer, http, MHD_OPTION_NOTIFY_COMPLETED, completed, http,
                             MHD_OPTION_NOTIFY_CONNECTION, connected, http,
                             MHD_OPTION_THREAD_POOL_SIZE, (unsigned)processors(),
                             MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MOST,
                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
                             MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)options->patience_seconds,
-                            MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY, items, MHD_OPTION_END);
+                            MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_LISTEN_SOCKET, http->options->socket,
+                            MHD_OPTION_ARRAY, options->tls ? tls : tls + 2, MHD_OPTION_END);
 }
 
-struct http *http_start(const struct http_options *options, char problem[200])
+struct http *http_start(const struct http_options *options, char problem[PROBLEM_SIZE])
 {
     struct http *http = calloc(1, sizeof *http);
-    struct addrinfo *address = options->socket >= 0 ? NULL : address_find(options);
-    const char *why = http == NULL ? "out of memory" : NULL;
 
-    if (why == NULL) {
-        http->options = options;
-        why = pthread_key_create(&http->desk, desk_end) == 0 ? NULL : "out of memory";
+    (void)snprintf(problem, PROBLEM_SIZE, "out of memory");
+    if (http == NULL) return NULL;
+    http->options = options;
+    (void)pthread_mutex_init(&http->lock, NULL);
+    (void)pthread_cond_init(&http->answered, NULL);
+    if (pthread_key_create(&http->desk, desk_end) != 0) {
+        free(http);
+        return NULL;
     }
-    if (why == NULL && options->socket < 0 && address == NULL) why = "the address to listen on is none; name it as 127.0.0.1:8080";
-    if (why == NULL) why = practice_read(http);
-    if (why == NULL) http->pool = pool_start(options->database, processors(), work, &why);
-    if (why == NULL) {
+    if (practice_read(http, problem)) {
+        http->pool = pool_start(options->database, processors(), work);
         http->guard = guard_start(options->posts_per_minute, options->patience_seconds);
-        if (http->guard == NULL) why = "out of memory";
+        if (http->pool != NULL && http->guard != NULL) http->daemon = daemon_start(http);
+        if (http->daemon == NULL) (void)snprintf(problem, PROBLEM_SIZE, "the web server does not start: out of memory or threads");
     }
-    if (why == NULL) {
-        http->daemon = daemon_start(http, address);
-        if (http->daemon == NULL) why = "the web server does not start: the port may be taken, or the certificate is none";
-    }
-    if (address != NULL) freeaddrinfo(address);
-    if (why == NULL) return http;
-    (void)snprintf(problem, 200, "%s", why);
-    if (http != NULL) http_stop(http);
+    if (http->daemon != NULL) return http;
+    http_stop(http);
     return NULL;
 }
 
-int http_port(const struct http *http)
+/* Until all that was asked is answered, or for as long as a service manager likes to wait. */
+static void answers_wait(struct http *http)
 {
-    const union MHD_DaemonInfo *info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_BIND_PORT);
+    struct timespec end;
 
-    return info == NULL ? 0 : info->port;
+    (void)clock_gettime(CLOCK_MONOTONIC, &end);
+    end.tv_sec += FAREWELL_SECONDS;
+    (void)pthread_mutex_lock(&http->lock);
+    while (http->asked > 0 && pthread_cond_clockwait(&http->answered, &http->lock, CLOCK_MONOTONIC, &end) == 0) {}
+    (void)pthread_mutex_unlock(&http->lock);
 }
 
 void http_stop(struct http *http)
 {
-    /* What is in the pool is answered first: a connection that waits must not be closed under it. */
     if (http->daemon != NULL) {
-        MHD_socket listening = MHD_quiesce_daemon(http->daemon);
-        if (http->pool != NULL) pool_stop(http->pool);
-        http->pool = NULL;
-        MHD_stop_daemon(http->daemon);
-        if (listening >= 0) (void)close(listening);
+        (void)MHD_quiesce_daemon(http->daemon);
+        http->stops = true;
+        answers_wait(http);
     }
+    /* A connection that waits for the pool must not be closed under it. */
+    http->gives_up = true;
     if (http->pool != NULL) pool_stop(http->pool);
+    if (http->daemon != NULL) MHD_stop_daemon(http->daemon);
     if (http->guard != NULL) guard_stop(http->guard);
     (void)pthread_key_delete(http->desk);
+    (void)pthread_cond_destroy(&http->answered);
+    (void)pthread_mutex_destroy(&http->lock);
     free(http);
 }

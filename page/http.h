@@ -12,23 +12,19 @@
 /* All texts stay the caller's, and must stay. */
 struct http_options {
     const char *database;
-    const char *host;              /* of --listen; numeric */
-    const char *port;
-    int socket;                    /* one that listens already, or -1 */
+    int socket;                    /* that listens; it stays the caller's */
     struct proxies proxies;
-    const char *certificate;       /* PEM; NULL: without TLS */
-    const char *key;
+    bool tls;                      /* with what certificate_read() has read */
     int posts_per_minute;          /* of one client */
     int patience_seconds;          /* for a request to be whole, and between two */
 };
 
 struct http;
 
-/* Listens and answers from now on, in threads of its own.  NULL: why not is in `problem`. */
-struct http *http_start(const struct http_options *options, char problem[200]);
+enum { PROBLEM_SIZE = 300 };
 
-/* The port it listens on. */
-int http_port(const struct http *http);
+/* Answers from now on, in threads of its own.  NULL: why not is in `problem`. */
+struct http *http_start(const struct http_options *options, char problem[PROBLEM_SIZE]);
 
 /* Takes no more connections, answers what was asked, and ends. */
 void http_stop(struct http *http);

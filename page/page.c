@@ -3,7 +3,9 @@
 ** All arguments are given, "" for what there is none of.
 */
 #include "../shell/notify.h"
+#include "certificate.h"
 #include "http.h"
+#include "listener.h"
 #include "view.h"
 
 #include <signal.h>
@@ -11,9 +13,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/resource.h>
 
-enum { DATABASE = 1, LISTEN, PROXIES, CERTIFICATE, KEY, POSTS, PATIENCE, ARGUMENTS, FIRST_SOCKET = 3 };
+enum { DATABASE = 1, LISTEN, PROXIES, CERTIFICATE, KEY, POSTS, PATIENCE, ARGUMENTS, FILES = 4096 };
 
 static int refused(const char *what, const char *why)
 {
@@ -21,53 +23,44 @@ static int refused(const char *what, const char *why)
     return 1;
 }
 
-/* The whole of a file, which stays until the end. */
-static char *file_read(const char *path)
+/* Every connection is a file, and the databases are some. */
+static void files_allow(void)
 {
-    FILE *file = fopen(path, "r");
-    char *text = NULL;
-    size_t size = 0;
-    ssize_t length;
+    struct rlimit limit;
 
-    if (file == NULL) return NULL;
-    length = getdelim(&text, &size, '\0', file);
-    (void)fclose(file);
-    return length > 0 ? text : NULL;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= FILES) return;
+    limit.rlim_cur = limit.rlim_max < FILES ? limit.rlim_max : FILES;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* sd_listen_fds(3): the first socket that a service manager hands over, or -1. */
-static int socket_given(void)
+/* Until a signal ends it; SIGHUP says that the certificate was renewed. */
+static void signals_wait(const sigset_t *signals, char **argv)
 {
-    const char *pid = getenv("LISTEN_PID");
-    const char *count = getenv("LISTEN_FDS");
+    char problem[PROBLEM_SIZE];
+    int signal = SIGHUP;
 
-    return pid != NULL && count != NULL && strtol(pid, NULL, 10) == (long)getpid() && strtol(count, NULL, 10) >= 1
-               ? FIRST_SOCKET : -1;
-}
-
-static void listen_read(char *text, struct http_options *options)
-{
-    char *colon = strrchr(text, ':');
-
-    if (colon != NULL) *colon = '\0';
-    options->port = colon == NULL ? "8080" : colon + 1;
-    options->host = text;
-    if (*text == '[' && text[strlen(text) - 1] == ']') {
-        text[strlen(text) - 1] = '\0';
-        options->host = text + 1;
+    while (sigwait(signals, &signal) == 0 && signal == SIGHUP) {
+        if (*argv[CERTIFICATE] == '\0') continue;
+        if (certificate_read(argv[CERTIFICATE], argv[KEY], problem, sizeof problem)) (void)fprintf(stderr, "portal: certificate read again\n");
+        else (void)fprintf(stderr, "portal: the former certificate stays: %s\n", problem);
     }
 }
 
-static int serve(const struct http_options *options, const sigset_t *ends)
+static int serve(struct http_options *options, char **argv, const sigset_t *signals)
 {
-    char problem[200];
-    struct http *http = http_start(options, problem);
-    int signal = 0;
+    char problem[PROBLEM_SIZE];
+    const char *why;
+    struct http *http;
 
+    if (options->tls && !certificate_read(argv[CERTIFICATE], argv[KEY], problem, sizeof problem)) return refused("TLS", problem);
+    options->socket = listener_given();
+    if (options->socket < 0) options->socket = listener_open(argv[LISTEN], &why);
+    if (options->socket < 0) return refused(argv[LISTEN], why);
+    http = http_start(options, problem);
     if (http == NULL) return refused(options->database, problem);
-    (void)fprintf(stderr, "portal: serving %s on port %d\n", options->database, http_port(http));
+    (void)fprintf(stderr, "portal: serving %s on port %d\n", options->database, listener_port(options->socket));
     notify("READY=1");
-    (void)sigwait(ends, &signal);
+    signals_wait(signals, argv);
     notify("STOPPING=1");
     http_stop(http);
     return 0;
@@ -75,8 +68,8 @@ static int serve(const struct http_options *options, const sigset_t *ends)
 
 int main(int argc, char **argv)
 {
-    struct http_options options = {.socket = socket_given()};
-    sigset_t ends;
+    struct http_options options = {.socket = -1};
+    sigset_t signals;
     int code;
 
     if (argc != ARGUMENTS) return refused("portal-page", "is started by portal serve");
@@ -84,23 +77,18 @@ int main(int argc, char **argv)
     options.database = argv[DATABASE];
     options.posts_per_minute = (int)strtol(argv[POSTS], NULL, 10);
     options.patience_seconds = (int)strtol(argv[PATIENCE], NULL, 10);
-    listen_read(argv[LISTEN], &options);
+    options.tls = *argv[CERTIFICATE] != '\0';
     if (proxies_read(&options.proxies, argv[PROXIES]) != 0) return refused(argv[PROXIES], "is no list of addresses");
-    if (*argv[CERTIFICATE] != '\0') {
-        options.certificate = file_read(argv[CERTIFICATE]);
-        options.key = file_read(argv[KEY]);
-        if (options.certificate == NULL) return refused(argv[CERTIFICATE], "can not be read");
-        if (options.key == NULL) return refused(argv[KEY], "can not be read");
-    }
+    files_allow();
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     (void)signal(SIGPIPE, SIG_IGN);
-    (void)sigemptyset(&ends);
-    (void)sigaddset(&ends, SIGTERM);
-    (void)sigaddset(&ends, SIGINT);
-    (void)pthread_sigmask(SIG_BLOCK, &ends, NULL);
-    code = serve(&options, &ends);
+    (void)sigemptyset(&signals);
+    (void)sigaddset(&signals, SIGTERM);
+    (void)sigaddset(&signals, SIGINT);
+    (void)sigaddset(&signals, SIGHUP);
+    (void)pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    code = serve(&options, argv, &signals);
+    certificate_end();
     view_end();
-    free((char *)options.certificate);
-    free((char *)options.key);
     return code;
 }

@@ -15,12 +15,12 @@ static cJSON *values_new(struct exchange *exchange, struct desk *desk)
 {
     cJSON *values = cJSON_CreateObject();
     cJSON *practice = NULL;
+    char text[2 * FORM_BYTES + 1];
 
     (void)desk_ask(desk, ASK_PRACTICE, &practice, NULL);
     (void)cJSON_AddItemToObject(values, "practice", practice);
-    if (strlen(exchange->cookie[COOKIE_FORM]) != 2 * FORM_BYTES) {
+    if (strlen(exchange->cookie[COOKIE_FORM]) + 1 != sizeof text) {
         unsigned char bytes[FORM_BYTES];
-        char text[2 * FORM_BYTES + 1];
         randombytes_buf(bytes, sizeof bytes);
         exchange_set(exchange, COOKIE_FORM, sodium_bin2hex(text, sizeof text, bytes, sizeof bytes));
     }

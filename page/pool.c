@@ -3,6 +3,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+/* What waits here may wait for another process to have written. */
+enum { PATIENCE_MILLISECONDS = 5000 };
+
 struct pool {
     pthread_mutex_t lock;
     pthread_cond_t filled;
@@ -43,12 +46,10 @@ static void *worker_run(void *data)
     return NULL;
 }
 
-struct pool *pool_start(const char *database, int threads, void (*work)(void *job, struct desk *desk),
-                        const char **problem)
+struct pool *pool_start(const char *database, int threads, void (*work)(void *job, struct desk *desk))
 {
     struct pool *pool = calloc(1, sizeof *pool + (size_t)threads * sizeof pool->worker[0]);
 
-    *problem = "out of memory";
     if (pool == NULL) return NULL;
     (void)pthread_mutex_init(&pool->lock, NULL);
     (void)pthread_cond_init(&pool->filled, NULL);
@@ -56,12 +57,8 @@ struct pool *pool_start(const char *database, int threads, void (*work)(void *jo
     for (; pool->threads < threads; pool->threads++) {
         struct worker *worker = &pool->worker[pool->threads];
         worker->pool = pool;
-        *problem = desk_open(&worker->desk, database);
-        if (*problem == NULL && pthread_create(&worker->thread, NULL, worker_run, worker) != 0) {
-            *problem = "no more threads can be started";
-        }
-        if (*problem == NULL) continue;
-        desk_close(&worker->desk);
+        desk_begin(&worker->desk, database, PATIENCE_MILLISECONDS);
+        if (pthread_create(&worker->thread, NULL, worker_run, worker) == 0) continue;
         pool_stop(pool);
         return NULL;
     }

@@ -14,9 +14,8 @@ enum { POOL_QUEUE = 128 };
 
 struct pool;
 
-/* Starts `threads`; `work` is called in them.  NULL, with *problem, when one can not work. */
-struct pool *pool_start(const char *database, int threads, void (*work)(void *job, struct desk *desk),
-                        const char **problem);
+/* Starts `threads`; `work` is called in them.  NULL without memory or threads. */
+struct pool *pool_start(const char *database, int threads, void (*work)(void *job, struct desk *desk));
 
 /* false: the queue is full. */
 bool pool_put(struct pool *pool, void *job);

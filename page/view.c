@@ -178,8 +178,8 @@ static void name_write(struct view *view, const char *name, const struct scope *
         if (strchr(name, ':') == NULL) text_write(view, name + 2, scope);
         else text_of_value_write(view, name + 2, scope);
     } else if (*name == '>') {
-        const cJSON *value = name[1] == '>' ? value_find(scope, name + 2) : NULL;
-        (void)sqlite3_snprintf(sizeof file, file, "%s.html", cJSON_IsString(value) ? value->valuestring : name + 1);
+        const char *template = name[1] == '>' ? cJSON_GetStringValue(value_find(scope, name + 2)) : name + 1;
+        (void)sqlite3_snprintf(sizeof file, file, "%s.html", template);
         whole_write(view, page_files_find(file), scope);
     } else {
         value_append(view->out, value_find(scope, name));
