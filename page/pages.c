@@ -57,6 +57,26 @@ static void page_failed(struct exchange *exchange, struct desk *desk, int code)
     page_problem(exchange, desk, kind == SQLITE_BUSY ? UNAVAILABLE : kind == SQLITE_CONSTRAINT ? BAD_REQUEST : 500);
 }
 
+/*
+** What is wrong, and where: a reason's first word names the field, as in "username taken".  Of "city is too long" field
+** and phrase are each told in the reader's language; other reasons are texts.
+*/
+static void reason_add(const struct exchange *exchange, cJSON *values, const char *reason)
+{
+    char key[80];
+    const char *space = strchr(reason, ' ');
+    int length = (int)strcspn(reason, " ");
+
+    (void)cJSON_AddStringToObject(values, "reason", reason);
+    (void)sqlite3_snprintf(sizeof key, key, "%.*s", length, reason);
+    (void)cJSON_AddTrueToObject(cJSON_AddObjectToObject(values, "wrong"), key);
+    (void)sqlite3_snprintf(sizeof key, key, "reason.%s", reason);
+    if (space == NULL || texts_get(exchange->texts, key) != NULL) return;
+    (void)sqlite3_snprintf(sizeof key, key, "%.*s", length, reason);
+    (void)cJSON_AddStringToObject(values, "reason_field", key);
+    (void)cJSON_AddStringToObject(values, "reason_phrase", space + 1);
+}
+
 /* A form comes back with what was entered, but for secrets, and with what is wrong. */
 static void form_again(struct exchange *exchange, struct desk *desk, const char *page, const char *reason)
 {
@@ -69,7 +89,7 @@ static void form_again(struct exchange *exchange, struct desk *desk, const char 
         (void)cJSON_AddStringToObject(entered, field->name, field->value);
     }
     if (strcmp(exchange_field(exchange, "as"), "representative") == 0) cJSON_AddTrueToObject(values, "representative");
-    (void)cJSON_AddStringToObject(values, "reason", reason);
+    reason_add(exchange, values, reason);
     page_show(exchange, page, UNPROCESSABLE, values);
 }
 
@@ -99,7 +119,7 @@ static void open_reset(struct exchange *exchange, struct desk *desk)
 }
 
 /* Shows a page of the registration, if the link is good; else what it is. */
-static void link_page(struct exchange *exchange, struct desk *desk, const char *page)
+static void link_page(struct exchange *exchange, struct desk *desk, const char *page, const char *reason)
 {
     const char *token[] = {exchange->cookie[COOKIE_LINK]};
     cJSON *status = NULL;
@@ -109,37 +129,45 @@ static void link_page(struct exchange *exchange, struct desk *desk, const char *
 
     if (code != SQLITE_OK) {
         page_failed(exchange, desk, code);
-        return;
-    }
-    values = values_new(exchange, desk);
-    if (strcmp(word, "valid") == 0) {
-        if (strcmp(exchange->cookie[COOKIE_LINK], "") != 0) (void)cJSON_AddTrueToObject(values, "valid");
-        page_show(exchange, page, 200, values);
-    } else {
+    } else if (strcmp(word, "valid") != 0) {
+        values = values_new(exchange, desk);
         (void)cJSON_AddStringToObject(values, "link", word);
         page_show(exchange, "link", strcmp(word, "unknown") == 0 ? NOT_FOUND : GONE, values);
+    } else if (*reason != '\0') {
+        form_again(exchange, desk, page, reason);
+    } else {
+        page_show(exchange, page, 200, values_new(exchange, desk));
     }
     cJSON_Delete(status);
 }
 
 static void landing(struct exchange *exchange, struct desk *desk)
 {
-    link_page(exchange, desk, "landing");
+    link_page(exchange, desk, "landing", "");
 }
 
 static void who(struct exchange *exchange, struct desk *desk)
 {
-    link_page(exchange, desk, "who");
+    link_page(exchange, desk, "who", "");
 }
 
 static void account(struct exchange *exchange, struct desk *desk)
 {
-    link_page(exchange, desk, "account");
+    link_page(exchange, desk, "account", "");
 }
 
 static void account_representative(struct exchange *exchange, struct desk *desk)
 {
-    link_page(exchange, desk, "account_representative");
+    link_page(exchange, desk, "account_representative", "");
+}
+
+/* One was sent a moment ago: it can be entered, and when another can be had is told. */
+static void pin_waits(struct exchange *exchange, struct desk *desk, const char *page, cJSON *answer)
+{
+    cJSON *values = values_new(exchange, desk);
+
+    (void)cJSON_AddItemToObject(values, "wait", cJSON_DetachItemFromObjectCaseSensitive(answer, "seconds"));
+    page_show(exchange, page, 200, values);
 }
 
 static void prove(struct exchange *exchange, struct desk *desk)
@@ -153,10 +181,12 @@ static void prove(struct exchange *exchange, struct desk *desk)
 
     if (code != SQLITE_OK) {
         page_failed(exchange, desk, code);
-    } else if (strcmp(result, "pin_sent") == 0 || strcmp(result, "wait") == 0) {
+    } else if (strcmp(result, "pin_sent") == 0) {
         exchange_redirect(exchange, representative ? "/register/representative" : "/register/account");
+    } else if (strcmp(result, "wait") == 0) {
+        pin_waits(exchange, desk, representative ? "account_representative" : "account", answer);
     } else {
-        form_again(exchange, desk, "who", *answered(answer, "reason") == '\0' ? "proof" : "opted out");
+        link_page(exchange, desk, "who", *answered(answer, "reason") == '\0' ? "proof" : answered(answer, "reason"));
     }
     cJSON_Delete(answer);
 }
@@ -174,10 +204,8 @@ static void enroll(struct exchange *exchange, struct desk *desk, enum question q
     } else if (strcmp(answered(answer, "result"), "registered") == 0) {
         exchange_set(exchange, COOKIE_LINK, "");
         exchange_redirect(exchange, "/register/done");
-    } else if (strcmp(answered(answer, "reason"), "link") == 0) {
-        link_page(exchange, desk, page);
     } else {
-        form_again(exchange, desk, page, answered(answer, "reason"));
+        link_page(exchange, desk, page, answered(answer, "reason"));
     }
     cJSON_Delete(answer);
 }
@@ -217,7 +245,7 @@ static void sign_in(struct exchange *exchange, struct desk *desk)
         exchange_set(exchange, COOKIE_FORM, "");
         exchange_redirect(exchange, "/patients");
     } else {
-        form_again(exchange, desk, "sign_in", "sign in");
+        form_again(exchange, desk, "sign_in", "credentials");
     }
     cJSON_Delete(answer);
 }
@@ -244,7 +272,7 @@ static void signed_out(struct exchange *exchange, struct desk *desk)
     cJSON *values = values_new(exchange, desk);
 
     exchange_set(exchange, COOKIE_SESSION, "");
-    (void)cJSON_AddStringToObject(values, "reason", "session");
+    reason_add(exchange, values, "session");
     page_show(exchange, "sign_in", FORBIDDEN, values);
 }
 
@@ -275,7 +303,7 @@ static void keys_add(cJSON *session)
     }
 }
 
-static void patients(struct exchange *exchange, struct desk *desk)
+static void patients_show(struct exchange *exchange, struct desk *desk, const char *reason)
 {
     const char *texts[] = {exchange->cookie[COOKIE_SESSION]};
     cJSON *session = NULL;
@@ -290,8 +318,14 @@ static void patients(struct exchange *exchange, struct desk *desk)
         keys_add(session);
         values = values_new(exchange, desk);
         (void)cJSON_AddItemToObject(values, "session", session);
-        page_show(exchange, "patients", 200, values);
+        if (*reason != '\0') reason_add(exchange, values, reason);
+        page_show(exchange, "patients", *reason == '\0' ? 200 : UNPROCESSABLE, values);
     }
+}
+
+static void patients(struct exchange *exchange, struct desk *desk)
+{
+    patients_show(exchange, desk, "");
 }
 
 static void home(struct exchange *exchange, struct desk *desk)
@@ -302,51 +336,68 @@ static void home(struct exchange *exchange, struct desk *desk)
 
 /* Demographics */
 
-/* How a field is entered: as browsers know it (HTML, autofill detail tokens). */
-static const struct { const char *field; const char *type; const char *autocomplete; } inputs[] = {
-    {"first_name", "text", "given-name"}, {"last_name", "text", "family-name"}, {"sex", "text", "sex"},
-    {"email", "email", "email"}, {"cell_phone", "tel", "mobile tel"}, {"home_phone", "tel", "home tel"},
-    {"address_line1", "text", "address-line1"}, {"address_line2", "text", "address-line2"},
-    {"city", "text", "address-level2"}, {"state", "text", "address-level1"}, {"postal_code", "text", "postal-code"},
-    {"preferred_language", "text", "language"}, {"email_consent", NULL, NULL}, {"text_consent", NULL, NULL},
+/* How a field is entered: as browsers know it (HTML, autofill detail tokens), or chosen from a list. */
+static const struct input { const char *field; const char *type; const char *autocomplete; const char *options[3]; } inputs[] = {
+    {"first_name", "text", "given-name", {NULL}}, {"last_name", "text", "family-name", {NULL}},
+    {"sex", "text", "sex", {NULL}}, {"email", "email", "email", {NULL}},
+    {"cell_phone", "tel", "mobile tel", {NULL}}, {"home_phone", "tel", "home tel", {NULL}},
+    {"address_line1", "text", "address-line1", {NULL}}, {"address_line2", "text", "address-line2", {NULL}},
+    {"city", "text", "address-level2", {NULL}}, {"state", "text", "address-level1", {NULL}},
+    {"postal_code", "text", "postal-code", {NULL}}, {"preferred_language", NULL, NULL, {"en", "es", NULL}},
+    {"email_consent", NULL, NULL, {"1", "0", NULL}}, {"text_consent", NULL, NULL, {"1", "0", NULL}},
 };
+
+static void option_add(cJSON *options, const char *value, bool selected)
+{
+    cJSON *option = cJSON_CreateObject();
+
+    (void)cJSON_AddStringToObject(option, "value", value);
+    (void)cJSON_AddBoolToObject(option, "selected", selected);
+    (void)cJSON_AddItemToArray(options, option);
+}
+
+/* What the chart has stays to be chosen, also when it is another one. */
+static void options_add(cJSON *field, const char *const *values, const char *shown)
+{
+    cJSON *options = cJSON_AddArrayToObject(field, "options");
+    bool found = false;
+
+    for (; *values != NULL; values++) {
+        bool selected = strcmp(*values, shown) == 0;
+        option_add(options, *values, selected);
+        found = found || selected;
+    }
+    if (!found) option_add(options, shown, true);
+}
 
 /*
 ** What was entered stays in the form while something in it is wrong.  What waits stands in its field: the
-** chart's own value there would take the request back.
+** chart's own value there would take the request back.  A browser fills in what its owner is called, and no other patient.
 */
-static void field_prepare(const struct exchange *exchange, cJSON *field, bool again)
+static void field_prepare(const struct exchange *exchange, cJSON *field, bool own, const char *reason)
 {
     const char *name = answered(field, "field");
+    size_t length = strlen(name);
     const cJSON *request = cJSON_GetObjectItemCaseSensitive(field, "request");
     bool waits = strcmp(answered(request, "status"), "pending") == 0;
-    const char *shown = again ? exchange_field(exchange, name) : answered(waits ? request : field, "value");
+    const char *before = answered(waits ? request : field, "value");
+    const char *shown = *reason == '\0' ? before : exchange_field(exchange, name);
+    bool invalid = strncmp(reason, name, length) == 0 && reason[length] == ' ';
+    char describedby[80];
 
+    (void)cJSON_AddStringToObject(field, "before", before);
     (void)cJSON_AddStringToObject(field, "shown", shown);
+    (void)cJSON_AddBoolToObject(field, "invalid", invalid);
+    (void)sqlite3_snprintf(sizeof describedby, describedby, "%s%s%s%s", invalid ? "problem" : "",
+                           invalid && request != NULL ? " " : "", request == NULL ? "" : name,
+                           request == NULL ? "" : "_request");
+    (void)cJSON_AddStringToObject(field, "describedby", describedby);
     for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++) {
         if (strcmp(inputs[i].field, name) != 0) continue;
-        if (inputs[i].type == NULL) {
-            (void)cJSON_AddTrueToObject(field, "flag");
-            (void)cJSON_AddBoolToObject(field, "yes", strcmp(shown, "1") == 0);
-        } else {
-            (void)cJSON_AddStringToObject(field, "type", inputs[i].type);
-            (void)cJSON_AddStringToObject(field, "autocomplete", inputs[i].autocomplete);
-        }
+        if (inputs[i].type == NULL) options_add(field, inputs[i].options, shown);
+        (void)cJSON_AddStringToObject(field, "type", inputs[i].type == NULL ? "" : inputs[i].type);
+        (void)cJSON_AddStringToObject(field, "autocomplete", own ? inputs[i].autocomplete : "off");
     }
-}
-
-/* "city is too long": the field and the phrase, each in the reader's language; other reasons are texts. */
-static void reason_add(const struct exchange *exchange, cJSON *values, const char *reason)
-{
-    char key[80];
-    const char *space = strchr(reason, ' ');
-
-    (void)cJSON_AddStringToObject(values, "reason", reason);
-    (void)sqlite3_snprintf(sizeof key, key, "reason.%s", reason);
-    if (space == NULL || texts_get(exchange->texts, key) != NULL) return;
-    (void)sqlite3_snprintf(sizeof key, key, "%.*s", (int)(space - reason), reason);
-    (void)cJSON_AddStringToObject(values, "reason_field", key);
-    (void)cJSON_AddStringToObject(values, "reason_phrase", space + 1);
 }
 
 static void demographics_show(struct exchange *exchange, struct desk *desk, const char *reason)
@@ -357,6 +408,7 @@ static void demographics_show(struct exchange *exchange, struct desk *desk, cons
     cJSON *values;
     cJSON *field;
     char key[300];
+    int waiting = 0;
 
     if (code != SQLITE_OK) {
         page_failed(exchange, desk, code);
@@ -368,8 +420,11 @@ static void demographics_show(struct exchange *exchange, struct desk *desk, cons
     }
     values = values_new(exchange, desk);
     cJSON_ArrayForEach(field, cJSON_GetObjectItemCaseSensitive(chart, "fields")) {
-        field_prepare(exchange, field, *reason != '\0');
+        const cJSON *request = cJSON_GetObjectItemCaseSensitive(field, "request");
+        waiting += strcmp(answered(request, "status"), "pending") == 0;
+        field_prepare(exchange, field, strcmp(answered(chart, "role"), "patient") == 0, reason);
     }
+    if (waiting > 0) (void)cJSON_AddNumberToObject(values, "waiting", waiting);
     (void)cJSON_AddItemToObject(values, "chart", chart);
     query_encode(exchange->patient, key);
     (void)cJSON_AddStringToObject(values, "patient", key);
@@ -382,42 +437,50 @@ static void demographics(struct exchange *exchange, struct desk *desk)
     demographics_show(exchange, desk, "");
 }
 
-static bool is_of_chart(const struct form_field *field)
+/* What differs from what the page showed: what stayed is not asked for, not even once more. */
+static cJSON *changes_read(const struct exchange *exchange)
 {
-    return strcmp(field->name, "form") != 0;
+    cJSON *changes = cJSON_CreateObject();
+
+    for (int i = 0; i < exchange->fields; i++) {
+        const struct form_field *field = &exchange->field[i];
+        char before[80];
+        if (strcmp(field->name, "form") == 0 || strncmp(field->name, "before.", 7) == 0) continue;
+        (void)sqlite3_snprintf(sizeof before, before, "before.%s", field->name);
+        if (strcmp(exchange_field(exchange, before), field->value) == 0) continue;
+        (void)cJSON_AddStringToObject(changes, field->name, field->value);
+    }
+    return changes;
+}
+
+/* 303 to the chart, where what was asked for is seen to wait. */
+static void submitted(struct exchange *exchange)
+{
+    char location[sizeof exchange->location];
+    char key[300];
+
+    query_encode(exchange->patient, key);
+    (void)sqlite3_snprintf(sizeof location, location, "/demographics?patient=%s", key);
+    exchange_redirect(exchange, location);
 }
 
 static void submit(struct exchange *exchange, struct desk *desk)
 {
-    cJSON *entered = cJSON_CreateObject();
-    char *json;
+    cJSON *changes = changes_read(exchange);
+    char *json = cJSON_PrintUnformatted(changes);
+    const char *texts[] = {exchange->cookie[COOKIE_SESSION], exchange->patient, json};
     cJSON *answer = NULL;
-    int code = SQLITE_NOMEM;
+    bool unchanged = cJSON_GetArraySize(changes) == 0;
+    int code = json == NULL ? SQLITE_NOMEM : unchanged ? SQLITE_OK : desk_ask(desk, ASK_SUBMIT, &answer, texts);
+    const char *reason = unchanged ? "unchanged" : answered(answer, "reason");
 
-    for (int i = 0; i < exchange->fields; i++) {
-        if (!is_of_chart(&exchange->field[i])) continue;
-        (void)cJSON_AddStringToObject(entered, exchange->field[i].name, exchange->field[i].value);
-    }
-    json = cJSON_PrintUnformatted(entered);
-    cJSON_Delete(entered);
-    if (json != NULL) {
-        const char *texts[] = {exchange->cookie[COOKIE_SESSION], exchange->patient, json};
-        code = desk_ask(desk, ASK_SUBMIT, &answer, texts);
-    }
+    cJSON_Delete(changes);
     cJSON_free(json);
-    if (code != SQLITE_OK) {
-        page_failed(exchange, desk, code);
-    } else if (strcmp(answered(answer, "result"), "submitted") == 0) {
-        char location[sizeof exchange->location];
-        char key[300];
-        query_encode(exchange->patient, key);
-        (void)sqlite3_snprintf(sizeof location, location, "/demographics?patient=%s", key);
-        exchange_redirect(exchange, location);
-    } else if (strcmp(answered(answer, "reason"), "session") == 0) {
-        signed_out(exchange, desk);
-    } else {
-        demographics_show(exchange, desk, answered(answer, "reason"));
-    }
+    if (code != SQLITE_OK) page_failed(exchange, desk, code);
+    else if (strcmp(answered(answer, "result"), "submitted") == 0) submitted(exchange);
+    else if (strcmp(reason, "session") == 0) signed_out(exchange, desk);
+    else if (strcmp(reason, "patient") == 0) patients_show(exchange, desk, reason);
+    else demographics_show(exchange, desk, reason);
     cJSON_Delete(answer);
 }
 
@@ -439,9 +502,22 @@ static void forgot(struct exchange *exchange, struct desk *desk)
     else page_failed(exchange, desk, code);
 }
 
+/* Whether a link for a new password is good shows when it is used: only then is it looked at. */
+static void reset_page(struct exchange *exchange, struct desk *desk, const char *reason)
+{
+    if (*exchange->cookie[COOKIE_RESET] == '\0' || strcmp(reason, "link") == 0) {
+        exchange_set(exchange, COOKIE_RESET, "");
+        page_show(exchange, "reset_link", GONE, values_new(exchange, desk));
+    } else if (*reason != '\0') {
+        form_again(exchange, desk, "reset", reason);
+    } else {
+        page_show(exchange, "reset", 200, values_new(exchange, desk));
+    }
+}
+
 static void reset_form(struct exchange *exchange, struct desk *desk)
 {
-    page_show(exchange, "reset", 200, values_new(exchange, desk));
+    reset_page(exchange, desk, "");
 }
 
 static void reset(struct exchange *exchange, struct desk *desk)
@@ -457,7 +533,7 @@ static void reset(struct exchange *exchange, struct desk *desk)
         exchange_set(exchange, COOKIE_SESSION, "");
         page_show(exchange, "reset_done", 200, values_new(exchange, desk));
     } else {
-        form_again(exchange, desk, "reset", answered(answer, "reason"));
+        reset_page(exchange, desk, answered(answer, "reason"));
     }
     cJSON_Delete(answer);
 }

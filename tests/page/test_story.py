@@ -21,11 +21,11 @@ def test_a_patient_registers_signs_in_changes_something_and_signs_out(t):
     says(t, browser, 'Ada Lovelace')
     t.equal(browser.fields('/demographics')['email'], 'ada1@example.com')
     browser.submit('/demographics', city='Paris')
-    says(t, browser, 'Waiting for the practice: Paris')
+    says(t, browser, 'waiting for the practice: Paris')
     t.equal(t.all(db, 'SELECT field, proposed_value, submitted_as FROM pending_requests'), [('city', 'Paris', 'patient')])
     db.execute("UPDATE pending_requests SET decision = 'accept'")
     browser.open('/demographics?patient=1')
-    says(t, browser, 'Accepted: Paris')
+    says(t, browser, 'The practice accepted: Paris')
     browser.submit('/sign-out')
     says(t, browser, 'Sign in')
     browser.open('/patients')
@@ -68,7 +68,7 @@ def test_a_revoke_signs_out_at_the_next_click_and_the_same_password_works_after_
     browser.submit('/demographics', city='Paris')
     says(t, browser, 'You have been signed out', status=403)
     browser.submit('/sign-in', username='ada', password=PASSWORD)
-    says(t, browser, 'not right, or the account can not be used', status=422)
+    says(t, browser, 'not right, or the account can not be used at present', status=422)
     send(t, db)
     sign_in(t, browser)
 
@@ -115,7 +115,7 @@ def test_every_dead_link_says_which_it_is_what_to_do_and_the_phone(t):
     db, server = practice(t)
     old, newer = send(t, db), send(t, db)
     browser = Browser(server)
-    for path, status, words in [(old, 410, 'A newer link was sent'), ('/r/' + 'A' * 32, 404, 'This link does not work.'),
+    for path, status, words in [(old, 410, 'Only the newest one works'), ('/r/' + 'A' * 32, 404, 'This link does not work.'),
                                 ('/r/nonsense', 404, 'This link does not work.')]:
         browser.open(path)
         says(t, browser, words, '(202) 555-0100', status=status)
@@ -124,11 +124,11 @@ def test_every_dead_link_says_which_it_is_what_to_do_and_the_phone(t):
     server = Server(t, t.file(db))
     browser = Browser(server)
     browser.open(newer)
-    says(t, browser, 'This link has expired', 'ask the practice for a new one', status=410)
+    says(t, browser, 'it has expired', 'ask the practice for a new one', status=410)
     third = send(t, db)
     db.execute('SELECT revoke_access(1)')
     browser.open(third)
-    says(t, browser, 'no longer valid', status=410)
+    says(t, browser, 'no longer good', status=410)
 
 
 def test_a_used_link_says_so(t):
@@ -139,7 +139,7 @@ def test_a_used_link_says_so(t):
     browser.open('/register/who')
     browser.submit('/register/account', pin=new_pin(t, db, browser), username='ada', password=PASSWORD)
     browser.open(link)
-    says(t, browser, 'This link has been used already', 'you can sign in', status=410)
+    says(t, browser, 'This link has been used already', 'please sign in', status=410)
 
 
 def test_opening_a_link_changes_nothing_however_often(t):
@@ -171,4 +171,4 @@ def test_a_text_key_names_a_patient_as_well(t):
     path = browser.page.html.partition('/demographics?patient=')[2].partition('"')[0]
     browser.open(f'/demographics?patient={path}')
     browser.submit('/demographics', city='Paris')
-    says(t, browser, 'Waiting for the practice: Paris')
+    says(t, browser, 'waiting for the practice: Paris')
