@@ -28,6 +28,7 @@ void desk_begin(struct desk *desk, const char *database, int patience)
 void desk_close(struct desk *desk)
 {
     for (int i = 0; i < ASK_COUNT; i++) (void)sqlite3_finalize(desk->statement[i]);
+    cJSON_Delete(desk->practice);
     (void)sqlite3_close_v2(desk->db);
     desk_begin(desk, desk->database, desk->patience);
 }
@@ -57,6 +58,7 @@ int desk_serve(struct desk *desk, const char *client)
     sqlite3_stmt *statement = NULL;
     int code = SQLITE_OK;
 
+    desk->looked = false;
     if (!desk->open || has_moved(desk)) {
         desk_close(desk);
         code = desk_open(desk);
@@ -101,5 +103,20 @@ int desk_ask(struct desk *desk, enum question question, cJSON **answer, const ch
     }
     (void)sqlite3_reset(statement);
     (void)sqlite3_clear_bindings(statement);
+    desk->looked = desk->looked || code == SQLITE_ROW;
     return code == SQLITE_ROW ? SQLITE_OK : code;
+}
+
+const cJSON *desk_practice(struct desk *desk)
+{
+    unsigned version = 0;
+
+    if (!desk->open) return NULL;
+    (void)sqlite3_file_control(desk->db, "main", SQLITE_FCNTL_DATA_VERSION, &version);
+    if (desk->practice == NULL || !desk->looked || version != desk->version) {
+        cJSON_Delete(desk->practice);
+        (void)desk_ask(desk, ASK_PRACTICE, &desk->practice, NULL);
+        (void)sqlite3_file_control(desk->db, "main", SQLITE_FCNTL_DATA_VERSION, &desk->version);
+    }
+    return desk->practice;
 }

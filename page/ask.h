@@ -22,6 +22,9 @@ struct desk {
     sqlite3 *db;
     sqlite3_stmt *statement[ASK_COUNT];
     char client[64];               /* who the connection was told that it acts for */
+    cJSON *practice;               /* as it is in `version` of the database */
+    unsigned version;
+    bool looked;                   /* at the database, since a client was served last */
 };
 
 /* The path stays the caller's.  Nothing is opened yet. */
@@ -36,8 +39,14 @@ int desk_serve(struct desk *desk, const char *client);
 
 /*
 ** Asks with as many texts as the question has places; NULL is NULL.  SQLITE_OK and the answer, to be
-** freed with cJSON_Delete(): an object, a string, a number, or NULL for NULL.  Or an error code.
+** freed with cJSON_Delete(): an object, a string, or NULL for NULL.  Or an error code.
 */
 int desk_ask(struct desk *desk, enum question question, cJSON **answer, const char *const *texts);
+
+/*
+** What ASK_PRACTICE answers, the desk's own until the next call, or NULL.  It is asked again when the database has
+** changed, which an answer before it to the same client tells without another look.
+*/
+const cJSON *desk_practice(struct desk *desk);
 
 #endif

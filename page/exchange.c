@@ -36,7 +36,7 @@ void exchange_redirect(struct exchange *exchange, const char *location)
     (void)sqlite3_snprintf(sizeof exchange->location, exchange->location, "%s", location);
 }
 
-static void text_free(char *text)
+void exchange_free(void *text)
 {
     if (text != NULL) sodium_memzero(text, strlen(text));
     sqlite3_free(text);
@@ -45,9 +45,9 @@ static void text_free(char *text)
 void exchange_clear(struct exchange *exchange)
 {
     for (int i = 0; i < exchange->fields; i++) {
-        text_free(exchange->field[i].name);
-        text_free(exchange->field[i].value);
+        exchange_free(exchange->field[i].name);
+        exchange_free(exchange->field[i].value);
     }
-    text_free(exchange->body);
+    exchange_free(exchange->body);
     sodium_memzero(exchange, sizeof *exchange);
 }

@@ -61,6 +61,9 @@ void exchange_redirect(struct exchange *exchange, const char *location);
 /* Frees what it holds; what may be a secret is wiped. */
 void exchange_clear(struct exchange *exchange);
 
+/* Wipes and frees a field or a page. */
+void exchange_free(void *text);
+
 /* What a path leads to. */
 struct route {
     const char *method;

@@ -366,8 +366,9 @@ static enum MHD_Result answer_send(struct request *request)
     /* A redirect has no body; without memory for a page there is none either. */
     if (exchange->body == NULL && *exchange->location == '\0') exchange->status = UNAVAILABLE;
     if (exchange->type == NULL) exchange->type = "text/plain; charset=utf-8";
-    response = MHD_create_response_from_buffer(size, exchange->body, MHD_RESPMEM_MUST_COPY);
+    response = MHD_create_response_from_buffer_with_free_callback(size, exchange->body, exchange_free);
     if (response == NULL) return MHD_NO;
+    exchange->body = NULL;
     headers_add(request, response);
     result = MHD_queue_response(request->connection, (unsigned)exchange->status, response);
     MHD_destroy_response(response);

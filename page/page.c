@@ -10,6 +10,7 @@
 
 #include <signal.h>
 #include <sodium.h>
+#include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,6 +74,8 @@ int main(int argc, char **argv)
     int code;
 
     if (argc != ARGUMENTS) return refused("portal-page", "is started by portal serve");
+    /* Statistics take a lock of the whole process at every allocation. */
+    (void)sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     if (sodium_init() < 0 || !view_begin()) return refused("portal-page", "out of memory");
     options.database = argv[DATABASE];
     options.posts_per_minute = (int)strtol(argv[POSTS], NULL, 10);

@@ -10,15 +10,19 @@
 enum { SEE_OTHER = 303, BAD_REQUEST = 400, FORBIDDEN = 403, NOT_FOUND = 404, GONE = 410, UNPROCESSABLE = 422,
        UNAVAILABLE = 503, FORM_BYTES = 16 };
 
+/* Takes `item`, also when there is no memory to add it. */
+static void item_add(cJSON *values, const char *name, cJSON *item)
+{
+    if (!cJSON_AddItemToObject(values, name, item)) cJSON_Delete(item);
+}
+
 /* What every page shows; to be freed. */
 static cJSON *values_new(struct exchange *exchange, struct desk *desk)
 {
     cJSON *values = cJSON_CreateObject();
-    cJSON *practice = NULL;
     char text[2 * FORM_BYTES + 1];
 
-    (void)desk_ask(desk, ASK_PRACTICE, &practice, NULL);
-    (void)cJSON_AddItemToObject(values, "practice", practice);
+    (void)cJSON_AddItemReferenceToObject(values, "practice", (cJSON *)desk_practice(desk));
     if (strlen(exchange->cookie[COOKIE_FORM]) + 1 != sizeof text) {
         unsigned char bytes[FORM_BYTES];
         randombytes_buf(bytes, sizeof bytes);
@@ -317,7 +321,7 @@ static void patients_show(struct exchange *exchange, struct desk *desk, const ch
     } else {
         keys_add(session);
         values = values_new(exchange, desk);
-        (void)cJSON_AddItemToObject(values, "session", session);
+        item_add(values, "session", session);
         if (*reason != '\0') reason_add(exchange, values, reason);
         page_show(exchange, "patients", *reason == '\0' ? 200 : UNPROCESSABLE, values);
     }
@@ -425,7 +429,7 @@ static void demographics_show(struct exchange *exchange, struct desk *desk, cons
         field_prepare(exchange, field, strcmp(answered(chart, "role"), "patient") == 0, reason);
     }
     if (waiting > 0) (void)cJSON_AddNumberToObject(values, "waiting", waiting);
-    (void)cJSON_AddItemToObject(values, "chart", chart);
+    item_add(values, "chart", chart);
     query_encode(exchange->patient, key);
     (void)cJSON_AddStringToObject(values, "patient", key);
     if (*reason != '\0') reason_add(exchange, values, reason);
@@ -557,11 +561,10 @@ static const char *ink_on(const char *color)
 static void style(struct exchange *exchange, struct desk *desk)
 {
     cJSON *values = cJSON_CreateObject();
-    cJSON *practice = NULL;
+    const cJSON *practice = desk_practice(desk);
 
-    (void)desk_ask(desk, ASK_PRACTICE, &practice, NULL);
     (void)cJSON_AddStringToObject(values, "ink", ink_on(answered(practice, "color")));
-    (void)cJSON_AddItemToObject(values, "practice", practice);
+    (void)cJSON_AddItemReferenceToObject(values, "practice", (cJSON *)practice);
     exchange->status = 200;
     exchange->type = "text/css; charset=utf-8";
     exchange->cached = true;

@@ -2,6 +2,7 @@
 
 #include "page_files.h"
 
+#include <sodium.h>
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,24 @@ struct view {
     const struct texts *texts;
     int depth;                     /* of templates in templates */
 };
+
+/* Values that there was no memory for: what lacks one is not shown. */
+static _Thread_local bool values_lack;
+
+static void *value_allocate(size_t size)
+{
+    void *bytes = sqlite3_malloc64(size);
+
+    if (bytes == NULL) values_lack = true;
+    return bytes;
+}
+
+/* Among them are sessions, and what is in the chart. */
+static void value_free(void *bytes)
+{
+    if (bytes != NULL) sodium_memzero(bytes, (size_t)sqlite3_msize(bytes));
+    sqlite3_free(bytes);
+}
 
 /* Texts: "key = text", a line each; "#" begins a comment */
 
@@ -63,6 +82,9 @@ static bool texts_read(struct texts *texts)
 
 bool view_begin(void)
 {
+    cJSON_Hooks hooks = {value_allocate, value_free};
+
+    cJSON_InitHooks(&hooks);
     for (int i = 0; i < LANGUAGES; i++) {
         if (!texts_read(&all_texts[i])) return false;
     }
@@ -92,6 +114,13 @@ const char *texts_get(const struct texts *texts, const char *key)
 
 /* Values */
 
+static void name_copy(char out[NAME_SIZE], const char *name, size_t length)
+{
+    if (length >= NAME_SIZE) length = NAME_SIZE - 1;
+    memcpy(out, name, length);
+    out[length] = '\0';
+}
+
 /* "practice.name": a member of a member; "." is the innermost value itself. */
 static const cJSON *value_find(const struct scope *scope, const char *name)
 {
@@ -100,14 +129,14 @@ static const cJSON *value_find(const struct scope *scope, const char *name)
     size_t length = strcspn(name, ".");
 
     if (strcmp(name, ".") == 0) return scope->value;
-    (void)sqlite3_snprintf((int)(length < sizeof first ? length + 1 : sizeof first), first, "%s", name);
+    name_copy(first, name, length);
     for (; scope != NULL && value == NULL; scope = scope->outer) {
         value = cJSON_GetObjectItemCaseSensitive(scope->value, first);
     }
     for (name += length; *name == '.' && value != NULL; name += length) {
         name++;
         length = strcspn(name, ".");
-        (void)sqlite3_snprintf((int)(length < sizeof first ? length + 1 : sizeof first), first, "%s", name);
+        name_copy(first, name, length);
         value = cJSON_GetObjectItemCaseSensitive(value, first);
     }
     return value;
@@ -219,7 +248,7 @@ static const char *template_write(struct view *view, const char *at, const struc
         char name[NAME_SIZE];
         if (close == NULL) break;
         if (shown) sqlite3_str_append(view->out, at, (int)(open - at));
-        (void)sqlite3_snprintf((int)(close - open - 2 < NAME_SIZE ? close - open - 1 : NAME_SIZE), name, "%s", open + 2);
+        name_copy(name, open + 2, (size_t)(close - open - 2));
         at = close + 2;
         if (*name == '/') return at;
         if (*name == '#' || *name == '^') at = section_write(view, at, name, scope, shown);
@@ -233,7 +262,14 @@ char *view_render(const char *name, const struct texts *texts, const cJSON *valu
 {
     struct view view = {sqlite3_str_new(NULL), texts, 0};
     struct scope scope = {values, NULL};
+    char *page;
 
     whole_write(&view, page_files_find(name), &scope);
-    return sqlite3_str_finish(view.out);
+    page = sqlite3_str_finish(view.out);
+    if (values_lack) {
+        sqlite3_free(page);
+        page = NULL;
+    }
+    values_lack = false;
+    return page;
 }

@@ -20,11 +20,13 @@ const struct texts *texts_find(const char *language);
 /* The text of a key, or NULL. */
 const char *texts_get(const struct texts *texts, const char *key);
 
-/* Reads the texts that are compiled in, once, before any thread starts.  false without memory. */
+/*
+** Reads the texts that are compiled in, once, before any thread starts or makes a cJSON.  false without memory.
+*/
 bool view_begin(void);
 void view_end(void);
 
-/* A template filled in, to be freed with sqlite3_free(); NULL without memory. */
+/* A template filled in, to be freed with sqlite3_free(); NULL without memory, also for the values of this thread. */
 char *view_render(const char *name, const struct texts *texts, const cJSON *values);
 
 #endif
