@@ -558,7 +558,8 @@ static const char *ink_on(const char *color)
     return luminance > 0.179 ? "#000000" : "#ffffff";
 }
 
-static void style(struct exchange *exchange, struct desk *desk)
+/* What pages look like: in the practice's colour, and the same for everybody. */
+static void look(struct exchange *exchange, struct desk *desk, const char *file, const char *type)
 {
     cJSON *values = cJSON_CreateObject();
     const cJSON *practice = desk_practice(desk);
@@ -566,10 +567,20 @@ static void style(struct exchange *exchange, struct desk *desk)
     (void)cJSON_AddStringToObject(values, "ink", ink_on(answered(practice, "color")));
     (void)cJSON_AddItemReferenceToObject(values, "practice", (cJSON *)practice);
     exchange->status = 200;
-    exchange->type = "text/css; charset=utf-8";
+    exchange->type = type;
     exchange->cached = true;
-    exchange->body = view_render("style.css", exchange->texts, values);
+    exchange->body = view_render(file, exchange->texts, values);
     cJSON_Delete(values);
+}
+
+static void style(struct exchange *exchange, struct desk *desk)
+{
+    look(exchange, desk, "style.css", "text/css; charset=utf-8");
+}
+
+static void icon(struct exchange *exchange, struct desk *desk)
+{
+    look(exchange, desk, "icon.svg", "image/svg+xml");
 }
 
 static void health(struct exchange *exchange, struct desk *desk)
@@ -606,6 +617,7 @@ static const struct route routes[] = {
     {"GET", "/reset", false, reset_form},
     {"POST", "/reset", true, reset},
     {"GET", "/style.css", false, style},
+    {"GET", "/icon.svg", false, icon},
     {"GET", "/healthz", false, health},
 };
 

@@ -1,0 +1,290 @@
+// Drives the portal's pages in a real browser, as patients, representatives and staff would.
+// pages.mjs STORY PRACTICE, a JSON object with what tests/page/test_browser.py prepared.
+// Exits with 1 and says on standard error what was not as it should be.
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import axe from 'axe-core';
+import { chromium } from 'playwright-core';
+
+const [story, told] = process.argv.slice(2);
+const practice = JSON.parse(told);
+const PASSWORD = 'analytical engine';
+const SIZES = { phone: { width: 390, height: 844 }, desktop: { width: 1280, height: 800 } };
+const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+const WORDS = {
+    en: { sent: 'We have sent a PIN', wait: 'We sent a PIN a moment ago', done: 'You are registered', patients: 'My patients',
+          waiting: 'waiting for the practice', accepted: 'The practice accepted', declined: 'The practice did not accept',
+          out: 'You have been signed out' },
+    es: { sent: 'Hemos enviado un PIN', wait: 'Hace un momento enviamos un PIN', done: 'Registro completado', patients: 'Mis pacientes',
+          waiting: 'espera al consultorio', accepted: 'El consultorio aceptó', declined: 'El consultorio no aceptó',
+          out: 'Su sesión ha terminado' },
+};
+
+// Staff, in the sqlite3 shell
+
+function staff(sql) {
+    return execFileSync('sqlite3', practice.shell, { input: `${sql};\n`, encoding: 'utf8' }).trim();
+}
+
+// The Maildir
+
+const seen = new Set();
+
+function mails() {
+    const folder = join(practice.outbox, 'new');
+    const at = (name) => statSync(join(folder, name)).mtimeMs;
+    return readdirSync(folder).filter((name) => !seen.has(name)).sort((left, right) => at(left) - at(right));
+}
+
+// What a message that has come since has of a pattern; soft line breaks of quoted-printable are joined.
+function arrived(pattern) {
+    for (const name of mails()) {
+        seen.add(name);
+        const text = readFileSync(join(practice.outbox, 'new', name), 'utf8').replace(/=\r?\n/g, '').replace(/=3D/g, '=');
+        const found = text.match(pattern);
+        if (found) return found[1];
+    }
+    assert.fail(`no message has ${pattern}`);
+}
+
+const link = () => arrived(/(http:\/\/\S+\/r\/[\w-]{32})/);
+const pin = () => arrived(/\b(\d{6})\b/);
+
+function send(patient) {
+    mails().forEach((name) => seen.add(name));
+    assert.match(staff(`SELECT send_registration(${patient}, 'email')`), /Portal registration sent by email/);
+    return link();
+}
+
+// Browsers
+
+const browser = await chromium.launch({ executablePath: practice.chromium, args: ['--no-sandbox'] });
+const wrong = [];           // what a page must never do: reported at the end, with the page
+const heard = new Set();    // of each request: nobody else is asked
+
+// A person with a browser of their own, whose every request is watched.
+async function person(language, options = {}) {
+    const context = await browser.newContext({ viewport: SIZES.phone, locale: language === 'es' ? 'es-MX' : 'en-US', ...options });
+    const page = await context.newPage();
+    context.on('request', async (request) => {
+        heard.add(new URL(request.url()).origin);
+        const headers = await request.allHeaders().catch(() => ({}));
+        if (headers.referer) wrong.push(`Referer ${headers.referer} to ${request.url()}`);
+    });
+    context.on('console', (message) => {
+        // A status of 4xx is told there as an error: what is refused has one.  Advice is of other types.
+        if (['error', 'warning'].includes(message.type()) && !/status of 4\d\d/.test(message.text())) wrong.push(`${page.url()}: ${message.text()}`);
+    });
+    page.on('pageerror', (error) => wrong.push(`${page.url()}: ${error}`));
+    page.on('framenavigated', (frame) => {
+        if (/\/[rp]\/./.test(new URL(frame.url()).pathname)) wrong.push(`a token in the address: ${frame.url()}`);
+    });
+    page.language = language;
+    page.words = WORDS[language];
+    page.scripts = options.javaScriptEnabled !== false;
+    return page;
+}
+
+async function says(page, words) {
+    const text = await page.locator('body').innerText();
+    assert.ok(text.includes(words), `${page.url()} lacks "${words}":\n${text}`);
+}
+
+// Fills in fields by their names and sends the form that has the first.
+async function submit(page, fields) {
+    for (const [name, value] of Object.entries(fields)) {
+        const field = page.locator(`[name="${name}"]`);
+        const kind = await field.first().evaluate((element) => element.type);
+        if (kind === 'radio') await page.locator(`[name="${name}"][value="${value}"]`).check();
+        else if (kind === 'select-one') await field.selectOption(value);
+        else await field.fill(value);
+    }
+    await page.locator(`form:has([name="${Object.keys(fields)[0]}"]) button`).click();
+}
+
+// Pictures, and what holds of every page
+
+async function accessible(page, name) {
+    await page.evaluate(axe.source);
+    const { violations } = await page.evaluate((rules) => globalThis.axe.run({ runOnly: rules }), RULES);
+    for (const { id, help, nodes } of violations) {
+        wrong.push(`${name}: ${id}: ${help}: ${nodes.map((node) => node.html).join(' ')}`);
+    }
+}
+
+// WCAG 2.2: headings, landmarks, language (3.1.1), size of targets (2.5.8), reflow at 320 CSS pixels (1.4.10),
+// errors that are named, described and found by the keyboard (3.3.1).
+async function sound(page, name) {
+    await page.setViewportSize({ width: 320, height: 640 });
+    const found = await page.evaluate(() => {
+        const errors = [];
+        const claim = (holds, what) => { if (!holds) errors.push(what); };
+        const tags = [...document.querySelectorAll('main, header, footer, h1, h2')].map((each) => each.tagName).join(' ');
+        claim(/^HEADER MAIN H1( H2)? FOOTER$/.test(tags), `landmarks and headings are ${tags}`);
+        claim(document.documentElement.scrollWidth <= 320, `${document.documentElement.scrollWidth} pixels wide`);
+        for (const each of document.querySelectorAll('a, button, input:not([type=hidden]), select')) {
+            const { width, height } = each.getBoundingClientRect();
+            claim(width >= 24 && height >= 24, `${each.outerHTML} is ${width} by ${height}`);
+        }
+        for (const each of document.querySelectorAll('[aria-describedby]')) {
+            for (const id of each.getAttribute('aria-describedby').split(' ')) {
+                claim(document.getElementById(id), `${each.id} is described by ${id}, which is not there`);
+            }
+        }
+        const alert = document.querySelector('[role=alert]');
+        if (alert) claim(document.activeElement === alert, 'what is wrong has not the focus');
+        for (const each of document.querySelectorAll('[aria-invalid]')) {
+            claim(alert && each.getAttribute('aria-describedby').split(' ').includes(alert.id), `why is ${each.id} invalid?`);
+        }
+        claim(!/\{\{|\}\}/.test(document.documentElement.outerHTML), 'a placeholder');
+        return errors;
+    });
+    wrong.push(...found.map((what) => `${name}: ${what}`));
+    if (await page.getAttribute('html', 'lang') !== page.language) wrong.push(`${name}: is not in ${page.language}`);
+}
+
+async function look(page, state) {
+    const name = `${state}-${page.language}`;
+    if (page.scripts) {
+        await accessible(page, name);
+        await sound(page, name);
+    }
+    for (const [size, viewport] of Object.entries(SIZES)) {
+        await page.setViewportSize(viewport);
+        await page.screenshot({ path: join(practice.pictures, `${name}-${size}.png`), fullPage: true });
+    }
+    await page.setViewportSize(SIZES.phone);
+}
+
+// Parts of stories
+
+async function proves(page, as) {
+    await submit(page, { as, last_name: "D'Angelo", date_of_birth: '1979-08-14' });
+}
+
+async function deadLinks(page) {
+    for (const [state, path] of Object.entries(practice.dead)) {
+        await page.goto(path);
+        await look(page, `link-${state}`);
+    }
+}
+
+async function registers(page, patient, username, as) {
+    const entered = as === 'patient' ? {} : { name: 'Rita Parent', relationship: 'parent' };
+    await page.goto(send(patient));
+    assert.equal(new URL(page.url()).pathname, '/register');
+    await look(page, 'landing');
+    await page.locator('a.button').click();
+    await look(page, 'who');
+    await submit(page, { as, last_name: 'Somebody', date_of_birth: '1979-08-14' });
+    await look(page, 'who-wrong');
+    await proves(page, as);
+    await says(page, page.words.sent);
+    const code = pin();
+    await look(page, `account-${as}`);
+    await page.goto('/register/who');
+    await proves(page, as);
+    await says(page, page.words.wait);
+    await look(page, `account-${as}-wait`);
+    await submit(page, { pin: code === '111111' ? '222222' : '111111', username, password: PASSWORD, ...entered });
+    await look(page, `account-${as}-pin`);
+    await submit(page, { pin: code, username, password: 'Anne-Marie', ...entered });
+    await look(page, `account-${as}-password`);
+    await submit(page, { pin: code, username, password: PASSWORD, ...entered });
+    await says(page, page.words.done);
+    await look(page, 'done');
+}
+
+async function signsIn(page, username) {
+    await page.goto('/sign-in');
+    await submit(page, { username, password: PASSWORD });
+    await says(page, page.words.patients);
+}
+
+async function changes(page) {
+    await page.locator('.cards a').first().click();
+    await look(page, 'demographics');
+    await submit(page, { email: 'not an address' });
+    await look(page, 'demographics-wrong');
+    await submit(page, { email: 'anne-marie@example.net', city: 'Ashford', preferred_language: 'es', text_consent: '0' });
+    await says(page, page.words.waiting);
+    await look(page, 'demographics-waiting');
+    await submit(page, { state: await page.inputValue('[name=state]') });
+    await look(page, 'demographics-unchanged');
+    staff("UPDATE pending_requests SET decision = iif(field = 'city', 'decline', 'accept')");
+    await page.goto('/patients');
+    await page.locator('.cards a').first().click();
+    await says(page, page.words.accepted);
+    await says(page, page.words.declined);
+    await look(page, 'demographics-decided');
+    await page.emulateMedia({ media: 'print' });
+    await page.screenshot({ path: join(practice.pictures, `demographics-print-${page.language}.png`), fullPage: true });
+    await page.emulateMedia({ media: 'screen' });
+}
+
+async function forgets(page, username) {
+    await page.goto('/forgot');
+    await look(page, 'forgot');
+    mails().forEach((name) => seen.add(name));
+    await submit(page, { username });
+    await look(page, 'forgot-done');
+    staff('SELECT deliver()');
+    const reset = arrived(/(http:\/\/\S+\/p\/[\w-]{32})/);
+    await page.goto(reset);
+    assert.equal(new URL(page.url()).pathname, '/reset');
+    await look(page, 'reset');
+    await submit(page, { password: 'anne-marie' });
+    await look(page, 'reset-password');
+    await submit(page, { password: PASSWORD });
+    await look(page, 'reset-done');
+    await page.goto(reset);
+    await submit(page, { password: PASSWORD });
+    await look(page, 'reset-link');
+}
+
+async function isRevoked(page, patient, username) {
+    await signsIn(page, username);
+    await page.locator('.cards a').first().click();
+    staff(`SELECT revoke_access(${patient})`);
+    await submit(page, { city: 'Paris' });
+    await says(page, page.words.out);
+    await look(page, 'signed-out');
+    await submit(page, { username, password: PASSWORD });
+    await look(page, 'sign-in-wrong');
+    send(patient);
+    await signsIn(page, username);
+    await look(page, 'patients');
+    await page.locator('form.quiet button').click();
+    await look(page, 'sign-in');
+    await page.goto('/nowhere');
+    await look(page, 'problem-404');
+}
+
+async function wholeStory(language, patient, username, as) {
+    const page = await person(language, { baseURL: practice.url });
+    await deadLinks(page);
+    await registers(page, patient, username, as);
+    await signsIn(page, username);
+    await changes(page);
+    await forgets(page, username);
+    await isRevoked(page, patient, username);
+}
+
+const stories = {
+    patient: () => wholeStory('en', 1, 'annemarie', 'patient'),
+    representative: () => wholeStory('es', 2, 'rita', 'representative'),
+};
+
+mkdirSync(practice.pictures, { recursive: true });
+try {
+    await stories[story]();
+    assert.deepEqual(wrong, []);
+    assert.deepEqual([...heard], [new URL(practice.url).origin]);
+} catch (error) {
+    console.error([...wrong, error.stack].join('\n'));
+    process.exitCode = 1;
+} finally {
+    await browser.close();
+}
