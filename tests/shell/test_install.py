@@ -8,10 +8,12 @@ import harness
 
 CHANNELS = ['portal.d/kannel.so', 'portal.d/smtp.so', 'portal.d/twilio.so']
 PAGES = [f'pages/portal.{name}' for name in ('1', '7', 'bash', 'zsh')]
-UNITS = ['portal-deliver@.service', 'portal-nightly@.service', 'portal-nightly@.timer']
+UNITS = ['portal-deliver@.service', 'portal-nightly@.service', 'portal-nightly@.timer', 'portal-page@.service',
+         'portal-page@.socket']
+PROGRAMS = ['bin/portal', 'lib/portal/portal-page']
 LOADABLE = f'lib/{sysconfig.get_config_var("MULTIARCH")}/portal.so'
 INSTALLED = sorted([
-    'bin/portal', 'include/portal.h', 'lib/portal/libportal.a', 'lib/portal/portal.so', LOADABLE,
+    *PROGRAMS, 'include/portal.h', 'lib/portal/libportal.a', 'lib/portal/portal.so', LOADABLE,
     *(f'lib/portal/{name}' for name in CHANNELS), *(f'lib/systemd/system/{name}' for name in UNITS),
     'lib/sysusers.d/portal.conf', 'share/bash-completion/completions/portal', 'share/doc/portal/LICENSE',
     'share/doc/portal/README.md', 'share/man/man1/portal.1', 'share/man/man7/portal.7', 'share/portal/nightly.sql',
@@ -20,7 +22,7 @@ INSTALLED = sorted([
 
 def make(t, *arguments):
     """What is built counts as up to date: tests that run beside this one use it."""
-    built = [f'--old-file=build/{name}' for name in ('portal', 'portal.so', 'libportal.a', *CHANNELS, *PAGES)]
+    built = [f'--old-file=build/{name}' for name in ('portal', 'portal-page', 'portal.so', 'libportal.a', *CHANNELS, *PAGES)]
     done = subprocess.run(['make', '-C', str(harness.ROOT), *built, *arguments],
                           capture_output=True, text=True)
     t.equal(done.returncode, 0, f'make {arguments}:\n{done.stdout}{done.stderr}')
@@ -38,7 +40,7 @@ def test_install_puts_every_file_below_destdir_and_prefix(t):
     make(t, 'install', f'DESTDIR={root}', 'prefix=/usr')
     t.equal(files_below(root / 'usr'), INSTALLED)
     for name in INSTALLED:
-        t.equal((root / 'usr' / name).stat().st_mode & 0o777, 0o755 if name == 'bin/portal' else 0o644, name)
+        t.equal((root / 'usr' / name).stat().st_mode & 0o777, 0o755 if name in PROGRAMS else 0o644, name)
 
 
 @harness.release_only

@@ -19,6 +19,10 @@ def units(t):
     return [t.path(name.replace('@', '@main')) for name in UNITS]
 
 
+def services(t):
+    return [unit for unit in units(t) if unit.suffix == '.service']
+
+
 def analyze(*arguments):
     done = subprocess.run(['systemd-analyze', *map(str, arguments)], capture_output=True, text=True)
     return done.returncode, done.stdout + done.stderr
@@ -34,7 +38,7 @@ def test_systemd_finds_nothing_wrong_with_the_units(t):
 
 @harness.release_only
 def test_services_are_confined(t):
-    for unit in units(t)[:2]:
+    for unit in services(t):
         code, told = analyze('security', '--offline=yes', '--threshold=15', unit)
         t.equal(code, 0, told)
 
@@ -54,6 +58,16 @@ def traced(t, practice, *command):
     return [re.sub(r'^\d+ +', '', line) for line in trace.read_text().splitlines()]
 
 
+def traced_pages(t, practice):
+    """The same of the pages, with TLS, from their start to SIGTERM."""
+    trace = t.path('trace-pages')
+    certificate = mailservers.certificate(t, 'localhost')
+    server = browser.Server(t, practice, '--certificate', *certificate, before=['strace', '-f', '-o', trace])
+    server.fetch('/sign-in', certificate[0])
+    server.end()
+    return [re.sub(r'^\d+ +', '', line) for line in trace.read_text().splitlines()]
+
+
 @harness.release_only
 def test_the_confinement_allows_whatever_the_services_do(t):
     """Against the list that systemd filters by, because a filter of its own runs only where systemd does."""
@@ -67,7 +81,7 @@ def test_the_confinement_allows_whatever_the_services_do(t):
     for key, value in (('email_channel', 'smtp'), ('smtp_url', f'smtp://localhost:{mailservers.sink(t)}')):
         db.execute('SELECT portal_setting(?, ?)', [key, value])
     db.execute('INSERT INTO send_registration (patient_id, channel) SELECT 1, ?', ['email'])
-    trace = traced(t, t.file(db), 'deliver') + traced(t, t.file(db), 'nightly')
+    trace = traced(t, t.file(db), 'deliver') + traced(t, t.file(db), 'nightly') + traced_pages(t, t.file(db))
     t.equal(t.one(db, 'SELECT status FROM portal_message'), 'sent')
     # Of root alone SQLite changes the owner of a journal, and does not mind that it can not.
     t.equal({line.partition('(')[0] for line in trace if re.match(r'\w+\(', line)} - allowed - {'fchown'}, set())
@@ -79,12 +93,16 @@ def test_the_confinement_allows_whatever_the_services_do(t):
 def test_the_services_run_commands_that_there_are_on_the_database_of_the_instance(t):
     t.path('main').mkdir()
     db = t.database(name='main/practice.db')
-    for unit in units(t)[:2]:
+    for unit in services(t):
         text = unit.read_text()
         command = re.search(r'^ExecStart=(.*)$', text, re.M)[1].split()
         path = re.search(r'^Environment=PORTAL_DB=(.*)$', text, re.M)[1]
         t.equal(path, '/var/lib/portal/%i/practice.db')
         env = {**os.environ, 'PORTAL_DB': path.replace('/var/lib/portal/%i', str(t.path('main')))}
-        done = subprocess.run([arg for arg in command if arg != '--watch'], capture_output=True, text=True, env=env)
+        command = [arg for arg in command if arg not in ('--watch', '$PORTAL_SERVE')]
+        if command[1] == 'serve':
+            browser.Server(t, None, command=command, **env).end()
+            continue
+        done = subprocess.run(command, capture_output=True, text=True, env=env)
         t.equal((done.returncode, done.stderr), (0, ''), str(command))
     t.equal(t.one(db, 'SELECT portal_audit_verify()'), None)
