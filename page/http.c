@@ -19,7 +19,7 @@
 
 enum {
     CONNECTIONS_MOST = 2000, CONNECTION_BYTES = 16384, THREADS_MOST = 16,
-    SWIFT_MILLISECONDS = 500, FAREWELL_SECONDS = 5, LENGTH_REQUIRED = 411,
+    SWIFT_MILLISECONDS = 500, FAREWELL_SECONDS = 4, LENGTH_REQUIRED = 411,
     TOO_LARGE = 413, NOT_FORM = 415, TOO_MANY = 429, UNAVAILABLE = 503, FORBIDDEN = 403, NOT_FOUND = 404,
     OTHER_METHOD = 405, BAD_REQUEST = 400
 };
@@ -508,7 +508,7 @@ static struct MHD_Daemon *daemon_start(struct http *http)
 {
     const struct http_options *options = http->options;
     const struct MHD_OptionItem tls[] = {
-        {MHD_OPTION_HTTPS_CERT_CALLBACK, (intptr_t)certificate_choose, NULL},
+        {MHD_OPTION_HTTPS_CERT_CALLBACK, 0, (void *)(intptr_t)certificate_choose},
         {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"},
         {MHD_OPTION_END, 0, NULL},
     };

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,11 @@ int listener_given(void)
     return FIRST_SOCKET;
 }
 
+static bool is_port(const char *text)
+{
+    return *text != '\0' && strspn(text, "0123456789") == strlen(text) && strlen(text) <= 5 && strtol(text, NULL, 10) <= 65535;
+}
+
 static struct addrinfo *address_find(const char *text)
 {
     struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE, .ai_socktype = SOCK_STREAM};
@@ -34,7 +40,7 @@ static struct addrinfo *address_find(const char *text)
 
     if (snprintf(copy, sizeof copy, "%s", text) >= (int)sizeof copy) return NULL;
     colon = strrchr(copy, ':');
-    if (colon == NULL || colon == copy) return NULL;
+    if (colon == NULL || colon == copy || !is_port(colon + 1)) return NULL;
     *colon = '\0';
     if (*host == '[' && colon[-1] == ']') {
         colon[-1] = '\0';

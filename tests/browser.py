@@ -21,13 +21,15 @@ def free_port():
 class Server:
     """`portal serve` of a database, on a port of its own, until the end of the test."""
 
-    def __init__(self, t, database, *options, path='', **environment):
+    def __init__(self, t, database, *options, command=None, before=(), **environment):
+        """`before` starts the command, which is `portal -d DATABASE serve` without another."""
         self.t, self.port = t, free_port()
         self.url = f'http://127.0.0.1:{self.port}'
         self.log = t.path(f'serve-{self.port}.log')
         self.output = self.log.open('w')
         self.process = subprocess.Popen(
-            [t.command, '-d', str(database), 'serve', '--listen', f'127.0.0.1:{self.port}', *options],
+            [*before, *(command or [t.command, '-d', str(database), 'serve']),
+             '--listen', f'127.0.0.1:{self.port}', *options],
             env=t.portal_environment(environment), stdout=self.output, stderr=subprocess.STDOUT)
         t.at_end(self.end)
         self.wait()

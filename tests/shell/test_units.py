@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 
+import browser
 import harness
 import mailservers
 from test_install import UNITS, make
@@ -62,9 +63,12 @@ def traced_pages(t, practice):
     """The same of the pages, with TLS, from their start to SIGTERM."""
     trace = t.path('trace-pages')
     certificate = mailservers.certificate(t, 'localhost')
-    server = browser.Server(t, practice, '--certificate', *certificate, before=['strace', '-f', '-o', trace])
-    server.fetch('/sign-in', certificate[0])
+    # With -D the tracer is a child of what it traces, and that gets our signals.
+    server = browser.Server(t, practice, '--certificate', certificate, before=['strace', '-D', '-f', '-o', trace])
+    subprocess.run(['curl', '-sS', '--fail', '--cacert', certificate, '-d', 'x=y', f'https://localhost:{server.port}/sign-in'],
+                   capture_output=True)
     server.end()
+    mailservers.wait_for(lambda: 'exited with 0' in trace.read_text(), trace)
     return [re.sub(r'^\d+ +', '', line) for line in trace.read_text().splitlines()]
 
 
