@@ -37,7 +37,7 @@ test-packages:
 test-build: all build/tests/clock_vfs.so build/tests/clock_preload.so build/tests/channel_faults.so build/tests/compiler-flags build/asan/portal.so build/asan/portal build/asan/portal-page \
 	$(ASAN_CHANNELS) $(PLUGINS) \
 	$(UNIT_PROGRAMS) $(ASAN_UNIT_PROGRAMS) build/fault/test_fault build/asan/fault/test_fault \
-	fuzz-replays build/tsan/threads $(CLEAN_ROOT)
+	fuzz-replays build/tsan/threads build/tsan/portal $(CLEAN_ROOT)
 
 lint: all build/tests/compiler-flags
 	tests/run --variant static
