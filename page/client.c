@@ -66,6 +66,20 @@ static bool is_proxy(const struct proxies *proxies, const unsigned char address[
     return false;
 }
 
+/* Some proxies write the port, too: 203.0.113.7:4711, [2001:db8::7]:4711. */
+static bool forwarded_read(char *text, unsigned char out[16])
+{
+    char *colon = strchr(text, ':');
+
+    if (*text == '[') {
+        text++;
+        text[strcspn(text, "]")] = '\0';
+    } else if (colon != NULL && strchr(colon + 1, ':') == NULL) {
+        *colon = '\0';
+    }
+    return address_read(text, out);
+}
+
 /* The last address of a list, which is cut off; false when it is none. */
 static bool last_take(char *list, unsigned char out[16])
 {
@@ -75,7 +89,7 @@ static bool last_take(char *list, unsigned char out[16])
 
     text += strspn(text, " \t");
     text[strcspn(text, " \t")] = '\0';
-    taken = address_read(text, out);
+    taken = forwarded_read(text, out);
     if (comma != NULL) *comma = '\0';
     else *list = '\0';
     return taken;

@@ -21,9 +21,9 @@ def free_port():
 class Server:
     """`portal serve` of a database, on a port of its own, until the end of the test."""
 
-    def __init__(self, t, database, *options, command=None, before=(), **environment):
+    def __init__(self, t, database, *options, command=None, before=(), port=None, **environment):
         """`before` starts the command, which is `portal -d DATABASE serve` without another."""
-        self.t, self.port = t, free_port()
+        self.t, self.port = t, port or free_port()
         self.url = f'http://127.0.0.1:{self.port}'
         self.log = t.path(f'serve-{self.port}.log')
         self.output = self.log.open('w')
@@ -33,6 +33,9 @@ class Server:
             env=t.portal_environment(environment), stdout=self.output, stderr=subprocess.STDOUT)
         t.at_end(self.end)
         self.wait()
+
+    def connection(self):
+        return http.client.HTTPConnection('127.0.0.1', self.port, timeout=60)
 
     def wait(self):
         for _ in range(600):
@@ -88,7 +91,7 @@ class Browser:
 
     def ask(self, method, path, body=None, **headers):
         """One exchange, without following where it leads."""
-        connection = http.client.HTTPConnection('127.0.0.1', self.server.port, timeout=60)
+        connection = self.server.connection()
         cookies = '; '.join(f'{name}={value}' for name, value in self.cookies.items())
         sent = {**self.headers, **({'Cookie': cookies} if cookies else {}), **headers}
         connection.request(method, path, body, {name.replace('_', '-'): value for name, value in sent.items()})
