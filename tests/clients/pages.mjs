@@ -66,7 +66,8 @@ const heard = new Set();    // of each request: nobody else is asked
 
 // A person with a browser of their own, whose every request is watched.
 async function person(language, options = {}) {
-    const context = await browser.newContext({ viewport: SIZES.phone, locale: language === 'es' ? 'es-MX' : 'en-US', ...options });
+    const context = await browser.newContext({ viewport: SIZES.phone, locale: language === 'es' ? 'es-MX' : 'en-US',
+                                               baseURL: practice.url, ...options });
     const page = await context.newPage();
     context.on('request', async (request) => {
         heard.add(new URL(request.url()).origin);
@@ -83,7 +84,7 @@ async function person(language, options = {}) {
     });
     page.language = language;
     page.words = WORDS[language];
-    page.scripts = options.javaScriptEnabled !== false;
+    page.looks = options.javaScriptEnabled !== false;
     return page;
 }
 
@@ -147,10 +148,9 @@ async function sound(page, name) {
 
 async function look(page, state) {
     const name = `${state}-${page.language}`;
-    if (page.scripts) {
-        await accessible(page, name);
-        await sound(page, name);
-    }
+    if (!page.looks) return;
+    await accessible(page, name);
+    await sound(page, name);
     for (const [size, viewport] of Object.entries(SIZES)) {
         await page.setViewportSize(viewport);
         await page.screenshot({ path: join(practice.pictures, `${name}-${size}.png`), fullPage: true });
@@ -206,7 +206,7 @@ async function signsIn(page, username) {
 async function changes(page) {
     await page.locator('.cards a').first().click();
     await look(page, 'demographics');
-    await submit(page, { email: 'not an address' });
+    await submit(page, { email: 'anne-marie@example' });
     await look(page, 'demographics-wrong');
     await submit(page, { email: 'anne-marie@example.net', city: 'Ashford', preferred_language: 'es', text_consent: '0' });
     await says(page, page.words.waiting);
@@ -262,8 +262,8 @@ async function isRevoked(page, patient, username) {
     await look(page, 'problem-404');
 }
 
-async function wholeStory(language, patient, username, as) {
-    const page = await person(language, { baseURL: practice.url });
+async function wholeStory(language, patient, username, as, options) {
+    const page = await person(language, options);
     await deadLinks(page);
     await registers(page, patient, username, as);
     await signsIn(page, username);
@@ -272,9 +272,155 @@ async function wholeStory(language, patient, username, as) {
     await isRevoked(page, patient, username);
 }
 
+// By the keyboard alone
+
+async function tabTo(page, selector) {
+    for (let stops = 0; stops < 60; stops++) {
+        await page.keyboard.press('Tab');
+        const [there, seen] = await page.evaluate((wanted) => {
+            const element = document.activeElement;
+            return [element.matches(wanted), element === document.body || getComputedStyle(element).outlineStyle !== 'none'];
+        }, selector);
+        assert.ok(seen, `${page.url()}: the focus before ${selector} is not seen`);
+        if (there) return;
+    }
+    assert.fail(`${page.url()}: no way to ${selector} by the keyboard`);
+}
+
+async function types(page, fields) {
+    for (const [name, keys] of Object.entries(fields)) {
+        await tabTo(page, `[name="${name}"]`);
+        await page.keyboard.type(keys);
+    }
+    await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')]);
+}
+
+async function presses(page, selector) {
+    await tabTo(page, selector);
+    await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')]);
+}
+
+async function byKeyboard() {
+    const page = await person('en');
+    await page.goto(send(1));
+    await presses(page, 'a.button');
+    await types(page, { last_name: 'Somebody', date_of_birth: '08141979' });
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'problem');
+    await tabTo(page, '[name=as]');
+    await page.keyboard.press('ArrowDown');
+    await tabTo(page, '[name=last_name]');
+    await page.keyboard.press('Control+A');
+    await page.keyboard.type("D'Angelo");
+    await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')]);
+    await types(page, { pin: pin(), name: 'Rita Parent', relationship: 'parent', username: 'rita', password: PASSWORD });
+    await says(page, page.words.done);
+    await presses(page, 'a.button');
+    await types(page, { username: 'rita', password: PASSWORD });
+    await presses(page, '.cards a');
+    await tabTo(page, '[name=city]');
+    await page.keyboard.type('Ashford');
+    await presses(page, 'main form:not(.quiet) button');
+    await says(page, page.words.waiting);
+    await presses(page, '.quiet button');
+    await says(page, 'Sign in');
+}
+
+// What people do with browsers
+
+async function cookies(origin) {
+    const page = await person('en', { baseURL: origin });
+    heard.delete(origin);
+    await page.goto(origin + practice.dead.unknown);
+    const held = await page.context().cookies();
+    assert.deepEqual(held.map(({ name, httpOnly, secure, sameSite, path }) => [name, httpOnly, secure, sameSite, path]).sort(),
+                     [['__Host-form', true, true, 'Strict', '/'], ['__Host-link', true, true, 'Lax', '/']]);
+    heard.delete(origin);
+    await page.context().close();
+}
+
+async function doubleClicks(page) {
+    await page.goto(send(2));
+    await page.locator('a.button').click();
+    await page.fill('[name=last_name]', "D'Angelo");
+    await page.fill('[name=date_of_birth]', '1979-08-14');
+    await page.dblclick('main button');
+    await page.locator('[name=pin]').waitFor();
+    await page.fill('[name=pin]', pin());
+    await page.fill('[name=username]', 'annemarie');
+    await page.fill('[name=password]', PASSWORD);
+    await page.dblclick('main button');
+    await page.locator('text=/You are registered|please sign in/').waitFor();
+    await signsIn(page, 'annemarie');
+}
+
+async function twoTabs(page) {
+    const other = await page.context().newPage();
+    await page.goto('/patients');
+    await page.locator('.cards a').click();
+    await other.goto(page.url());
+    await submit(other, { city: 'Ashford' });
+    await submit(page, { state: 'NH' });
+    assert.equal(staff("SELECT group_concat(field) FROM (SELECT field FROM pending_requests ORDER BY field)"), 'city,state');
+    await submit(page, { state: 'NH', city: 'Ashford' });
+    assert.equal(staff('SELECT max(request_id) FROM pending_requests'), '2', 'what waits is asked for once');
+    await other.close();
+}
+
+async function goesBack(page) {
+    await page.locator('form.quiet button').click();
+    await page.goBack();
+    await says(page, page.words.out);
+    assert.ok(!(await page.content()).includes("D'Angelo"), 'what was shown before signing out is gone');
+    await submit(page, { username: 'annemarie', password: 'wrong' });
+    await page.reload();
+    await says(page, 'not right');
+}
+
+// The older tab's form was made before the other signed in: what the page tells to do works.
+async function olderTab() {
+    const page = await person('en');
+    const other = await page.context().newPage();
+    await page.goto('/sign-in');
+    await other.goto('/sign-in');
+    await submit(other, { username: 'annemarie', password: PASSWORD });
+    await other.locator('.cards').waitFor();
+    await submit(page, { username: 'annemarie', password: PASSWORD });
+    await says(page, 'Please go back, reload the page, and send it once more');
+    await look(page, 'problem-403');
+    await page.goBack();
+    await page.reload();
+    await submit(page, { username: 'annemarie', password: PASSWORD });
+    await says(page, page.words.patients);
+}
+
+async function colours() {
+    staff(`SELECT portal_setting('practice_name', '${'Gesundheitszentrum-für-Familienmedizin '.repeat(3).trim()}')`);
+    for (const [name, color] of [['dark', '#000000'], ['light', '#ffe066'], ['white', '#ffffff'], ['middle', '#777777']]) {
+        staff(`SELECT portal_setting('portal_color', '${color}')`);
+        const page = await person('en');
+        await page.goto('/sign-in');
+        await look(page, `colour-${name}`);
+        await page.context().close();
+    }
+}
+
+async function moves() {
+    await cookies(practice.url);
+    await cookies(practice.url.replace('127.0.0.1', 'localhost'));
+    const page = await person('en');
+    await doubleClicks(page);
+    await twoTabs(page);
+    await goesBack(page);
+    await olderTab();
+    await colours();
+}
+
 const stories = {
     patient: () => wholeStory('en', 1, 'annemarie', 'patient'),
     representative: () => wholeStory('es', 2, 'rita', 'representative'),
+    scriptless: () => wholeStory('en', 1, 'annemarie', 'patient', { javaScriptEnabled: false, viewport: SIZES.desktop }),
+    keyboard: byKeyboard,
+    moves,
 };
 
 mkdirSync(practice.pictures, { recursive: true });
@@ -283,7 +429,7 @@ try {
     assert.deepEqual(wrong, []);
     assert.deepEqual([...heard], [new URL(practice.url).origin]);
 } catch (error) {
-    console.error([...wrong, error.stack].join('\n'));
+    console.error([...new Set(wrong), error.stack].join('\n'));
     process.exitCode = 1;
 } finally {
     await browser.close();

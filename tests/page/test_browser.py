@@ -52,3 +52,22 @@ def test_a_patient_is_invited_registers_asks_for_changes_is_revoked_and_let_in_a
 def test_a_representative_does_the_same_in_spanish(t):
     db, program, told = practice(t)
     tell(t, program, 'representative', told)
+
+
+@harness.release_only
+def test_every_page_works_without_javascript(t):
+    db, program, told = practice(t)
+    tell(t, program, 'scriptless', told)
+
+
+@harness.release_only
+def test_tab_and_enter_alone_register_somebody(t):
+    db, program, told = practice(t)
+    tell(t, program, 'keyboard', told)
+    t.equal(t.one(db, 'SELECT relationship FROM portal_access'), 'parent')
+
+
+@harness.release_only
+def test_double_clicks_older_tabs_and_the_back_button_do_no_harm(t):
+    db, program, told = practice(t)
+    tell(t, program, 'moves', told)
