@@ -93,6 +93,13 @@ async function says(page, words) {
     assert.ok(text.includes(words), `${page.url()} lacks "${words}":\n${text}`);
 }
 
+// Does what leads to another page, and waits for that.
+function leads(page, action) {
+    return Promise.all([page.waitForNavigation(), action]);
+}
+
+const clicks = (page, selector) => leads(page, page.locator(selector).first().click());
+
 // Fills in fields by their names and sends the form that has the first.
 async function submit(page, fields) {
     for (const [name, value] of Object.entries(fields)) {
@@ -102,7 +109,7 @@ async function submit(page, fields) {
         else if (kind === 'select-one') await field.selectOption(value);
         else await field.fill(value);
     }
-    await page.locator(`form:has([name="${Object.keys(fields)[0]}"]) button`).click();
+    await clicks(page, `form:has([name="${Object.keys(fields)[0]}"]) button`);
 }
 
 // Pictures, and what holds of every page
@@ -176,7 +183,7 @@ async function registers(page, patient, username, as) {
     await page.goto(send(patient));
     assert.equal(new URL(page.url()).pathname, '/register');
     await look(page, 'landing');
-    await page.locator('a.button').click();
+    await clicks(page, 'a.button');
     await look(page, 'who');
     await submit(page, { as, last_name: 'Somebody', date_of_birth: '1979-08-14' });
     await look(page, 'who-wrong');
@@ -204,7 +211,7 @@ async function signsIn(page, username) {
 }
 
 async function changes(page) {
-    await page.locator('.cards a').first().click();
+    await clicks(page, '.cards a');
     await look(page, 'demographics');
     await submit(page, { email: 'anne-marie@example' });
     await look(page, 'demographics-wrong');
@@ -215,7 +222,7 @@ async function changes(page) {
     await look(page, 'demographics-unchanged');
     staff("UPDATE pending_requests SET decision = iif(field = 'city', 'decline', 'accept')");
     await page.goto('/patients');
-    await page.locator('.cards a').first().click();
+    await clicks(page, '.cards a');
     await says(page, page.words.accepted);
     await says(page, page.words.declined);
     await look(page, 'demographics-decided');
@@ -246,7 +253,7 @@ async function forgets(page, username) {
 
 async function isRevoked(page, patient, username) {
     await signsIn(page, username);
-    await page.locator('.cards a').first().click();
+    await clicks(page, '.cards a');
     staff(`SELECT revoke_access(${patient})`);
     await submit(page, { city: 'Paris' });
     await says(page, page.words.out);
@@ -256,7 +263,7 @@ async function isRevoked(page, patient, username) {
     send(patient);
     await signsIn(page, username);
     await look(page, 'patients');
-    await page.locator('form.quiet button').click();
+    await clicks(page, 'form.quiet button');
     await look(page, 'sign-in');
     await page.goto('/nowhere');
     await look(page, 'problem-404');
@@ -292,12 +299,12 @@ async function types(page, fields) {
         await tabTo(page, `[name="${name}"]`);
         await page.keyboard.type(keys);
     }
-    await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')]);
+    await leads(page, page.keyboard.press('Enter'));
 }
 
 async function presses(page, selector) {
     await tabTo(page, selector);
-    await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')]);
+    await leads(page, page.keyboard.press('Enter'));
 }
 
 async function byKeyboard() {
@@ -311,7 +318,7 @@ async function byKeyboard() {
     await tabTo(page, '[name=last_name]');
     await page.keyboard.press('Control+A');
     await page.keyboard.type("D'Angelo");
-    await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')]);
+    await leads(page, page.keyboard.press('Enter'));
     await types(page, { pin: pin(), name: 'Rita Parent', relationship: 'parent', username: 'rita', password: PASSWORD });
     await says(page, page.words.done);
     await presses(page, 'a.button');
@@ -340,7 +347,7 @@ async function cookies(origin) {
 
 async function doubleClicks(page) {
     await page.goto(send(2));
-    await page.locator('a.button').click();
+    await clicks(page, 'a.button');
     await page.fill('[name=last_name]', "D'Angelo");
     await page.fill('[name=date_of_birth]', '1979-08-14');
     await page.dblclick('main button');
@@ -356,7 +363,7 @@ async function doubleClicks(page) {
 async function twoTabs(page) {
     const other = await page.context().newPage();
     await page.goto('/patients');
-    await page.locator('.cards a').click();
+    await clicks(page, '.cards a');
     await other.goto(page.url());
     await submit(other, { city: 'Ashford' });
     await submit(page, { state: 'NH' });
@@ -367,7 +374,9 @@ async function twoTabs(page) {
 }
 
 async function goesBack(page) {
-    await page.locator('form.quiet button').click();
+    await page.goto('/patients');
+    await clicks(page, '.cards a');
+    await clicks(page, 'form.quiet button');
     await page.goBack();
     await says(page, page.words.out);
     assert.ok(!(await page.content()).includes("D'Angelo"), 'what was shown before signing out is gone');
@@ -394,7 +403,7 @@ async function olderTab() {
 }
 
 async function colours() {
-    staff(`SELECT portal_setting('practice_name', '${'Gesundheitszentrum-für-Familienmedizin '.repeat(3).trim()}')`);
+    staff(`SELECT portal_setting('practice_name', 'Gesundheitszentrumsgemeinschaft der Familienmedizin Waldsee')`);
     for (const [name, color] of [['dark', '#000000'], ['light', '#ffe066'], ['white', '#ffffff'], ['middle', '#777777']]) {
         staff(`SELECT portal_setting('portal_color', '${color}')`);
         const page = await person('en');
