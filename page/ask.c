@@ -6,6 +6,7 @@ int sqlite3_portal_init(sqlite3 *db, char **error, const sqlite3_api_routines *r
 
 /* A patient is named in JSON: the key 42 is another one than "42". */
 static const char *const questions[ASK_COUNT] = {
+    [ASK_SERVE] = "SELECT portal_as('portal', ?)",
     [ASK_PRACTICE] = "SELECT portal_practice()",
     [ASK_TOKEN_STATUS] = "SELECT token_status(?)",
     [ASK_PIN] = "SELECT request_pin(?, ?, ?)",
@@ -55,21 +56,22 @@ static bool has_moved(struct desk *desk)
 
 int desk_serve(struct desk *desk, const char *client)
 {
-    sqlite3_stmt *statement = NULL;
+    const char *texts[] = {client};
+    cJSON *answer = NULL;
     int code = SQLITE_OK;
 
-    desk->looked = false;
+    desk->looked = desk->busy = false;
     if (!desk->open || has_moved(desk)) {
         desk_close(desk);
         code = desk_open(desk);
     }
     if (code != SQLITE_OK || strcmp(desk->client, client) == 0) return code;
-    code = sqlite3_prepare_v2(desk->db, "SELECT portal_as('portal', ?)", -1, &statement, NULL);
-    if (code != SQLITE_OK) return code;
-    (void)sqlite3_bind_text(statement, 1, client, -1, SQLITE_STATIC);
-    code = sqlite3_step(statement);
-    (void)sqlite3_snprintf(sizeof desk->client, desk->client, "%s", code == SQLITE_ROW ? client : "");
-    return sqlite3_finalize(statement);
+    code = desk_ask(desk, ASK_SERVE, &answer, texts);
+    cJSON_Delete(answer);
+    (void)sqlite3_snprintf(sizeof desk->client, desk->client, "%s", code == SQLITE_OK ? client : "");
+    /* It may have been answered without the database. */
+    desk->looked = false;
+    return code;
 }
 
 /* What a call answers is JSON, or else a word or a number of its own. */
@@ -104,18 +106,22 @@ int desk_ask(struct desk *desk, enum question question, cJSON **answer, const ch
     (void)sqlite3_reset(statement);
     (void)sqlite3_clear_bindings(statement);
     desk->looked = desk->looked || code == SQLITE_ROW;
+    desk->busy = desk->busy || (code & 0xff) == SQLITE_BUSY;
     return code == SQLITE_ROW ? SQLITE_OK : code;
 }
 
 const cJSON *desk_practice(struct desk *desk)
 {
+    cJSON *practice = NULL;
     unsigned version = 0;
 
-    if (!desk->open) return NULL;
+    /* When it can not be told now, it stays what it was. */
+    if (!desk->open || desk->busy) return desk->practice;
     (void)sqlite3_file_control(desk->db, "main", SQLITE_FCNTL_DATA_VERSION, &version);
-    if (desk->practice == NULL || !desk->looked || version != desk->version) {
+    if (desk->practice != NULL && desk->looked && version == desk->version) return desk->practice;
+    if (desk_ask(desk, ASK_PRACTICE, &practice, NULL) == SQLITE_OK) {
         cJSON_Delete(desk->practice);
-        (void)desk_ask(desk, ASK_PRACTICE, &desk->practice, NULL);
+        desk->practice = practice;
         (void)sqlite3_file_control(desk->db, "main", SQLITE_FCNTL_DATA_VERSION, &desk->version);
     }
     return desk->practice;

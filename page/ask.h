@@ -10,7 +10,7 @@
 #include <stdbool.h>
 
 enum question {
-    ASK_PRACTICE, ASK_TOKEN_STATUS, ASK_PIN, ASK_REGISTER_PATIENT, ASK_REGISTER_REPRESENTATIVE, ASK_LOGIN, ASK_SESSION,
+    ASK_SERVE, ASK_PRACTICE, ASK_TOKEN_STATUS, ASK_PIN, ASK_REGISTER_PATIENT, ASK_REGISTER_REPRESENTATIVE, ASK_LOGIN, ASK_SESSION,
     ASK_LOGOUT, ASK_DEMOGRAPHICS, ASK_SUBMIT, ASK_FORGOT, ASK_RESET, ASK_COUNT
 };
 
@@ -25,6 +25,7 @@ struct desk {
     cJSON *practice;               /* as it is in `version` of the database */
     unsigned version;
     bool looked;                   /* at the database, since a client was served last */
+    bool busy;                     /* since then: another was writing for longer than the patience */
 };
 
 /* The path stays the caller's.  Nothing is opened yet. */

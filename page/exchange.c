@@ -42,6 +42,16 @@ void exchange_free(void *text)
     sqlite3_free(text);
 }
 
+void exchange_take_back(struct exchange *exchange)
+{
+    exchange_free(exchange->body);
+    exchange->body = NULL;
+    exchange->type = NULL;
+    exchange->status = 0;
+    exchange->cached = false;
+    *exchange->location = '\0';
+}
+
 void exchange_clear(struct exchange *exchange)
 {
     for (int i = 0; i < exchange->fields; i++) {

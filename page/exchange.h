@@ -55,6 +55,9 @@ const char *exchange_field(const struct exchange *exchange, const char *name);
 
 void exchange_set(struct exchange *exchange, enum cookie cookie, const char *value);
 
+/* What was answered so far is not; cookies stay what they were set to. */
+void exchange_take_back(struct exchange *exchange);
+
 /* 303 See Other. */
 void exchange_redirect(struct exchange *exchange, const char *location);
 

@@ -8,8 +8,11 @@
 #include <sys/socket.h>
 #include <time.h>
 
-/* Clients share a place only by chance, under a key that they do not know; the newer one takes it over when it is full. */
-enum { PLACES = 4096, MINUTE = 60 };
+/*
+** A client has one of eight places, which a key chooses that nobody knows.  When all are taken it gets the one of who
+** has most left: nobody gets rid of a limit by coming from many addresses, or is kept out by chance.
+*/
+enum { SETS = 1024, WAYS = 8, MINUTE = 60 };
 
 struct place {
     uint64_t client;
@@ -32,7 +35,7 @@ struct guard {
     int patience_seconds;
     unsigned char key[crypto_shorthash_KEYBYTES];
     struct guard_connection *first;
-    struct place place[PLACES];
+    struct place place[SETS][WAYS];
 };
 
 static time_t now(void)
@@ -95,20 +98,34 @@ void guard_stop(struct guard *guard)
     free(guard);
 }
 
+/* The client's place, or the one it takes over; what is left in each is as of now. */
+static struct place *place_find(struct guard *guard, uint64_t client)
+{
+    struct place *set = guard->place[client % SETS];
+    struct place *fullest = set;
+    double most = guard->posts_per_minute;
+    time_t time = now();
+
+    for (struct place *place = set; place < set + WAYS; place++) {
+        place->left += (double)(time - place->at) * most / MINUTE;
+        if (place->left > most) place->left = most;
+        place->at = time;
+        if (place->client == client) return place;
+        if (place->left > fullest->left) fullest = place;
+    }
+    *fullest = (struct place){client, most, time};
+    return fullest;
+}
+
 bool guard_admits(struct guard *guard, const char *client)
 {
-    double most = guard->posts_per_minute;
     uint64_t hash;
     struct place *place;
     bool admitted;
 
     (void)crypto_shorthash((unsigned char *)&hash, (const unsigned char *)client, strlen(client), guard->key);
     (void)pthread_mutex_lock(&guard->lock);
-    place = &guard->place[hash % PLACES];
-    if (place->client != hash) *place = (struct place){hash, most, now()};
-    place->left += (double)(now() - place->at) * most / MINUTE;
-    if (place->left > most) place->left = most;
-    place->at = now();
+    place = place_find(guard, hash);
     admitted = place->left >= 1;
     if (admitted) place->left--;
     (void)pthread_mutex_unlock(&guard->lock);

@@ -19,7 +19,7 @@
 
 enum {
     CONNECTIONS_MOST = 2000, CONNECTION_BYTES = 16384, THREADS_MOST = 16,
-    SWIFT_MILLISECONDS = 500, FAREWELL_SECONDS = 4, LENGTH_REQUIRED = 411,
+    FAREWELL_SECONDS = 4, LENGTH_REQUIRED = 411,
     TOO_LARGE = 413, NOT_FORM = 415, TOO_MANY = 429, UNAVAILABLE = 503, FORBIDDEN = 403, NOT_FOUND = 404,
     OTHER_METHOD = 405, BAD_REQUEST = 400
 };
@@ -81,8 +81,8 @@ static struct desk *desk_of_thread(struct http *http)
     if (desk != NULL) return desk;
     desk = calloc(1, sizeof *desk);
     if (desk == NULL) return NULL;
-    /* Other connections wait for this thread. */
-    desk_begin(desk, http->options->database, SWIFT_MILLISECONDS);
+    /* Other connections wait for this thread: it waits for nobody. */
+    desk_begin(desk, http->options->database, 0);
     if (pthread_setspecific(http->desk, desk) == 0) return desk;
     free(desk);
     return NULL;
@@ -146,19 +146,23 @@ static bool is_of_same_site(struct MHD_Connection *connection)
     return site == NULL || strcmp(site, "same-origin") == 0 || strcmp(site, "none") == 0;
 }
 
-/* How the length of a body is told. */
-struct framing {
-    int lengths;
+/* Headers of which each line counts, not the first alone. */
+struct lines {
+    int lengths;                   /* that are told for the body */
     bool encoded;
+    char *forwarded;               /* X-Forwarded-For: as one list (RFC 9110 section 5.3) */
 };
 
-static enum MHD_Result framing_read(void *data, enum MHD_ValueKind kind, const char *name, const char *value)
+static enum MHD_Result line_read(void *data, enum MHD_ValueKind kind, const char *name, const char *value)
 {
-    struct framing *framing = data;
+    struct lines *lines = data;
 
-    (void)kind, (void)value;
-    if (strcasecmp(name, "Content-Length") == 0) framing->lengths++;
-    if (strcasecmp(name, "Transfer-Encoding") == 0) framing->encoded = true;
+    (void)kind;
+    if (strcasecmp(name, "Content-Length") == 0) lines->lengths++;
+    if (strcasecmp(name, "Transfer-Encoding") == 0) lines->encoded = true;
+    if (strcasecmp(name, "X-Forwarded-For") == 0) {
+        lines->forwarded = lines->forwarded == NULL ? sqlite3_mprintf("%s", value) : sqlite3_mprintf("%z, %s", lines->forwarded, value);
+    }
     return MHD_YES;
 }
 
@@ -166,12 +170,9 @@ static enum MHD_Result framing_read(void *data, enum MHD_ValueKind kind, const c
 ** A body has one length: by what else RFC 9112 section 6 knows one request is smuggled into another, past a
 ** proxy that reads it otherwise; no form of a browser needs it.
 */
-static int framing_problem(struct MHD_Connection *connection)
+static int framing_problem(const struct lines *lines)
 {
-    struct framing framing = {0, false};
-
-    (void)MHD_get_connection_values(connection, MHD_HEADER_KIND, framing_read, &framing);
-    return framing.encoded ? LENGTH_REQUIRED : framing.lengths > 1 ? BAD_REQUEST : 0;
+    return lines->encoded ? LENGTH_REQUIRED : lines->lengths > 1 ? BAD_REQUEST : 0;
 }
 
 /* A proxy may leave the path of portal_url before ours, or take it away. */
@@ -187,6 +188,7 @@ static struct request *request_new(struct http *http, struct MHD_Connection *con
 {
     const union MHD_ConnectionInfo *peer = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     struct request *request = calloc(1, sizeof *request);
+    struct lines lines = {0, false, NULL};
     const char *patient;
     bool other = false;
 
@@ -197,15 +199,16 @@ static struct request *request_new(struct http *http, struct MHD_Connection *con
     (void)clock_gettime(CLOCK_MONOTONIC, &request->started);
     request->exchange.base = http->base;
     request->exchange.same_site = is_of_same_site(connection);
-    client_read(&http->options->proxies, peer->client_addr, header(connection, "X-Forwarded-For"),
-                request->exchange.client);
+    (void)MHD_get_connection_values(connection, MHD_HEADER_KIND, line_read, &lines);
+    client_read(&http->options->proxies, peer->client_addr, lines.forwarded, request->exchange.client);
+    sqlite3_free(lines.forwarded);
     cookies_read(request);
     language_choose(request);
     patient = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "patient");
     (void)sqlite3_snprintf(sizeof request->exchange.patient, request->exchange.patient, "%s", patient == NULL ? "" : patient);
     url = below_base(http, url);
     request->exchange.route = route_find(method, url, &other);
-    request->problem = framing_problem(connection);
+    request->problem = framing_problem(&lines);
     request->closes = request->problem != 0;
     if (request->closes) {
         request->exchange.route = NULL;
@@ -378,6 +381,18 @@ static enum MHD_Result answer_send(struct request *request)
 
 /* How the web server calls us */
 
+/* The pool answers; when it is full, the caller is called again to say so. */
+static enum MHD_Result request_queue(struct request *request)
+{
+    request->queued = true;
+    MHD_suspend_connection(request->connection);
+    if (pool_put(request->http->pool, request)) return MHD_YES;
+    request->problem = UNAVAILABLE;
+    request->queued = false;
+    MHD_resume_connection(request->connection);
+    return MHD_YES;
+}
+
 static enum MHD_Result request_end(struct request *request)
 {
     struct http *http = request->http;
@@ -388,15 +403,7 @@ static enum MHD_Result request_end(struct request *request)
     if (request->problem == 0 && strcmp(route->method, "POST") == 0) {
         if (!guard_admits(http->guard, request->exchange.client)) request->problem = TOO_MANY;
     }
-    if (request->problem == 0 && route->waits) {
-        request->queued = true;
-        MHD_suspend_connection(request->connection);
-        if (pool_put(http->pool, request)) return MHD_YES;
-        request->problem = UNAVAILABLE;
-        request->queued = false;
-        MHD_resume_connection(request->connection);
-        return MHD_YES;
-    }
+    if (request->problem == 0 && route->waits) return request_queue(request);
     desk = desk_of_thread(http);
     if (desk == NULL) {
         request->exchange.status = UNAVAILABLE;
@@ -404,6 +411,11 @@ static enum MHD_Result request_end(struct request *request)
         return answer_send(request);
     }
     answer_make(request, desk);
+    /* Another process writes, where readers wait for it (without WAL): that is done in the pool. */
+    if (desk->busy && request->problem == 0) {
+        exchange_take_back(&request->exchange);
+        return request_queue(request);
+    }
     return answer_send(request);
 }
 
@@ -480,7 +492,7 @@ static bool practice_read(struct http *http, char problem[PROBLEM_SIZE])
     const cJSON *url;
     int code;
 
-    desk_begin(&desk, http->options->database, SWIFT_MILLISECONDS);
+    desk_begin(&desk, http->options->database, POOL_PATIENCE);
     code = desk_serve(&desk, "page");
     if (code == SQLITE_OK) code = desk_ask(&desk, ASK_PRACTICE, &practice, NULL);
     if (code != SQLITE_OK) (void)snprintf(problem, PROBLEM_SIZE, "%s", sqlite3_errmsg(desk.db));
@@ -570,8 +582,10 @@ void http_stop(struct http *http)
     }
     /* A connection that waits for the pool must not be closed under it. */
     http->gives_up = true;
-    if (http->pool != NULL) pool_stop(http->pool);
+    if (http->pool != NULL) pool_drain(http->pool);
     if (http->daemon != NULL) MHD_stop_daemon(http->daemon);
+    /* Until now a connection may have had something for it. */
+    if (http->pool != NULL) pool_stop(http->pool);
     if (http->guard != NULL) guard_stop(http->guard);
     (void)pthread_key_delete(http->desk);
     (void)pthread_cond_destroy(&http->answered);

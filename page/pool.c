@@ -3,9 +3,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-/* What waits here may wait for another process to have written. */
-enum { PATIENCE_MILLISECONDS = 5000 };
-
 struct pool {
     pthread_mutex_t lock;
     pthread_cond_t filled;
@@ -57,7 +54,7 @@ struct pool *pool_start(const char *database, int threads, void (*work)(void *jo
     for (; pool->threads < threads; pool->threads++) {
         struct worker *worker = &pool->worker[pool->threads];
         worker->pool = pool;
-        desk_begin(&worker->desk, database, PATIENCE_MILLISECONDS);
+        desk_begin(&worker->desk, database, POOL_PATIENCE);
         if (pthread_create(&worker->thread, NULL, worker_run, worker) == 0) continue;
         pool_stop(pool);
         return NULL;
@@ -77,7 +74,7 @@ bool pool_put(struct pool *pool, void *job)
     return room;
 }
 
-void pool_stop(struct pool *pool)
+void pool_drain(struct pool *pool)
 {
     (void)pthread_mutex_lock(&pool->lock);
     pool->stops = true;
@@ -87,6 +84,12 @@ void pool_stop(struct pool *pool)
         (void)pthread_join(pool->worker[i].thread, NULL);
         desk_close(&pool->worker[i].desk);
     }
+    pool->threads = 0;
+}
+
+void pool_stop(struct pool *pool)
+{
+    pool_drain(pool);
     (void)pthread_cond_destroy(&pool->filled);
     (void)pthread_mutex_destroy(&pool->lock);
     free(pool);

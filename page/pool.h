@@ -10,17 +10,23 @@
 
 #include <stdbool.h>
 
-enum { POOL_QUEUE = 128 };
+enum {
+    POOL_QUEUE = 128,
+    POOL_PATIENCE = 5000           /* milliseconds that a connection waits for another process that writes */
+};
 
 struct pool;
 
 /* Starts `threads`; `work` is called in them.  NULL without memory or threads. */
 struct pool *pool_start(const char *database, int threads, void (*work)(void *job, struct desk *desk));
 
-/* false: the queue is full. */
+/* false: the queue is full, or nothing is taken any more. */
 bool pool_put(struct pool *pool, void *job);
 
-/* Ends after what is queued. */
+/* Takes nothing more, and returns when all that is queued is done. */
+void pool_drain(struct pool *pool);
+
+/* Drains and frees it. */
 void pool_stop(struct pool *pool);
 
 #endif

@@ -148,6 +148,20 @@ $(WHOLE:%=build/asan/unit/%): build/asan/unit/%: tests/unit/%.c $(ASAN_STATIC_OB
 	$(Q)$(CC) -Iext $(CPPFLAGS) -DSQLITE_CORE $(TEST_CFLAGS) $(SANITIZE) -o $@ $< \
 		$(ASAN_STATIC_OBJECTS) -lsqlite3 $(LDLIBS)
 
+# What of the pages does without the web server.
+PAGE_LEAVES := client guard view
+
+build/unit/test_page: tests/unit/test_page.c $(PAGE_LEAVES:%=build/page/%.o) build/build/page_files.o $(TEST_HEADERS)
+	@mkdir -p $(@D)
+	@echo '  CC      $@'
+	$(Q)$(CC) -Iext $(CPPFLAGS) $(TEST_CFLAGS) -O1 -o $@ $< $(PAGE_LEAVES:%=build/page/%.o) build/build/page_files.o $(PAGE_LDLIBS) $(LDLIBS)
+
+build/asan/unit/test_page: tests/unit/test_page.c $(PAGE_LEAVES:%=build/asan/static/page/%.o) build/asan/static/build/page_files.o $(TEST_HEADERS)
+	@mkdir -p $(@D)
+	@echo '  CC      $@'
+	$(Q)$(CC) -Iext $(CPPFLAGS) $(TEST_CFLAGS) $(SANITIZE) -o $@ $< $(PAGE_LEAVES:%=build/asan/static/page/%.o) \
+		build/asan/static/build/page_files.o $(PAGE_LDLIBS) $(LDLIBS)
+
 # What these files put in the place of: see tests/fault/inject.c and system.c.
 FAULT_WRAPS := $(patsubst %,-Wl$(comma)--wrap=%,crypto_pwhash_str crypto_pwhash_str_verify \
 	open read write fsync close rename unlink mkdir stat fstat access mkstemp linkat open_memstream fclose \

@@ -166,7 +166,7 @@ def test_a_database_that_is_locked_altogether_is_no_hang(t):
     page = Browser(server).open('/register')
     t.equal((page.status, page.headers['Retry-After']), (503, '5'))
     t.equal(Browser(server).open('/healthz').status, 503)
-    t.true(time.monotonic() - started < 10)
+    t.true(time.monotonic() - started < 60)
     db.execute('COMMIT')
     t.equal(Browser(server).open('/healthz').html, 'ok\n')
 
