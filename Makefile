@@ -1,5 +1,6 @@
 # make            builds everything into build/
 # make demo       installs what is missing, builds, and shows the whole story
+# make demo-web   serves the pages of that practice, with a link to click; LISTEN=127.0.0.1:8080
 # make test       installs what the tests need, builds, and runs them all
 # make soak       kills some thousand processes at work; ROUNDS=20 SEED=1 SECONDS=60
 # make valgrind   looks for leaks and uninitialised reads in every SQL test; half an hour
@@ -55,7 +56,7 @@ PAGE_SOURCES := $(sort $(wildcard page/*.c)) build/page_files.c shell/notify.c
 PAGE_OBJECTS := $(PAGE_SOURCES:%.c=build/%.o)
 PAGE_LDLIBS := -lsqlite3 -lmicrohttpd -lgnutls -lcjson -lpthread -lm
 
-.PHONY: all demo reference install uninstall deb clean
+.PHONY: all demo demo-web reference install uninstall deb clean
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
 
@@ -154,6 +155,11 @@ demo:
 	tests/packages demo
 	$(MAKE) all
 	shell/demo
+
+demo-web:
+	tests/packages demo
+	$(MAKE) all
+	shell/demo-web build/demo $(LISTEN)
 
 # The README's reference, from what the extension says of itself.
 reference: all

@@ -18,12 +18,23 @@ def free_port():
         return probe.getsockname()[1]
 
 
-class Server:
+class Address:
+    """Where pages are served."""
+
+    def __init__(self, port):
+        self.port = port
+
+    def connection(self):
+        return http.client.HTTPConnection('127.0.0.1', self.port, timeout=60)
+
+
+class Server(Address):
     """`portal serve` of a database, on a port of its own, until the end of the test."""
 
     def __init__(self, t, database, *options, command=None, before=(), port=None, **environment):
         """`before` starts the command, which is `portal -d DATABASE serve` without another."""
-        self.t, self.port = t, port or free_port()
+        super().__init__(port or free_port())
+        self.t = t
         self.url = f'http://127.0.0.1:{self.port}'
         self.log = t.path(f'serve-{self.port}.log')
         self.output = self.log.open('w')
@@ -33,9 +44,6 @@ class Server:
             env=t.portal_environment(environment), stdout=self.output, stderr=subprocess.STDOUT)
         t.at_end(self.end)
         self.wait()
-
-    def connection(self):
-        return http.client.HTTPConnection('127.0.0.1', self.port, timeout=60)
 
     def wait(self):
         for _ in range(600):
