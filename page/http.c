@@ -323,12 +323,14 @@ static void log_write(const struct request *request)
     struct tm utc;
     char at[32];
 
+    if (request->http->options->log == NULL) return;
     (void)clock_gettime(CLOCK_MONOTONIC, &now);
     (void)strftime(at, sizeof at, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&clock, &utc));
     /* The route, not the path: that may hold a link. */
-    (void)printf("%s %s %s %s %d %ld ms\n", at, exchange->client, exchange->route == NULL ? "-" : exchange->route->method,
-                 exchange->route == NULL ? "-" : exchange->route->path, exchange->status,
-                 (now.tv_sec - request->started.tv_sec) * 1000 + (now.tv_nsec - request->started.tv_nsec) / 1000000);
+    (void)fprintf(request->http->options->log, "%s %s %s %s %d %ld ms\n", at, exchange->client,
+                  exchange->route == NULL ? "-" : exchange->route->method,
+                  exchange->route == NULL ? "-" : exchange->route->path, exchange->status,
+                  (now.tv_sec - request->started.tv_sec) * 1000 + (now.tv_nsec - request->started.tv_nsec) / 1000000);
 }
 
 static void headers_add(const struct request *request, struct MHD_Response *response)

@@ -8,6 +8,7 @@
 #include "client.h"
 
 #include <stdbool.h>
+#include <stdio.h>
 
 /* All texts stay the caller's, and must stay. */
 struct http_options {
@@ -17,6 +18,7 @@ struct http_options {
     bool tls;                      /* with what certificate_read() has read */
     int posts_per_minute;          /* of one client */
     int patience_seconds;          /* for a request to be whole, and between two */
+    FILE *log;                     /* a line for each answer; NULL: none */
 };
 
 struct http;

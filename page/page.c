@@ -69,7 +69,7 @@ static int serve(struct http_options *options, char **argv, const sigset_t *sign
 
 int main(int argc, char **argv)
 {
-    struct http_options options = {.socket = -1};
+    struct http_options options = {.socket = -1, .log = stdout};
     sigset_t signals;
     int code;
 

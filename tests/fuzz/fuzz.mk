@@ -32,7 +32,8 @@ fuzz-%: build/fuzz/%
 	@mkdir -p build/fuzz/new/$* tests/fuzz/corpus/$*
 	cd build/fuzz && ASAN_OPTIONS=quarantine_size_mb=16:max_malloc_fill_size=0 \
 		./$* -max_total_time=$$((60 * $(MINUTES))) -timeout=30 -len_control=0 -max_len=2000 \
-		-print_final_stats=1 -artifact_prefix=$*- new/$* ../../tests/fuzz/corpus/$*
+		-print_final_stats=1 \
+		$(patsubst %,-dict=../../%,$(wildcard tests/fuzz/$*.dict)) -artifact_prefix=$*- new/$* ../../tests/fuzz/corpus/$*
 
 build/fuzz/%: build/fuzz/tests/fuzz/fuzz_%.o $(FUZZ_OBJECTS)
 	@echo '  LINK    $@'
@@ -51,6 +52,14 @@ $(foreach channel,kannel twilio,$(eval build/fuzz/ext/plugins/$(channel).o \
 FUZZ_COMMAND := $(addprefix shell/,csv.o chart.o)
 build/fuzz/import: $(FUZZ_COMMAND:%=build/fuzz/%)
 build/asan/fuzz/import: $(FUZZ_COMMAND:%=build/asan/static/%)
+
+# The web server, but for its main().
+FUZZ_PAGES := $(filter-out page/page.o, $(PAGE_SOURCES:%.c=%.o))
+build/fuzz/http build/fuzz/view: $(FUZZ_PAGES:%=build/fuzz/%)
+build/asan/fuzz/http build/asan/fuzz/view: $(FUZZ_PAGES:%=build/asan/static/%)
+build/fuzz/http build/asan/fuzz/http build/fuzz/view build/asan/fuzz/view: FUZZ_LINK += $(PAGE_LDLIBS)
+$(FUZZ_PAGES:%=build/fuzz/%): CPPFLAGS += -Ipage
+$(FUZZ_PAGES:%=build/fuzz/%) build/fuzz/tests/fuzz/fuzz_http.o build/fuzz/tests/fuzz/fuzz_view.o: $(wildcard page/*.h)
 
 build/fuzz/%.o: %.c $(HEADERS) $(FUZZ_HEADERS) | fuzz-packages
 	@mkdir -p $(@D)
