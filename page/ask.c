@@ -94,7 +94,7 @@ int desk_ask(struct desk *desk, enum question question, cJSON **answer, const ch
         code = sqlite3_prepare_v3(desk->db, questions[question], -1, SQLITE_PREPARE_PERSISTENT, &statement, NULL);
         desk->statement[question] = statement;
     }
-    for (int i = 0; code == SQLITE_OK && i < sqlite3_bind_parameter_count(statement); i++) {
+    for (int i = 0; code == SQLITE_OK && texts != NULL && i < sqlite3_bind_parameter_count(statement); i++) {
         code = sqlite3_bind_text(statement, i + 1, texts[i], -1, SQLITE_STATIC);
     }
     if (code != SQLITE_OK) return code;
