@@ -95,6 +95,7 @@ int desk_ask(struct desk *desk, enum question question, cJSON **answer, const ch
         desk->statement[question] = statement;
     }
     for (int i = 0; code == SQLITE_OK && texts != NULL && i < sqlite3_bind_parameter_count(statement); i++) {
+        /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): there are as many texts as places */
         code = sqlite3_bind_text(statement, i + 1, texts[i], -1, SQLITE_STATIC);
     }
     if (code != SQLITE_OK) return code;
