@@ -27,13 +27,18 @@ $(DRIVER):
 
 test-build: build/bench/calls
 
-bench-build: build/portal build/portal.so build/bench/bench build/bench/calls
+bench-build: build/portal build/portal.so build/portal-page build/bench/bench build/bench/calls build/bench/hello
 
 # Its seeds derive tokens as the extension does, which is all it takes from the archive.
 build/bench/bench: $(BENCH_SOURCES) tests/bench/bench.h build/libportal.a
 	@mkdir -p $(@D)
 	@echo '  CC      $@'
 	$(Q)$(CC) $(CPPFLAGS) $(TEST_CFLAGS) -O2 -o $@ $(BENCH_SOURCES) build/libportal.a -lsqlite3 $(LDLIBS)
+
+build/bench/hello: tests/bench/hello.c
+	@mkdir -p $(@D)
+	@echo '  CC      $@'
+	$(Q)$(CC) $(CPPFLAGS) $(TEST_CFLAGS) -O2 -o $@ $< -lmicrohttpd
 
 build/bench/calls: tests/bench/calls.c build/libportal.a
 	@mkdir -p $(@D)

@@ -113,6 +113,15 @@ def command(results):
             + table(['what', 'portal', 'sqlite3', 'ratio', 'wanted', ''], rows))
 
 
+def pages(results):
+    rows = [[row['name'], row['ours'], row['rival'], row['found'], row['wanted'], met(row['met'])]
+            for row in results['pages']]
+    return ("## The pages\n\nThe landing page by `wrk`, beside libmicrohttpd's own handler with the same threads and limits\n"
+            '([hello.c](hello.c)) and an answer of the same size, by turns; whole registrations, from the link to the account,\n'
+            'by clients on the same machine ([pages.py](pages.py)): what share of its processors Argon2id takes alone.\n\n'
+            + table(['what', 'portal', 'libmicrohttpd', 'found', 'wanted', ''], rows))
+
+
 def memory(results):
     rows = [[row['name'], f'{row["memory"] / 1024:.1f} MiB', '64 MiB', met(row['memory'] < 64 * 1024)]
             for row in results['rows'] if row['work'] == 'send']
@@ -149,7 +158,7 @@ def layers(results):
 
 
 def page(results):
-    sections = [floors, peers, delivery, memory, loading, command, layers]
+    sections = [floors, peers, delivery, memory, loading, command, pages, layers]
     if 'big' in results:
         sections.insert(6, expiry)
     return '\n'.join([INTRODUCTION.format(**results), *(section(results) for section in sections)])
