@@ -1,4 +1,7 @@
 """The whole story at the portal's pages, as browsers without JavaScript have it."""
+import html
+import re
+
 import flows
 import snapshot
 from browser import Browser, Server
@@ -172,3 +175,122 @@ def test_a_text_key_names_a_patient_as_well(t):
     browser.open(f'/demographics?patient={path}')
     browser.submit('/demographics', city='Paris')
     says(t, browser, 'waiting for the practice: Paris')
+
+
+def test_a_patient_below_the_age_is_told_of_a_representative_and_the_same_pin_serves_one(t):
+    db, server = practice(t, date_of_birth='1985-12-10')
+    db.execute("SELECT portal_setting('self_registration_age', 99)")
+    browser = Browser(server)
+    browser.open(send(t, db))
+    browser.open('/register/who')
+    pin = new_pin(t, db, browser)
+    browser.submit('/register/account', pin=pin, username='ada', password=PASSWORD)
+    says(t, browser, 'A parent or another representative can register instead', status=422)
+    t.contains(browser.page.html, 'href="/register/representative"')
+    browser.open('/register/representative')
+    browser.submit('/register/representative', pin=pin, username='rita', password=PASSWORD, name='Rita', relationship='parent')
+    says(t, browser, 'You are registered')
+
+
+def test_a_contact_that_wants_no_messages_is_told_so(t):
+    db, server = practice(t, cell_phone=None)
+    browser = Browser(server)
+    browser.open(send(t, db))
+    browser.open('/register/who')
+    db.execute("SELECT portal_opt_out('ada1@example.com')")
+    browser.submit('/register/who', last_name='Lovelace', date_of_birth='1985-12-10')
+    says(t, browser, 'does not want messages from us any more', status=422)
+
+
+def test_asking_for_another_pin_at_once_says_when_and_keeps_the_first(t):
+    db, server = practice(t)
+    browser = Browser(server)
+    browser.open(send(t, db))
+    browser.open('/register/who')
+    pin = new_pin(t, db, browser)
+    browser.open('/register/who')
+    browser.submit('/register/who', last_name='Lovelace', date_of_birth='1985-12-10')
+    says(t, browser, 'We sent a PIN a moment ago', 'in 60 seconds')
+    browser.submit('/register/account', pin=pin, username='ada', password=PASSWORD)
+    says(t, browser, 'You are registered')
+
+
+def test_an_account_that_is_there_gets_another_patient_with_its_own_password_alone(t):
+    db, server = practice(t)
+    t.patient(db, first_name='Byron')
+    browser = register(t, db, server)
+    browser.open(send(t, db, 2))
+    browser.open('/register/who')
+    pin = new_pin(t, db, browser)
+    browser.submit('/register/account', pin=pin, username='ada', password='some other password')
+    says(t, browser, 'If it is your own, enter the password that belongs to it', status=422)
+    browser.submit('/register/account', pin=pin, username='ada', password=PASSWORD)
+    says(t, browser, 'You are registered')
+    sign_in(t, browser)
+    says(t, browser, 'Ada Lovelace', 'Byron Lovelace')
+
+
+def test_what_another_person_asked_for_is_seen_to_wait_and_is_not_taken_over(t):
+    db, server = practice(t)
+    first, second = register(t, db, server), register(t, db, server, 'rita')
+    sign_in(t, first)
+    sign_in(t, second, 'rita')
+    first.open('/demographics?patient=1')
+    first.submit('/demographics', city='Paris', email_consent='0')
+    second.open('/demographics?patient=1')
+    says(t, second, 'waiting for the practice: Paris', 'waiting for the practice: No')
+    second.submit('/demographics', state='TX')
+    t.equal(t.all(db, 'SELECT field, submitted_by FROM pending_requests ORDER BY field'),
+            [('city', 'ada'), ('email_consent', 'ada'), ('state', 'rita')])
+    db.execute("UPDATE pending_requests SET decision = 'decline'")
+    second.open('/demographics?patient=1')
+    says(t, second, 'did not accept: TX')
+    t.true('Paris' not in second.text(), 'what another was refused')
+
+
+def test_a_form_of_the_chart_without_a_change_asks_for_nothing_and_says_so(t):
+    db, server = practice(t)
+    browser = register(t, db, server)
+    sign_in(t, browser)
+    browser.open('/demographics?patient=1')
+    browser.submit('/demographics')
+    says(t, browser, 'You have not changed anything', status=422)
+    browser.submit('/demographics', city='Paris')
+    browser.submit('/demographics', city='')
+    t.equal(t.all(db, 'SELECT * FROM pending_requests'), [])
+
+
+def test_who_can_not_act_for_a_patient_any_more_is_told_at_the_next_form_and_keeps_the_others(t):
+    db, server = practice(t)
+    t.patient(db, first_name='Byron')
+    browser = register(t, db, server)
+    browser.open(send(t, db, 2))
+    browser.open('/register/who')
+    browser.submit('/register/account', pin=new_pin(t, db, browser), username='ada', password=PASSWORD)
+    sign_in(t, browser)
+    browser.open('/demographics?patient=2')
+    db.execute('UPDATE patient SET active = 0 WHERE patient_id = 2')
+    browser.submit('/demographics', city='Paris')
+    t.contains(browser.text(), 'can not act for this patient any more', 'Ada Lovelace')
+
+
+def test_a_link_for_a_new_password_that_is_over_says_so_and_offers_another(t):
+    db, server = practice(t)
+    browser = Browser(server)
+    browser.open('/p/' + 'A' * 32)
+    browser.submit('/reset', password=PASSWORD)
+    says(t, browser, 'This link can not be used', 'Have a new link sent', status=410)
+    browser.open('/reset')
+    says(t, browser, 'This link can not be used', status=410)
+
+
+def test_the_language_that_is_chosen_stays_and_so_does_the_patient(t):
+    db, server = practice(t)
+    browser = register(t, db, server)
+    sign_in(t, browser)
+    browser.open('/demographics?patient=1')
+    [query] = re.findall(r'href="([?][^"]*)"', browser.page.html)
+    browser.open('/demographics' + html.unescape(query))
+    says(t, browser, 'Datos personales', 'Ada Lovelace')
+    browser.open('/patients')
+    says(t, browser, 'Mis pacientes')
