@@ -63,9 +63,10 @@ PAGE_LDLIBS := -lsqlite3 -lmicrohttpd -lgnutls -lcjson -lpthread -lm
 # Channels that are libraries of their own: what each is made of, besides its source, and linked with.
 CHANNELS := smtp kannel twilio
 smtp_PARTS := account.o timing.o smtp_account.o smtp_connection.o smtp_session.o probe.o
-kannel_PARTS := http.o http_probe.o multi.o account.o timing.o probe.o
-twilio_PARTS := http.o http_probe.o multi.o account.o timing.o probe.o
-twilio_LDLIBS := -lcjson
+kannel_PARTS := http.o http_probe.o multi.o account.o timing.o probe.o received.o
+kannel_LDLIBS := -lnettle
+twilio_PARTS := $(kannel_PARTS)
+twilio_LDLIBS := -lcjson -lnettle
 CHANNEL_LIBRARIES := $(CHANNELS:%=build/portal.d/%.so)
 
 # Written partly by the command itself: from its table, and from what the extension says of itself.

@@ -90,8 +90,9 @@ static int register_channel(portal_api *api, const portal_channel *given, void *
     channel->api.deliver = given->deliver;
     channel->api.problem = given->problem;
     channel->api.options = given->options;
-    /* Whoever was built for version 1 has a struct that ends before it. */
+    /* Whoever was built for an earlier version has a struct that ends before these. */
     channel->api.probe = given->version >= 2 ? given->probe : NULL;
+    channel->api.receive = given->version >= 3 ? given->receive : NULL;
     channel->api.release = sqlite3_mprintf("%s", given->release == NULL ? "" : given->release);
     channel->data = data;
     channel->destroy = destroy;
@@ -289,7 +290,7 @@ static int channel_check(struct portal *portal, const struct channel *channel, i
     return code;
 }
 
-int channel_open(struct portal *portal, const char *name, int serves, struct channel **channel)
+int channel_look(struct portal *portal, const char *name, struct channel **channel)
 {
     int code = built_in(portal);
 
@@ -298,6 +299,13 @@ int channel_open(struct portal *portal, const char *name, int serves, struct cha
         code = plugin_load(portal, name);
         *channel = channel_find(portal, name);
     }
+    return code;
+}
+
+int channel_open(struct portal *portal, const char *name, int serves, struct channel **channel)
+{
+    int code = channel_look(portal, name, channel);
+
     if (code != SQLITE_OK) return code;
     if (*channel == NULL) {
         return refuse(portal, "there is no channel %s: no %s.so in portal.d beside portal.so", name,

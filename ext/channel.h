@@ -19,8 +19,11 @@ struct channel {
 /* Fills in the API that plugins are handed. */
 void channel_api(struct portal *portal);
 
+/* The channel of a name, loaded from portal.d/ if need be, whatever its state; *channel is NULL when there is none. */
+int channel_look(struct portal *portal, const char *name, struct channel **channel);
+
 /*
-** The channel of a name, loaded from portal.d/ if need be.  SQLITE_OK and *channel, or REFUSED with
+** The same, ready for messages.  SQLITE_OK and *channel, or REFUSED with
 ** what is wrong: no such plugin, it failed to start, it does not serve the medium, it is not
 ** configured.
 */

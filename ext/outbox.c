@@ -430,7 +430,7 @@ static int report_read(struct portal *portal, const char *claim, sqlite3_int64 m
     if (code == SQLITE_ROW) {
         outbox_read(statement, message);
         statement_text(statement, 7, message->status, sizeof message->status);
-        own = statement_is(statement, 8, claim);
+        own = statement_same(statement, 8, claim, (int)strlen(claim));
         message->sent = sqlite3_column_int(statement, 9) != 0;
         message->duplicate = sqlite3_column_int(statement, 10) != 0;
         message->claimed_at = claimed_at(claim);
@@ -440,6 +440,13 @@ static int report_read(struct portal *portal, const char *claim, sqlite3_int64 m
     }
     if (!own) return refuse(portal, "message %lld is not of the claim %.40s", message_id, claim);
     return SQLITE_OK;
+}
+
+int outbox_claimed(struct portal *portal, const char *claim, sqlite3_int64 message_id)
+{
+    struct outbox_message message;
+
+    return report_read(portal, claim, message_id, &message);
 }
 
 int outbox_report(struct portal *portal, const char *claim, sqlite3_int64 message_id,

@@ -90,6 +90,9 @@ struct outbox_report {
 */
 void outbox_detail(struct portal *portal, const char *words, char out[OUTBOX_DETAIL_SIZE]);
 
+/* REFUSED unless the message is of this claim, which whoever reports has to know. */
+int outbox_claimed(struct portal *portal, const char *claim, sqlite3_int64 message_id);
+
 /*
 ** Records it.  *became tells how it counts: sent, queued (again), failed, opted_out, or cancelled: not at
 ** all.  REFUSED, and *became is NULL and nothing was written, for an unknown status, one that the message

@@ -5,6 +5,7 @@
 #include "access.h"
 #include "account.h"
 #include "call.h"
+#include "callback.h"
 #include "demographics.h"
 #include "enrollment.h"
 #include "json.h"
@@ -325,6 +326,22 @@ static int reset_act(struct call *call)
     return reason != NULL ? answer_refused(call, reason) : answer_text(call, "{\"result\":\"reset\"}");
 }
 
+/* Anybody can call it through the web: nothing of it is misuse. */
+static int callback_act(struct call *call)
+{
+    static const char *const words[] = {[CALLBACK_TAKEN] = "taken", [CALLBACK_REFUSED] = "refused",
+                                        [CALLBACK_UNKNOWN] = "unknown"};
+    struct callback callback = {"", "", "", ""};
+    enum callback_result result = CALLBACK_REFUSED;
+    int code = call_typed(call, 0, "channel", &callback.channel);
+
+    if (code == SQLITE_OK) code = call_typed(call, 1, "query", &callback.query);
+    if (code == SQLITE_OK) code = call_typed(call, 2, "headers", &callback.headers);
+    if (code == SQLITE_OK) code = call_typed(call, 3, "body", &callback.body);
+    if (code == SQLITE_OK) code = callback_take(call->portal, &callback, &result);
+    return code == SQLITE_OK ? answer_text(call, "{\"result\":\"%s\"}", words[result]) : code;
+}
+
 enum { PATIENT_SIDE = EHR | PORTAL };
 
 const struct function person_functions[] = {
@@ -403,5 +420,12 @@ const struct function person_functions[] = {
      .description = "Sets a new password with the link's token, once, and ends the account's "
                     "sessions.",
      .act = reset_act},
+    {.name = "portal_callback", .arguments = "channel, query, headers, body", .least = 4, .most = 4,
+     .allowed = PATIENT_SIDE, .flags = 0,
+     .result = "JSON: taken, refused or unknown",
+     .description = "Takes what a provider calls portal_url/callback/channel with: the query and the body as they came, the "
+                    "head as a JSON object. The channel tells whether it is genuine, and what it says: a report of a "
+                    "message, STOP or START.",
+     .act = callback_act},
     {.name = NULL},
 };

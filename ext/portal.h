@@ -43,7 +43,7 @@ SQLITE_EXTENSION_INIT3
 extern "C" {
 #endif
 
-#define PORTAL_API_VERSION 2
+#define PORTAL_API_VERSION 3
 
 typedef struct portal_api portal_api;
 typedef struct portal_channel portal_channel;
@@ -51,6 +51,8 @@ typedef struct portal_option portal_option;
 typedef struct portal_outgoing portal_outgoing;
 typedef struct portal_report portal_report;
 typedef struct portal_batch portal_batch;
+typedef struct portal_request portal_request;
+typedef struct portal_news portal_news;
 
 /* What a channel carries, as bits. */
 #define PORTAL_EMAIL 1
@@ -123,6 +125,40 @@ struct portal_batch {
     void (*explain)(portal_batch *batch, const char *words);
 };
 
+/*
+** A request of a provider's, which came to portal_url/callback/NAME, where NAME is the channel's.  The strings
+** are NUL-terminated UTF-8, "" where there is none, and live until receive() returns.
+*/
+struct portal_request {
+    const char *url;                /* as the provider has it, with its query */
+    const char *query;              /* what stands after "?" in it */
+    const char *body;
+    /* A field of the head, whatever the case of its name. */
+    const char *(*header)(const portal_request *request, const char *name);
+};
+
+/* What it says. */
+typedef enum portal_word {
+    PORTAL_SAYS_NOTHING,            /* that anybody needs to know */
+    PORTAL_SAYS_UNDER_WAY,          /* a message is on its way */
+    PORTAL_SAYS_DELIVERED,          /* has arrived */
+    PORTAL_SAYS_UNDELIVERED,        /* will not arrive */
+    PORTAL_SAYS_BOUNCED,            /* came back */
+    PORTAL_SAYS_OPTED_OUT,          /* was refused, because its recipient wants none */
+    PORTAL_SAYS_STOP,               /* a contact wants no more messages */
+    PORTAL_SAYS_START               /* wants them again */
+} portal_word;
+
+enum { PORTAL_CLAIM_SIZE = 64, PORTAL_CONTACT_SIZE = 320, PORTAL_DETAIL_SIZE = 400 };
+
+struct portal_news {
+    portal_word word;
+    sqlite3_int64 message_id;               /* of a message: both as they were handed over with it; */
+    char claim[PORTAL_CLAIM_SIZE];          /* the extension believes nobody who has not the claim */
+    char contact[PORTAL_CONTACT_SIZE];      /* of STOP and START: as the provider writes it */
+    char detail[PORTAL_DETAIL_SIZE];        /* what staff read of a message; "": nothing */
+};
+
 /* What the value of an option may be. */
 typedef enum portal_option_kind {
     PORTAL_OPTION_LINE,             /* a line of `least` to `most` characters */
@@ -170,6 +206,14 @@ struct portal_channel {
     ** SQLITE_NOMEM: it was not tried.  May be NULL: it can not be tried.
     */
     int (*probe)(void *data, char **wrong, sqlite3_int64 *certified_until);
+
+    /*
+    ** Since version 3.  Reads what a provider says, into *news, which comes zeroed.  Quick, without network; anybody
+    ** can send such a request.  SQLITE_OK: it is genuine, or says something of a message alone, with its claim.
+    ** SQLITE_AUTH: it is not.  Another error code: it could not be told, and the provider may come again.
+    ** May be NULL: nobody reports.
+    */
+    int (*receive)(void *data, const portal_request *request, portal_news *news);
 };
 
 /* What the extension offers to a plugin.  All calls belong to the thread that uses the connection. */

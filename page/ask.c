@@ -19,6 +19,7 @@ static const char *const questions[ASK_COUNT] = {
     [ASK_SUBMIT] = "SELECT submit_demographics(?, iif(json_valid(?2), json_extract(?2, '$'), NULL), ?3)",
     [ASK_FORGOT] = "SELECT forgot_password(?)",
     [ASK_RESET] = "SELECT reset_password(?, ?)",
+    [ASK_CALLBACK] = "SELECT portal_callback(?, ?, ?, ?)",
 };
 
 void desk_begin(struct desk *desk, const char *database, int patience)

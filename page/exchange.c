@@ -58,6 +58,9 @@ void exchange_clear(struct exchange *exchange)
         exchange_free(exchange->field[i].name);
         exchange_free(exchange->field[i].value);
     }
+    exchange_free(exchange->callback.query);
+    exchange_free(exchange->callback.headers);
+    exchange_free(exchange->callback.body);
     exchange_free(exchange->body);
     sodium_memzero(exchange, sizeof *exchange);
 }

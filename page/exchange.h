@@ -14,6 +14,7 @@
 enum {
     FIELDS_MOST = 40,              /* of a form */
     BODY_MOST = 65536,
+    CALLBACK_MOST = 16384,         /* of a program's request */
     COOKIE_SIZE = 80,              /* tokens and sessions have 32 */
     REST_SIZE = 80
 };
@@ -39,6 +40,11 @@ struct exchange {
     bool same_site;                /* false: the browser says that another site's page sent it */
     int fields;
     struct form_field { char *name; char *value; } field[FIELDS_MOST];
+    struct {                       /* of a program's request, as it came; sqlite3_malloc'd, NULL where there is none */
+        char *query;
+        char *headers;             /* a JSON object */
+        char *body;
+    } callback;
     const struct texts *texts;
     const char *base;              /* path of the portal, before all others */
     /* Answered */
@@ -67,11 +73,16 @@ void exchange_clear(struct exchange *exchange);
 /* Wipes and frees a field or a page. */
 void exchange_free(void *text);
 
+enum route_flag {
+    ROUTE_WAITS = 1,               /* it may take long: a write, a hash, a mail server */
+    ROUTE_PROGRAM = 2              /* it is for programs, not for browsers: no form of ours, and any body */
+};
+
 /* What a path leads to. */
 struct route {
     const char *method;
     const char *path;              /* one that ends with "/" takes more after it, "/" itself does not */
-    bool waits;                    /* it may take long: a write, a hash, a mail server */
+    unsigned flags;
     void (*answer)(struct exchange *exchange, struct desk *desk);
 };
 

@@ -117,7 +117,7 @@ static struct place *place_find(struct guard *guard, uint64_t client)
     return fullest;
 }
 
-bool guard_admits(struct guard *guard, const char *client)
+bool guard_admits(struct guard *guard, const char *client, int forms)
 {
     uint64_t hash;
     struct place *place;
@@ -127,7 +127,7 @@ bool guard_admits(struct guard *guard, const char *client)
     (void)pthread_mutex_lock(&guard->lock);
     place = place_find(guard, hash);
     admitted = place->left >= 1;
-    if (admitted) place->left--;
+    if (admitted) place->left -= forms;
     (void)pthread_mutex_unlock(&guard->lock);
     return admitted;
 }

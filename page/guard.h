@@ -14,8 +14,11 @@ struct guard_connection;
 struct guard *guard_start(int posts_per_minute, int patience_seconds);
 void guard_stop(struct guard *guard);
 
-/* May this client send one form more?  A burst of a minute's worth is allowed. */
-bool guard_admits(struct guard *guard, const char *client);
+/*
+** May this client send one form more?  A burst of a minute's worth is allowed.  `forms` are counted: 1, or 0
+** where only what turns out to be forged is to count.
+*/
+bool guard_admits(struct guard *guard, const char *client, int forms);
 
 /* A connection came; it has `patience_seconds` for each request of it.  NULL (without memory) is allowed below. */
 struct guard_connection *guard_enter(struct guard *guard, int socket);

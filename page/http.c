@@ -90,6 +90,11 @@ static struct desk *desk_of_thread(struct http *http)
 
 /* What was asked */
 
+static bool is_of_program(const struct request *request)
+{
+    return request->exchange.route != NULL && (request->exchange.route->flags & ROUTE_PROGRAM) != 0;
+}
+
 static const char *header(struct MHD_Connection *connection, const char *name)
 {
     return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
@@ -183,45 +188,76 @@ static const char *below_base(const struct http *http, const char *url)
     return strncmp(url, http->base, length) == 0 && url[length] == '/' ? url + length : url;
 }
 
-static struct request *request_new(struct http *http, struct MHD_Connection *connection, const char *url,
-                                   const char *method)
+/* Called with what stands in the first line, before the rest has come: only here the query is as it was sent. */
+static void *request_new(void *data, const char *uri, struct MHD_Connection *connection)
 {
-    const union MHD_ConnectionInfo *peer = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
     struct request *request = calloc(1, sizeof *request);
-    struct lines lines = {0, false, NULL};
-    const char *patient;
-    bool other = false;
+    const char *query = strchr(uri, '?');
 
     if (request == NULL) return NULL;
-    request->http = http;
+    request->http = data;
     request->connection = connection;
-    request->method = method;
+    if (query != NULL) request->exchange.callback.query = sqlite3_mprintf("%s", query + 1);
     (void)clock_gettime(CLOCK_MONOTONIC, &request->started);
-    request->exchange.base = http->base;
+    return request;
+}
+
+static void route_take(struct request *request, const char *url)
+{
+    bool other = false;
+    const struct route *route = route_find(request->method, url, &other);
+    size_t length = route == NULL ? 0 : strlen(route->path);
+
+    request->exchange.route = route;
+    if (route == NULL) {
+        request->problem = other ? OTHER_METHOD : NOT_FOUND;
+        return;
+    }
+    if (strlen(url) >= length) (void)sqlite3_snprintf(REST_SIZE, request->exchange.rest, "%s", url + length);
+    if (strlen(url + length) >= REST_SIZE) request->problem = NOT_FOUND;
+}
+
+static enum MHD_Result header_add(void *data, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    (void)kind;
+    return cJSON_AddStringToObject(data, name, value == NULL ? "" : value) != NULL ? MHD_YES : MHD_NO;
+}
+
+static void program_headers_read(struct request *request)
+{
+    char **text = &request->exchange.callback.headers;
+    cJSON *sent = cJSON_CreateObject();
+    char *json;
+
+    (void)MHD_get_connection_values(request->connection, MHD_HEADER_KIND, header_add, sent);
+    json = cJSON_PrintUnformatted(sent);
+    cJSON_Delete(sent);
+    if (json != NULL) *text = sqlite3_mprintf("%s", json);
+    cJSON_free(json);
+    if (*text == NULL) request->problem = UNAVAILABLE;
+}
+
+static void request_begin(struct request *request, const char *url, const char *method)
+{
+    struct MHD_Connection *connection = request->connection;
+    const union MHD_ConnectionInfo *peer = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    struct lines lines = {0, false, NULL};
+    const char *patient;
+
+    request->method = method;
+    request->exchange.base = request->http->base;
     request->exchange.same_site = is_of_same_site(connection);
     (void)MHD_get_connection_values(connection, MHD_HEADER_KIND, line_read, &lines);
-    client_read(&http->options->proxies, peer->client_addr, lines.forwarded, request->exchange.client);
+    client_read(&request->http->options->proxies, peer->client_addr, lines.forwarded, request->exchange.client);
     sqlite3_free(lines.forwarded);
     cookies_read(request);
     language_choose(request);
     patient = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "patient");
     (void)sqlite3_snprintf(sizeof request->exchange.patient, request->exchange.patient, "%s", patient == NULL ? "" : patient);
-    url = below_base(http, url);
-    request->exchange.route = route_find(method, url, &other);
     request->problem = framing_problem(&lines);
     request->closes = request->problem != 0;
-    if (request->closes) {
-        request->exchange.route = NULL;
-    } else if (request->exchange.route == NULL) {
-        request->problem = other ? OTHER_METHOD : NOT_FOUND;
-    } else {
-        size_t length = strlen(request->exchange.route->path);
-        if (strlen(url) >= length) {
-            (void)sqlite3_snprintf(REST_SIZE, request->exchange.rest, "%s", url + length);
-        }
-        if (strlen(url + length) >= REST_SIZE) request->problem = NOT_FOUND;
-    }
-    return request;
+    if (!request->closes) route_take(request, below_base(request->http, url));
+    if (is_of_program(request)) program_headers_read(request);
 }
 
 /* Forms */
@@ -264,8 +300,24 @@ static void body_begin(struct request *request)
     if (request->form == NULL) request->problem = UNAVAILABLE;
 }
 
+static void callback_take(struct request *request, const char *bytes, size_t size)
+{
+    char **body = &request->exchange.callback.body;
+    char *grown = *body == NULL ? sqlite3_mprintf("%.*s", (int)size, bytes) : sqlite3_mprintf("%z%.*s", *body, (int)size, bytes);
+
+    *body = grown;
+    if (grown == NULL) request->problem = UNAVAILABLE;
+    else if (memchr(bytes, '\0', size) != NULL) request->problem = BAD_REQUEST;
+}
+
 static void body_take(struct request *request, const char *bytes, size_t size)
 {
+    if (is_of_program(request)) {
+        request->body += size;
+        if (request->problem == 0 && request->body > CALLBACK_MOST) request->problem = TOO_LARGE;
+        if (request->problem == 0) callback_take(request, bytes, size);
+        return;
+    }
     if (request->body == 0) body_begin(request);
     request->body += size;
     if (request->problem == 0 && request->body > BODY_MOST) request->problem = TOO_LARGE;
@@ -293,6 +345,11 @@ static bool is_forged(const struct exchange *exchange)
            sodium_memcmp(form, own, strlen(own)) != 0;
 }
 
+static bool takes_form(const struct route *route)
+{
+    return strcmp(route->method, "POST") == 0 && (route->flags & ROUTE_PROGRAM) == 0;
+}
+
 /* What is answered */
 
 static void answer_make(struct request *request, struct desk *desk)
@@ -302,7 +359,7 @@ static void answer_make(struct request *request, struct desk *desk)
 
     if (problem == 0 && !is_text(exchange)) problem = BAD_REQUEST;
     if (problem == 0 && desk_serve(desk, exchange->client) != SQLITE_OK) problem = UNAVAILABLE;
-    if (problem == 0 && strcmp(exchange->route->method, "POST") == 0 && is_forged(exchange)) problem = FORBIDDEN;
+    if (problem == 0 && takes_form(exchange->route) && is_forged(exchange)) problem = FORBIDDEN;
     if (problem != 0) page_problem(exchange, desk, problem);
     else exchange->route->answer(exchange, desk);
 }
@@ -378,6 +435,10 @@ static enum MHD_Result answer_send(struct request *request)
     result = MHD_queue_response(request->connection, (unsigned)exchange->status, response);
     MHD_destroy_response(response);
     log_write(request);
+    /* A gateway brings as many reports as there are; who brings none that are genuine is told to wait. */
+    if (is_of_program(request) && exchange->status / 100 == 4) {
+        (void)guard_admits(request->http->guard, exchange->client, 1);
+    }
     return result;
 }
 
@@ -402,10 +463,10 @@ static enum MHD_Result request_end(struct request *request)
     struct desk *desk;
 
     if (request->queued) return answer_send(request);
-    if (request->problem == 0 && strcmp(route->method, "POST") == 0) {
-        if (!guard_admits(http->guard, request->exchange.client)) request->problem = TOO_MANY;
+    if (request->problem == 0 && (takes_form(route) || is_of_program(request))) {
+        if (!guard_admits(http->guard, request->exchange.client, takes_form(route))) request->problem = TOO_MANY;
     }
-    if (request->problem == 0 && route->waits) return request_queue(request);
+    if (request->problem == 0 && (route->flags & ROUTE_WAITS) != 0) return request_queue(request);
     desk = desk_of_thread(http);
     if (desk == NULL) {
         request->exchange.status = UNAVAILABLE;
@@ -442,9 +503,9 @@ static enum MHD_Result answer(void *data, struct MHD_Connection *connection, con
     struct request *request = *state;
 
     (void)version;
-    if (request == NULL) {
-        *state = request = request_new(data, connection, url, method);
-        if (request == NULL) return MHD_NO;
+    if (request == NULL) return MHD_NO;
+    if (request->method == NULL) {
+        request_begin(request, url, method);
         asked_count(data, 1);
         guard_renew(request->http->guard, guarded(connection));
         /* Answered before its body: what comes after the headers is not read at all. */
@@ -464,7 +525,7 @@ static void completed(void *data, struct MHD_Connection *connection, void **stat
     (void)why;
     guard_renew(http->guard, guarded(connection));
     if (request == NULL) return;
-    asked_count(http, -1);
+    if (request->method != NULL) asked_count(http, -1);
     if (request->form != NULL) (void)MHD_destroy_post_processor(request->form);
     exchange_clear(&request->exchange);
     free(request);
@@ -530,7 +591,7 @@ static struct MHD_Daemon *daemon_start(struct http *http)
 
     if (options->tls) flags |= MHD_USE_TLS;
     return MHD_start_daemon(flags, 0, NULL, NULL, answer, http, MHD_OPTION_NOTIFY_COMPLETED, completed, http,
-                            MHD_OPTION_NOTIFY_CONNECTION, connected, http,
+                            MHD_OPTION_URI_LOG_CALLBACK, request_new, http, MHD_OPTION_NOTIFY_CONNECTION, connected, http,
                             MHD_OPTION_THREAD_POOL_SIZE, (unsigned)processors(),
                             MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MOST,
                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,

@@ -594,31 +594,54 @@ static void health(struct exchange *exchange, struct desk *desk)
     exchange->body = sqlite3_mprintf("%s\n", code == SQLITE_OK ? "ok" : sqlite3_errmsg(desk->db));
 }
 
+/* A provider's report, or a patient's reply.  It looks at the status alone; what it may repeat, it repeats after 503. */
+static void callback(struct exchange *exchange, struct desk *desk)
+{
+    static const struct { const char *result; int status; } results[] = {
+        {"taken", 200}, {"refused", FORBIDDEN}, {"unknown", NOT_FOUND},
+    };
+    const char *texts[] = {exchange->rest, exchange->callback.query, exchange->callback.headers, exchange->callback.body};
+    cJSON *answer = NULL;
+    int code = desk_ask(desk, ASK_CALLBACK, &answer, texts);
+
+    if (code == SQLITE_OK) {
+        for (size_t i = 0; i < sizeof results / sizeof results[0]; i++) {
+            if (strcmp(answered(answer, "result"), results[i].result) == 0) exchange->status = results[i].status;
+        }
+        exchange->body = sqlite3_mprintf("");
+    } else {
+        page_failed(exchange, desk, code);
+    }
+    cJSON_Delete(answer);
+}
+
 static const struct route routes[] = {
-    {"GET", "/", false, home},
-    {"GET", "/r/", false, open_link},
-    {"GET", "/register", false, landing},
-    {"GET", "/register/who", false, who},
-    {"POST", "/register/who", true, prove},
-    {"GET", "/register/account", false, account},
-    {"POST", "/register/account", true, enroll_patient},
-    {"GET", "/register/representative", false, account_representative},
-    {"POST", "/register/representative", true, enroll_representative},
-    {"GET", "/register/done", false, done},
-    {"GET", "/sign-in", false, sign_in_form},
-    {"POST", "/sign-in", true, sign_in},
-    {"POST", "/sign-out", true, sign_out},
-    {"GET", "/patients", true, patients},
-    {"GET", "/demographics", true, demographics},
-    {"POST", "/demographics", true, submit},
-    {"GET", "/forgot", false, forgot_form},
-    {"POST", "/forgot", true, forgot},
-    {"GET", "/p/", false, open_reset},
-    {"GET", "/reset", false, reset_form},
-    {"POST", "/reset", true, reset},
-    {"GET", "/style.css", false, style},
-    {"GET", "/icon.svg", false, icon},
-    {"GET", "/healthz", false, health},
+    {"GET", "/", 0, home},
+    {"GET", "/r/", 0, open_link},
+    {"GET", "/register", 0, landing},
+    {"GET", "/register/who", 0, who},
+    {"POST", "/register/who", ROUTE_WAITS, prove},
+    {"GET", "/register/account", 0, account},
+    {"POST", "/register/account", ROUTE_WAITS, enroll_patient},
+    {"GET", "/register/representative", 0, account_representative},
+    {"POST", "/register/representative", ROUTE_WAITS, enroll_representative},
+    {"GET", "/register/done", 0, done},
+    {"GET", "/sign-in", 0, sign_in_form},
+    {"POST", "/sign-in", ROUTE_WAITS, sign_in},
+    {"POST", "/sign-out", ROUTE_WAITS, sign_out},
+    {"GET", "/patients", ROUTE_WAITS, patients},
+    {"GET", "/demographics", ROUTE_WAITS, demographics},
+    {"POST", "/demographics", ROUTE_WAITS, submit},
+    {"GET", "/forgot", 0, forgot_form},
+    {"POST", "/forgot", ROUTE_WAITS, forgot},
+    {"GET", "/p/", 0, open_reset},
+    {"GET", "/reset", 0, reset_form},
+    {"POST", "/reset", ROUTE_WAITS, reset},
+    {"GET", "/style.css", 0, style},
+    {"GET", "/icon.svg", 0, icon},
+    {"GET", "/healthz", 0, health},
+    {"GET", "/callback/", ROUTE_WAITS | ROUTE_PROGRAM, callback},
+    {"POST", "/callback/", ROUTE_WAITS | ROUTE_PROGRAM, callback},
 };
 
 /* HEAD is GET without the body, which the web server leaves out. */

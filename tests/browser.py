@@ -37,12 +37,15 @@ class Server(Address):
         self.t = t
         self.url = f'http://127.0.0.1:{self.port}'
         self.log = t.path(f'serve-{self.port}.log')
-        self.output = self.log.open('w')
-        self.process = subprocess.Popen(
-            [*before, *(command or [t.command, '-d', str(database), 'serve']),
-             '--listen', f'127.0.0.1:{self.port}', *options],
-            env=t.portal_environment(environment), stdout=self.output, stderr=subprocess.STDOUT)
-        t.at_end(self.end)
+        self.command = [*before, *(command or [t.command, '-d', str(database), 'serve']),
+                        '--listen', f'127.0.0.1:{self.port}', *options]
+        self.environment = t.portal_environment(environment)
+        self.start()
+
+    def start(self):
+        self.output = self.log.open('a')
+        self.process = subprocess.Popen(self.command, env=self.environment, stdout=self.output, stderr=subprocess.STDOUT)
+        self.t.at_end(self.end)
         self.wait()
 
     def wait(self):

@@ -46,7 +46,8 @@ concatenation = true
 
 group = sms-service
 keyword = default
-text = "No service"
+get-url = "{replies}"
+max-messages = 0
 '''
 
 Request = collections.namedtuple('Request', 'path query headers body form')
@@ -77,17 +78,18 @@ def listens(port):
 class Kannel:
     """A gateway: a bearerbox, a smsbox and a network. It ends with the test, as all that a test starts.
 
-    A report that nobody takes it brings again so many times, a second apart.
+    A report that nobody takes it brings again so many times, a second apart; replies it brings to an address.
     """
     USER, PASSWORD = 'clinic', 'correct/horse+battery%20&staple'
 
-    def __init__(self, folder, retries=0):
+    def __init__(self, folder, retries=0, replies='http://127.0.0.1:1/'):
         self.folder = pathlib.Path(folder)
         self.folder.mkdir()
         names = ('admin', 'box', 'network', 'sendsms')
         self.ports = dict(zip(names, free_ports(len(names))))
         (self.folder / 'kannel.conf').write_text(
-            KANNEL_CONF.format(**self.ports, password=self.PASSWORD, retries=retries))
+            KANNEL_CONF.format(**self.ports, password=self.PASSWORD, retries=retries,
+                               replies=replies))
         self.start()
 
     def start(self):
@@ -106,10 +108,15 @@ class Kannel:
         self.smsbox = self._start('/usr/sbin/smsbox', '-v', '1', 'kannel.conf')
         wait_until(lambda: self._connections() > connections, 'smsbox takes messages')
 
-    def start_network(self):
+    def start_network(self, messages=0, message='100 200 text nop'):
         self.network = self._start('/usr/lib/kannel/test/fakesmsc', '-H', '127.0.0.1', '-r',
-                                   str(self.ports['network']), '-i', '1', '-m', '0', '100 200 text nop')
+                                   str(self.ports['network']), '-i', '1', '-m', str(messages), message)
         wait_until(lambda: b'(online' in self._status(), 'the network is there')
+
+    def reply(self, sender, text):
+        """Somebody answers from a telephone."""
+        self.stop_network()
+        self.start_network(1, f'{sender} 100 text {urllib.parse.quote_plus(text)}')
 
     def restart(self):
         for process in (self.smsbox, self.network, self.bearerbox):

@@ -171,7 +171,7 @@ int portal_plugin_init(sqlite3 *db, char **error, const sqlite3_api_routines *ro
 int portal_plugin_init(sqlite3 *db, char **error, const sqlite3_api_routines *routines)
 {
     static const portal_channel spool = {
-        PORTAL_API_VERSION, PLUGIN_NAME, PLUGIN_SERVES, "0.9", spool_deliver, spool_problem, options, NULL,
+        PORTAL_API_VERSION, PLUGIN_NAME, PLUGIN_SERVES, "0.9", spool_deliver, spool_problem, options, NULL, NULL,
     };
     portal_api *api;
 

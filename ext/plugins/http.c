@@ -130,7 +130,7 @@ struct curl_slist *http_headers(const struct http_field *fields)
 char *http_callback(const char *portal_url, const char *channel, const portal_outgoing *message,
                     const char *rest)
 {
-    return sqlite3_mprintf("%s/reports/%s?message=%lld&claim=%s%s", portal_url, channel,
+    return sqlite3_mprintf("%s/callback/%s?message=%lld&claim=%s%s", portal_url, channel,
                            message->message_id, message->claim, rest);
 }
 
@@ -192,6 +192,17 @@ int http_probe(void *data, char **wrong, sqlite3_int64 *certified_until)
 
     account_clear(&account);
     return result;
+}
+
+int http_receive(void *data, const portal_request *request, portal_news *news)
+{
+    const struct http *http = data;
+    struct account account;
+    int code = account_read(&account, http->api, http->service->channel.options)
+                   ? http->service->receive(&account, request, news) : SQLITE_NOMEM;
+
+    account_clear(&account);
+    return code;
 }
 
 /* Requests */

@@ -15,15 +15,15 @@ enum http_option {
     HTTP_URL, HTTP_USER, HTTP_SECRET, HTTP_FROM, HTTP_CONNECTIONS, HTTP_TLS, HTTP_CA_FILE
 };
 
-/* The last three of them, the same for all. */
+/* The last three of them, the same for all; after them, the end or further ones. */
 #define HTTP_OPTIONS(channel, connections) \
     {channel "_connections", PORTAL_OPTION_NUMBER, connections, 1, HTTP_CONNECTIONS_MOST, \
      "Requests under way at once, at most."}, \
     {channel "_tls", PORTAL_OPTION_LINE, "auto", 1, 10, \
      "https: auto (required, but not to this very machine), required, or off (plain http will do)."}, \
     {channel "_ca_file", PORTAL_OPTION_LINE, "", 0, 1000, \
-     "File of certificates to trust instead of the system's, as PEM."}, \
-    {NULL, PORTAL_OPTION_LINE, NULL, 0, 0, NULL}
+     "File of certificates to trust instead of the system's, as PEM."}
+#define HTTP_OPTIONS_END {NULL, PORTAL_OPTION_LINE, NULL, 0, 0, NULL}
 
 /* Twilio repeats the text, each of its 1600 letters written as \u00e4 at the longest. */
 enum { HTTP_CONNECTIONS_MOST = 100, HTTP_BODY_MOST = 16384, HTTP_WORDS_SIZE = 400 };
@@ -76,6 +76,9 @@ struct http_service {
 
     /* The answer to that says yes; what does not is judged as one to a message. */
     bool (*welcomes)(int status, const char *body);
+
+    /* As receive() of the channel. */
+    int (*receive)(const struct account *account, const portal_request *request, portal_news *news);
 };
 
 /* The fields, ended by one without a name, as a body of application/x-www-form-urlencoded.  sqlite3_free(). */
@@ -97,6 +100,7 @@ int http_register(const struct http_service *service, sqlite3 *db, char **error)
 int http_deliver(void *data, portal_batch *batch);
 char *http_problem(void *data);
 int http_probe(void *data, char **wrong, sqlite3_int64 *certified_until);
+int http_receive(void *data, const portal_request *request, portal_news *news);
 
 /* For http_probe.c: whom a transfer trusts and how it signs in; false without memory. */
 bool http_account_apply(const struct http_service *service, const struct account *account, CURL *easy);

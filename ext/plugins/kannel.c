@@ -5,11 +5,15 @@
 ** the better known GET would have them, are written into logs.
 */
 #include "http.h"
+#include "received.h"
 
+#include <nettle/memops.h>
 #include <stdio.h>
 #include <string.h>
 
 SQLITE_EXTENSION_INIT1
+
+enum { KANNEL_REPLY_PASSWORD = HTTP_CA_FILE + 1 };
 
 static const portal_option options[] = {
     [HTTP_URL] = {"kannel_url", PORTAL_OPTION_URL, "", 0, 200,
@@ -19,6 +23,9 @@ static const portal_option options[] = {
     [HTTP_FROM] = {"kannel_from", PORTAL_OPTION_LINE, "", 0, 20,
                    "Sender of text messages. Empty: the gateway's own."},
     HTTP_OPTIONS("kannel", "10"),
+    [KANNEL_REPLY_PASSWORD] = {"kannel_reply_password", PORTAL_OPTION_SECRET, NULL, 1, 400,
+                               "Password that the gateway brings replies with: STOP, START."},
+    HTTP_OPTIONS_END,
 };
 
 /* What the gateway answers, by how its words begin. */
@@ -114,15 +121,51 @@ static bool kannel_welcomes(int status, const char *body)
     return status == 400 && strstr(body, "receiver") != NULL;
 }
 
+/* "type" of a delivery report; the others (4 and 8) say that it is on its way. */
+static const struct received_meaning meanings[] = {
+    {"1", PORTAL_SAYS_DELIVERED},
+    {"2", PORTAL_SAYS_UNDELIVERED},
+    {"16", PORTAL_SAYS_UNDELIVERED},
+    {NULL, PORTAL_SAYS_UNDER_WAY},
+};
+
+/* Without a password nobody has it. */
+static bool kannel_knows(const struct account *account, const char *password)
+{
+    const char *own = account->value[KANNEL_REPLY_PASSWORD];
+    size_t length = strlen(own);
+
+    return length > 0 && strlen(password) == length && memeql_sec(own, password, length) != 0;
+}
+
+/*
+** Kannel signs nothing.  A report brings along the claim of its message, which was in the address that Kannel
+** was given; a reply the password in the address of its sms-service.
+*/
+static int kannel_receive(const struct account *account, const portal_request *request, portal_news *news)
+{
+    struct received query;
+    int code = received_read(&query, request->query);
+
+    if (code == SQLITE_OK && received_is_report(&query)) {
+        code = received_report(&query, "Kannel", received_field(&query, "status"), "", meanings, news);
+    } else if (code == SQLITE_OK) {
+        code = kannel_knows(account, received_field(&query, "password")) ? SQLITE_OK : SQLITE_AUTH;
+        received_reply(received_field(&query, "from"), received_field(&query, "text"), news);
+    }
+    received_clear(&query);
+    return code;
+}
+
 int portal_plugin_init(sqlite3 *db, char **error, const sqlite3_api_routines *routines);
 
 __attribute__((visibility("default"))) int portal_plugin_init(sqlite3 *db, char **error,
                                                               const sqlite3_api_routines *routines)
 {
     static const struct http_service kannel = {
-        {PORTAL_API_VERSION, "kannel", PORTAL_TEXT, "1", http_deliver, http_problem, options, http_probe},
+        {PORTAL_API_VERSION, "kannel", PORTAL_TEXT, "1", http_deliver, http_problem, options, http_probe, http_receive},
         1U << HTTP_URL | 1U << HTTP_USER | 1U << HTTP_SECRET, false,
-        kannel_address, kannel_compose, kannel_judge, kannel_knock, kannel_welcomes,
+        kannel_address, kannel_compose, kannel_judge, kannel_knock, kannel_welcomes, kannel_receive,
     };
 
     SQLITE_EXTENSION_INIT2(routines);

@@ -229,7 +229,7 @@ int maildir_register(portal_api *api)
 {
     static const portal_channel maildir = {
         PORTAL_API_VERSION, "maildir", PORTAL_EMAIL | PORTAL_TEXT, "1", maildir_deliver, NULL, NULL,
-        maildir_probe,
+        maildir_probe, NULL,
     };
 
     return api->register_channel(api, &maildir, api, NULL);

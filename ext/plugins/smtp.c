@@ -468,7 +468,7 @@ __attribute__((visibility("default"))) int portal_plugin_init(sqlite3 *db, char 
 {
     static const portal_channel channel = {
         PORTAL_API_VERSION, "smtp", PORTAL_EMAIL, "1", smtp_deliver, smtp_problem, smtp_options,
-        smtp_probe,
+        smtp_probe, NULL,
     };
     struct smtp *smtp;
     portal_api *api;

@@ -2,8 +2,12 @@
 ** The channel twilio: hands text messages to Twilio's Messages API, version 2010-04-01.
 */
 #include "http.h"
+#include "received.h"
 
 #include <cjson/cJSON.h>
+#include <nettle/base64.h>
+#include <nettle/hmac.h>
+#include <nettle/memops.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,6 +21,7 @@ static const portal_option options[] = {
     [HTTP_FROM] = {"twilio_from", PORTAL_OPTION_LINE, "", 0, 40,
                    "Sender: a number of the account, or the SID of a messaging service (MG...)."},
     HTTP_OPTIONS("twilio", "10"),
+    HTTP_OPTIONS_END,
 };
 
 /* Twilio's error codes that say more than the status; the others are tried again. */
@@ -154,15 +159,125 @@ static bool twilio_compose(const struct account *account, const char *portal_url
     return post->body != NULL;
 }
 
+/* What comes in */
+
+/* MessageStatus; the others (queued, sent, ...) say that it is on its way. */
+static const struct received_meaning meanings[] = {
+    {"delivered", PORTAL_SAYS_DELIVERED},
+    {"undelivered", PORTAL_SAYS_UNDELIVERED},
+    {"failed", PORTAL_SAYS_UNDELIVERED},
+    {NULL, PORTAL_SAYS_UNDER_WAY},
+};
+
+static void signed_text(struct hmac_sha1_ctx *hmac, const char *text, size_t length)
+{
+    hmac_sha1_update(hmac, length, (const uint8_t *)text);
+}
+
+/* The URL and then the fields in order, names and values without anything between them; twice the same counts once. */
+static void signature_make(const char *token, const char *url, const struct received *form,
+                           char out[BASE64_ENCODE_RAW_LENGTH(SHA1_DIGEST_SIZE) + 1])
+{
+    struct hmac_sha1_ctx hmac;
+    uint8_t digest[SHA1_DIGEST_SIZE];
+
+    hmac_sha1_set_key(&hmac, strlen(token), (const uint8_t *)token);
+    signed_text(&hmac, url, strlen(url));
+    for (int i = 0; i < form->count; i++) {
+        const struct received_field *field = &form->field[i];
+        if (i > 0 && received_order(field - 1, field) == 0) continue;
+        signed_text(&hmac, field->name, strlen(field->name));
+        signed_text(&hmac, field->value, strlen(field->value));
+    }
+    hmac_sha1_digest(&hmac, sizeof digest, digest);
+    base64_encode_raw(out, sizeof digest, digest);
+    out[BASE64_ENCODE_RAW_LENGTH(SHA1_DIGEST_SIZE)] = '\0';
+    explicit_bzero(&hmac, sizeof hmac);
+}
+
+static bool is_signed(const char *token, const char *url, const struct received *form, const char *signature)
+{
+    char own[BASE64_ENCODE_RAW_LENGTH(SHA1_DIGEST_SIZE) + 1];
+
+    signature_make(token, url, form, own);
+    return strlen(signature) == sizeof own - 1 && memeql_sec(own, signature, sizeof own - 1) != 0;
+}
+
+/* The URL without its port, or with that of https when it names none: Twilio may sign either.  NULL without memory. */
+static char *other_port(const char *url)
+{
+    const char *host = strstr(url, "://");
+    const char *path = host == NULL ? url : host + 3 + strcspn(host + 3, "/?");
+    const char *port = path;
+
+    while (port > url && port[-1] >= '0' && port[-1] <= '9') port--;
+    if (port < path && port[-1] == ':') return sqlite3_mprintf("%.*s%s", (int)(port - 1 - url), url, path);
+    return sqlite3_mprintf("%.*s:443%s", (int)(path - url), url, path);
+}
+
+/* X-Twilio-Signature: HMAC-SHA1 under the auth token; without a token nobody can sign. */
+static int twilio_verify(const struct account *account, const portal_request *request, struct received *form)
+{
+    const char *signature = request->header(request, "X-Twilio-Signature");
+    const char *token = account->value[HTTP_SECRET];
+    char *other;
+    bool genuine;
+
+    if (*token == '\0') return SQLITE_AUTH;
+    received_sort(form);
+    if (is_signed(token, request->url, form, signature)) return SQLITE_OK;
+    other = other_port(request->url);
+    if (other == NULL) return SQLITE_NOMEM;
+    genuine = is_signed(token, other, form, signature);
+    sqlite3_free(other);
+    return genuine ? SQLITE_OK : SQLITE_AUTH;
+}
+
+/* Fields are in the form of a POST; where a GET was wanted, in the query. */
+static const char *field_of(const struct received *query, const struct received *form, const char *name)
+{
+    return received_field(form->count > 0 ? form : query, name);
+}
+
+/* A messaging service with opt-out words of its own says itself which it was. */
+static int twilio_read(const struct received *query, const struct received *form, portal_news *news)
+{
+    const char *code = field_of(query, form, "ErrorCode");
+    const char *said = field_of(query, form, "OptOutType");
+    int result = SQLITE_OK;
+
+    if (received_is_report(query)) {
+        result = received_report(query, "Twilio", field_of(query, form, "MessageStatus"), code, meanings, news);
+        if (strcmp(code, "21610") == 0) news->word = PORTAL_SAYS_OPTED_OUT;
+    } else {
+        received_reply(field_of(query, form, "From"), *said != '\0' ? said : field_of(query, form, "Body"), news);
+    }
+    return result;
+}
+
+static int twilio_receive(const struct account *account, const portal_request *request, portal_news *news)
+{
+    struct received query, form;
+    int code = received_read(&query, request->query);
+    int read = received_read(&form, request->body);
+
+    if (code == SQLITE_OK) code = read;
+    if (code == SQLITE_OK) code = twilio_verify(account, request, &form);
+    if (code == SQLITE_OK) code = twilio_read(&query, &form, news);
+    received_clear(&query);
+    received_clear(&form);
+    return code;
+}
+
 int portal_plugin_init(sqlite3 *db, char **error, const sqlite3_api_routines *routines);
 
 __attribute__((visibility("default"))) int portal_plugin_init(sqlite3 *db, char **error,
                                                               const sqlite3_api_routines *routines)
 {
     static const struct http_service twilio = {
-        {PORTAL_API_VERSION, "twilio", PORTAL_TEXT, "1", http_deliver, http_problem, options, http_probe},
+        {PORTAL_API_VERSION, "twilio", PORTAL_TEXT, "1", http_deliver, http_problem, options, http_probe, http_receive},
         1U << HTTP_URL | 1U << HTTP_USER | 1U << HTTP_SECRET | 1U << HTTP_FROM, true,
-        twilio_address, twilio_compose, twilio_judge, twilio_knock, twilio_welcomes,
+        twilio_address, twilio_compose, twilio_judge, twilio_knock, twilio_welcomes, twilio_receive,
     };
 
     SQLITE_EXTENSION_INIT2(routines);

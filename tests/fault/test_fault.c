@@ -299,7 +299,7 @@ static sqlite3 *open_with_options(void)
         {NULL, PORTAL_OPTION_LINE, NULL, 0, 0, NULL},
     };
     static const portal_channel channel = {
-        PORTAL_API_VERSION, "own", PORTAL_EMAIL, "1", deliver_nothing, NULL, options, NULL,
+        PORTAL_API_VERSION, "own", PORTAL_EMAIL, "1", deliver_nothing, NULL, options, NULL, NULL,
     };
     sqlite3 *db = stage_open();
     portal_api *api = portal_api_from_db(db);

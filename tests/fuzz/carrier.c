@@ -146,7 +146,7 @@ int __wrap_maildir_register(portal_api *api);
 int __wrap_maildir_register(portal_api *api)
 {
     static const portal_channel channel = {
-        PORTAL_API_VERSION, "maildir", PORTAL_EMAIL | PORTAL_TEXT, "1", deliver, NULL, NULL, NULL,
+        PORTAL_API_VERSION, "maildir", PORTAL_EMAIL | PORTAL_TEXT, "1", deliver, NULL, NULL, NULL, NULL,
     };
 
     return api->register_channel(api, &channel, api, NULL);

@@ -44,7 +44,7 @@ FUZZ_GATEWAYS := $(addprefix ext/plugins/,kannel.o twilio.o $(twilio_PARTS))
 
 build/fuzz/answers: $(FUZZ_GATEWAYS:%=build/fuzz/%)
 build/asan/fuzz/answers: $(FUZZ_GATEWAYS:%=build/asan/static/%)
-build/fuzz/answers build/asan/fuzz/answers: FUZZ_LINK += -Wl,--wrap=http_register -lcurl -lcjson
+build/fuzz/answers build/asan/fuzz/answers: FUZZ_LINK += -Wl,--wrap=http_register -lcurl -lcjson -lnettle
 $(foreach channel,kannel twilio,$(eval build/fuzz/ext/plugins/$(channel).o \
 	build/asan/static/ext/plugins/$(channel).o: CPPFLAGS += -Dportal_plugin_init=$(channel)_init))
 

@@ -129,7 +129,7 @@ int portal_plugin_init(sqlite3 *db, char **error, const sqlite3_api_routines *ro
 {
     static const portal_channel channel = {
         PORTAL_API_VERSION, "webhook", PORTAL_EMAIL | PORTAL_TEXT, "1", webhook_deliver, webhook_problem,
-        options, NULL,
+        options, NULL, NULL,
     };
     struct webhook *webhook;
     portal_api *api;

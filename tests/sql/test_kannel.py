@@ -72,7 +72,7 @@ def test_the_gateways_report_names_the_message_and_its_claim(t):
     db.execute("SELECT send_registration(1, 'text')")
     gateways.wait_until(lambda: service.requests, 'a report comes')
     report = service.requests[0]
-    t.equal((report.path, report.query['message'], report.query['status']), ('/reports/kannel', '1', '1'))
+    t.equal((report.path, report.query['message'], report.query['status']), ('/callback/kannel', '1', '1'))
     db.execute("SELECT report_delivery(?, 1, 'delivered')", [report.query['claim']])
     t.equal(gateways.rows(t, db), [('delivered',)])
 

@@ -177,8 +177,8 @@ SQLITE_EXTENSION_INIT1
 static int deliver(void *data, portal_batch *batch) { (void)data; (void)batch; return SQLITE_OK; }
 int portal_plugin_init(sqlite3 *db, char **error, const sqlite3_api_routines *routines)
 {
-    /* As a compiler of version 1 laid it out: what comes after it is something else. */
-    static struct { char channel[offsetof(portal_channel, probe)]; char *other; } old;
+    /* As a compiler of that version laid it out: what comes after it is something else. */
+    static struct { char channel[offsetof(portal_channel, probe)]; char *other[2]; } old;
     portal_channel *channel = (portal_channel *)&old;
     SQLITE_EXTENSION_INIT2(routines);
     (void)error;
@@ -186,23 +186,24 @@ int portal_plugin_init(sqlite3 *db, char **error, const sqlite3_api_routines *ro
     channel->name = NAME;
     channel->serves = PORTAL_TEXT;
     channel->deliver = deliver;
-    old.other = VERSION == 1 ? "no function" : NULL;
+    for (int i = VERSION == 1 ? 0 : VERSION - 1; i < 2; i++) old.other[i] = "no function";
     return portal_api_from_db(db)->register_channel(portal_api_from_db(db), channel, NULL, NULL);
 }
 '''
 
 
 @harness.release_only
-def test_a_plugin_that_has_no_test_connection_old_or_new_can_not_be_tried(t):
+def test_a_plugin_of_an_older_version_has_no_test_connection_and_takes_no_callbacks(t):
     folder = t.path('here/portal.d')
     folder.mkdir(parents=True)
     (folder.parent / 'portal.so').write_bytes(t.extension.read_bytes())
     t.path('old.c').write_text(OLD)
-    for version, name in ((1, 'old'), (2, 'new')):
+    for version, name in ((1, 'old'), (2, 'new'), (3, 'newest')):
         subprocess.run(['cc', '-shared', '-fPIC', '-w', f'-DVERSION={version}', f'-DNAME="{name}"', f'-I{harness.ROOT}/ext',
                         '-o', folder / f'{name}.so', t.path('old.c')], check=True)
     db = t.connect(t.path('practice.db'), extension=False)
     t.load(db, folder.parent / 'portal.so')
     db.execute('SELECT portal_init()')
-    for name in ('old', 'new'):
+    for name in ('old', 'new', 'newest'):
         t.equal(tried(t, db, name), f'can not be tried: the plugin {name} has no test connection')
+        t.equal(t.one(db, "SELECT portal_callback(?, '', NULL, NULL)", name), '{"result":"unknown"}')

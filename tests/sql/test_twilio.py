@@ -64,7 +64,7 @@ def test_a_message_is_posted_as_the_specification_has_it(t):
     claim, = t.one(db, 'SELECT claim FROM portal_message'),
     t.equal({name: value for name, value in request.form.items() if name != 'Body'},
             {'To': '+12025550001', 'From': '+15005550006',
-             'StatusCallback': f'https://p.example/reports/twilio?message=1&claim={claim}'})
+             'StatusCallback': f'https://p.example/callback/twilio?message=1&claim={claim}'})
     t.true(request.form['Body'].startswith('Praxis Ñ & Ö+50% = 和: join'), request.form['Body'])
     t.equal(gateways.rows(t, db, 'status, detail'),
             [('sent', f'SM{"0" * 32} queued, as 2 segments')])

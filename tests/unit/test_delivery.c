@@ -64,7 +64,7 @@ static void run(sqlite3 *db, const char *sql, char answer[ANSWER_SIZE])
 /* A practice with so many mails that wait for the channel "hoard". */
 static sqlite3 *practice(const char *file, struct watch *watch, int patients)
 {
-    static const portal_channel channel = {PORTAL_API_VERSION, "hoard", PORTAL_EMAIL, "1", hoard, NULL, NULL, NULL};
+    static const portal_channel channel = {PORTAL_API_VERSION, "hoard", PORTAL_EMAIL, "1", hoard, NULL, NULL, NULL, NULL};
     static const char set_up[] =
         "SELECT portal_init(); SELECT portal_setting('email_channel', 'hoard');"
         "WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < %d)"

@@ -388,14 +388,14 @@ static void test_plugin_api(void)
     }
     TEST("a plugin registers no channel without a version, name or deliver(), nor one of a name that is taken") {
         static const portal_channel channels[] = {
-            {0, "post", PORTAL_EMAIL, NULL, report_delivery, NULL, NULL, NULL},
-            {PORTAL_API_VERSION, NULL, PORTAL_EMAIL, NULL, report_delivery, NULL, NULL, NULL},
-            {PORTAL_API_VERSION, "", PORTAL_EMAIL, NULL, report_delivery, NULL, NULL, NULL},
-            {PORTAL_API_VERSION, "post", PORTAL_EMAIL, NULL, NULL, NULL, NULL, NULL},
-            {PORTAL_API_VERSION, "post", 0, NULL, report_delivery, NULL, NULL, NULL},
-            {PORTAL_API_VERSION, "taken", PORTAL_EMAIL, NULL, report_delivery, NULL, NULL, NULL},
+            {0, "post", PORTAL_EMAIL, NULL, report_delivery, NULL, NULL, NULL, NULL},
+            {PORTAL_API_VERSION, NULL, PORTAL_EMAIL, NULL, report_delivery, NULL, NULL, NULL, NULL},
+            {PORTAL_API_VERSION, "", PORTAL_EMAIL, NULL, report_delivery, NULL, NULL, NULL, NULL},
+            {PORTAL_API_VERSION, "post", PORTAL_EMAIL, NULL, NULL, NULL, NULL, NULL, NULL},
+            {PORTAL_API_VERSION, "post", 0, NULL, report_delivery, NULL, NULL, NULL, NULL},
+            {PORTAL_API_VERSION, "taken", PORTAL_EMAIL, NULL, report_delivery, NULL, NULL, NULL, NULL},
         };
-        static const portal_channel taken = {PORTAL_API_VERSION, "taken", PORTAL_TEXT, NULL, report_delivery, NULL, NULL, NULL};
+        static const portal_channel taken = {PORTAL_API_VERSION, "taken", PORTAL_TEXT, NULL, report_delivery, NULL, NULL, NULL, NULL};
         sqlite3 *db = practice("channel.db");
         portal_api *api = portal_api_from_db(db);
         int destroyed = 0;
