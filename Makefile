@@ -177,6 +177,8 @@ PARTS = 755:build/portal:$(bindir)/portal \
 	644:sql/nightly.sql:$(datadir)/nightly.sql \
 	644:README.md:$(docdir)/README.md \
 	644:LICENSE:$(docdir)/LICENSE \
+	644:page/proxies/nginx.conf:$(docdir)/examples/nginx.conf \
+	644:page/proxies/Caddyfile:$(docdir)/examples/Caddyfile \
 	644:build/pages/portal.1:$(mandir)/man1/portal.1 \
 	644:build/pages/portal.7:$(mandir)/man7/portal.7 \
 	644:build/pages/portal.bash:$(bashdir)/portal \
@@ -212,7 +214,7 @@ deb: all
 uninstall:
 	$(RM) $(foreach part,$(PARTS),"$(DESTDIR)$(lastword $(subst :, ,$(part)))") \
 		$(if $(loaddir),"$(DESTDIR)$(loaddir)/portal.so")
-	for folder in $(libdir)/portal.d $(libdir) $(datadir) $(docdir); do \
+	for folder in $(libdir)/portal.d $(libdir) $(datadir) $(docdir)/examples $(docdir); do \
 		[ ! -d "$(DESTDIR)$$folder" ] || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$$folder"; \
 	done
 

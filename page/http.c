@@ -100,14 +100,18 @@ static const char *header(struct MHD_Connection *connection, const char *name)
     return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
 }
 
-static void cookies_read(struct request *request)
+/* To the letter: a cookie named __host-session may come from elsewhere, as browsers watch the other name alone. */
+static enum MHD_Result cookie_take(void *data, enum MHD_ValueKind kind, const char *name, const char *value)
 {
+    struct exchange *exchange = data;
+
+    (void)kind;
     for (int i = 0; i < COOKIES; i++) {
-        const char *value = MHD_lookup_connection_value(request->connection, MHD_COOKIE_KIND, cookie_kinds[i].name);
         /* One that is longer is none of ours. */
-        if (value == NULL || strlen(value) >= COOKIE_SIZE) continue;
-        (void)sqlite3_snprintf(COOKIE_SIZE, request->exchange.cookie[i], "%s", value);
+        if (strcmp(name, cookie_kinds[i].name) != 0 || value == NULL || strlen(value) >= COOKIE_SIZE) continue;
+        (void)sqlite3_snprintf(COOKIE_SIZE, exchange->cookie[i], "%s", value);
     }
+    return MHD_YES;
 }
 
 /* RFC 9110 section 12.5.4, as far as two languages need it: the one with the higher q, the first of equals. */
@@ -250,7 +254,7 @@ static void request_begin(struct request *request, const char *url, const char *
     (void)MHD_get_connection_values(connection, MHD_HEADER_KIND, line_read, &lines);
     client_read(&request->http->options->proxies, peer->client_addr, lines.forwarded, request->exchange.client);
     sqlite3_free(lines.forwarded);
-    cookies_read(request);
+    (void)MHD_get_connection_values(connection, MHD_COOKIE_KIND, cookie_take, &request->exchange);
     language_choose(request);
     patient = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "patient");
     (void)sqlite3_snprintf(sizeof request->exchange.patient, request->exchange.patient, "%s", patient == NULL ? "" : patient);
