@@ -161,6 +161,8 @@ static bool twilio_compose(const struct account *account, const char *portal_url
 
 /* What comes in */
 
+enum { SIGNATURE_SIZE = BASE64_ENCODE_RAW_LENGTH(SHA1_DIGEST_SIZE) + 1 };
+
 /* MessageStatus; the others (queued, sent, ...) say that it is on its way. */
 static const struct received_meaning meanings[] = {
     {"delivered", PORTAL_SAYS_DELIVERED},
@@ -176,7 +178,7 @@ static void signed_text(struct hmac_sha1_ctx *hmac, const char *text, size_t len
 
 /* The URL and then the fields in order, names and values without anything between them; twice the same counts once. */
 static void signature_make(const char *token, const char *url, const struct received *form,
-                           char out[BASE64_ENCODE_RAW_LENGTH(SHA1_DIGEST_SIZE) + 1])
+                           char out[SIGNATURE_SIZE])
 {
     struct hmac_sha1_ctx hmac;
     uint8_t digest[SHA1_DIGEST_SIZE];
@@ -191,13 +193,13 @@ static void signature_make(const char *token, const char *url, const struct rece
     }
     hmac_sha1_digest(&hmac, sizeof digest, digest);
     base64_encode_raw(out, sizeof digest, digest);
-    out[BASE64_ENCODE_RAW_LENGTH(SHA1_DIGEST_SIZE)] = '\0';
+    out[SIGNATURE_SIZE - 1] = '\0';
     explicit_bzero(&hmac, sizeof hmac);
 }
 
 static bool is_signed(const char *token, const char *url, const struct received *form, const char *signature)
 {
-    char own[BASE64_ENCODE_RAW_LENGTH(SHA1_DIGEST_SIZE) + 1];
+    char own[SIGNATURE_SIZE];
 
     signature_make(token, url, form, own);
     return strlen(signature) == sizeof own - 1 && memeql_sec(own, signature, sizeof own - 1) != 0;

@@ -1,8 +1,8 @@
-/* Anything as the answer of a gateway, and as the text that is posted to it. */
+/* Anything as the answer of a gateway, as the text that is posted to it, and as what it calls back with. */
 #include "../../ext/plugins/http.h"
 #include "fuzz.h"
 
-const char fuzz_claim[] = "whatever a gateway answers has one meaning, and what is posted is what was written";
+const char fuzz_claim[] = "whatever a gateway answers has one meaning, what is posted is what was written, and nobody forges a reply";
 
 /* The entry points of the channels, by other names: see fuzz.mk. */
 int kannel_init(sqlite3 *db, char **error, const sqlite3_api_routines *routines);
@@ -57,6 +57,26 @@ static void post_check(const char *text, bool is_form)
     curl_slist_free_all(post.headers);
 }
 
+static const char *header_of(const portal_request *request, const char *name)
+{
+    (void)name;
+    return request->body;
+}
+
+/* Nobody forges what says that somebody wants no messages, and a report names its claim. */
+static void news_check(const char *text)
+{
+    const struct account account = {.value = {[HTTP_SECRET] = "s", [HTTP_CA_FILE + 1] = "the password of replies"}};
+    const portal_request request = {"https://p.example/callback/x", text, text, header_of};
+    portal_news news = {0};
+    int code = registered->receive(&account, &request, &news);
+
+    REQUIRE(code == SQLITE_OK || code == SQLITE_AUTH);
+    REQUIRE(memchr(news.claim, '\0', sizeof news.claim) != NULL && memchr(news.detail, '\0', sizeof news.detail) != NULL);
+    if (code == SQLITE_OK && news.word >= PORTAL_SAYS_STOP) REQUIRE(strstr(text, "password") != NULL);
+    if (code == SQLITE_OK && news.word < PORTAL_SAYS_STOP && news.word > PORTAL_SAYS_NOTHING) REQUIRE(news.claim[0] != '\0');
+}
+
 /* A status, and a text as the body of either gateway's answer and of a message. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -75,6 +95,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         REQUIRE(channels[i].init(NULL, NULL, NULL) == SQLITE_OK);
         verdict_check(registered->judge(status, body, &message), status == channels[i].accepted, status);
         post_check(body, channels[i].is_form);
+        news_check(body);
     }
     free(body);
     return 0;

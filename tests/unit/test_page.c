@@ -69,7 +69,7 @@ static bool admits(struct guard *guard, unsigned number)
     char client[32];
 
     (void)snprintf(client, sizeof client, "2001:db8:%x::/64", number);
-    return guard_admits(guard, client);
+    return guard_admits(guard, client, 1);
 }
 
 static void test_guard(void)
