@@ -70,6 +70,8 @@ static const struct call {
      0, 1, 0},
     {NULL, "SELECT json_extract(portal_login('ada', 'analytical engine'), '$.session')", 0, 1, 0},
     {"portal_session", "SELECT portal_session(?2)", 1, 50, 1},
+    {"portal_practice", "SELECT portal_practice() WHERE ?1", 1, 50, 1},
+    {"portal_demographics", "SELECT portal_demographics(?2, 201) WHERE ?1", 1, 50, 1},
     {"submit_demographics, two fields",
      "SELECT submit_demographics(?2, 201, json_object('city', 'City' || ?1, 'state', 'S' || ?1))",
      1, 50, 1},

@@ -150,6 +150,8 @@ const struct fault_case fault_cases[] = {
     {.name = "portal_login", .arguments = "'nobody', 'a wrong password'"},
     {.name = "portal_session", .arguments = "@session"},
     {.name = "portal_logout", .arguments = "@session"},
+    {.name = "portal_demographics", .arguments = "@session, 1"},
+    {.name = "portal_practice", .arguments = ""},
     {.name = "submit_demographics",
      .arguments = "@session, 1, '{\"city\":\"Paris\",\"home_phone\":\"212 555 0199\"}'"},
     {.name = "forgot_password", .arguments = "'ada.l'"},

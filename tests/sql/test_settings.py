@@ -22,6 +22,7 @@ SETTINGS = {
                     'https://exa mple.com', 'https://example.com/?a=1', 'https://example.com/#x', 'javascript:alert(1)',
                     'http://localhost.example.com', 'http://127.0.0.1.example.com', 'https://user@example.com',
                     'HTTPS://example.com', 'https://' + 'x' * 200, 'https://example.com/"onclick'] + BAD_TEXT),
+    'portal_color': ('#0b5f83', ['#000000', '#FFffFF', '#aB0012'], ['', 'blue', '#fff', '#0000000', '#gggggg', ' #000000']),
     'mail_from': ('portal@localhost.localdomain', ['portal@example.com'],
                   ['', 'portal', '@example.com', 'a@b@c', 'a b@example.com', ' portal@example.com', 'portal@example.com ',
                    'a@example.com\r\nBcc: b@example.com', 'x' * 250 + '@example.com', '<a@example.com>'] + BAD_TEXT),
