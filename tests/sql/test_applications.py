@@ -29,8 +29,6 @@ FUNCTIONS = {
     'portal_login': ("('ada', 'long password')", PATIENT_SIDE),
     'portal_session': ("('x')", PATIENT_SIDE),
     'portal_logout': ("('x')", PATIENT_SIDE),
-    'portal_demographics': ("('x', 1)", PATIENT_SIDE),
-    'portal_practice': ('()', PATIENT_SIDE),
     'submit_demographics': ("('x', 1, '{}')", PATIENT_SIDE),
     'forgot_password': ("('ada')", PATIENT_SIDE),
     'reset_password': ("('x', 'long password')", PATIENT_SIDE),
