@@ -180,7 +180,8 @@ async function deadLinks(page) {
 
 async function registers(page, patient, username, as) {
     const entered = as === 'patient' ? {} : { name: 'Rita Parent', relationship: 'parent' };
-    await page.goto(send(patient));
+    const opened = send(patient);
+    await page.goto(opened);
     assert.equal(new URL(page.url()).pathname, '/register');
     await look(page, 'landing');
     await clicks(page, 'a.button');
@@ -202,6 +203,8 @@ async function registers(page, patient, username, as) {
     await submit(page, { pin: code, username, password: PASSWORD, ...entered });
     await says(page, page.words.done);
     await look(page, 'done');
+    await page.goto(opened);
+    await look(page, 'link-used');
 }
 
 async function signsIn(page, username) {
