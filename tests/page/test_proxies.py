@@ -29,6 +29,7 @@ def walk(t, kind):
     sign_in(t, browser)
     browser.open('/demographics?patient=1')
     browser.submit('/demographics', city='Paris')
+    t.equal(browser.ask('GET', '/callback/kannel?message=1&claim=a-secret-claim').status, 403)
     # Caddy before 2.7 has no word of its own for it.
     t.true(browser.ask('POST', '/sign-in', 'x' * 70000, Content_Type=FORM).status in (413, 502))
     # Whoever asked: neither the proxy nor who they say they were.
@@ -38,8 +39,8 @@ def walk(t, kind):
     t.equal(browser.ask('GET', link).status, 502)
     proxy.end()
     logged = proxy.logged()
-    t.contains(logged, '/r/', '/sign-in')
-    for secret in (link[3:], browser.cookies['__Host-session'], browser.cookies['__Host-form']):
+    t.contains(logged, '/r/', '/sign-in', '/callback/')
+    for secret in (link[3:], 'a-secret-claim', browser.cookies['__Host-session'], browser.cookies['__Host-form']):
         t.true(secret not in logged, logged)
 
 
