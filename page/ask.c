@@ -4,7 +4,7 @@
 
 int sqlite3_portal_init(sqlite3 *db, char **error, const sqlite3_api_routines *routines);
 
-/* A patient is named in JSON: the key 42 is another one than "42". */
+/* A patient is named in JSON: the key 42 is another one than "42".  What names none is answered with NULL. */
 static const char *const questions[ASK_COUNT] = {
     [ASK_SERVE] = "SELECT portal_as('portal', ?)",
     [ASK_PRACTICE] = "SELECT portal_practice()",
@@ -15,8 +15,8 @@ static const char *const questions[ASK_COUNT] = {
     [ASK_LOGIN] = "SELECT portal_login(?, ?)",
     [ASK_SESSION] = "SELECT portal_session(?)",
     [ASK_LOGOUT] = "SELECT portal_logout(?)",
-    [ASK_DEMOGRAPHICS] = "SELECT portal_demographics(?, iif(json_valid(?2), json_extract(?2, '$'), NULL))",
-    [ASK_SUBMIT] = "SELECT submit_demographics(?, iif(json_valid(?2), json_extract(?2, '$'), NULL), ?3)",
+    [ASK_DEMOGRAPHICS] = "SELECT iif(typeof(nullif(iif(json_valid(?2), json_extract(?2, '$'), ''), '')) IN ('integer', 'text'), portal_demographics(?1, json_extract(?2, '$')), NULL)",
+    [ASK_SUBMIT] = "SELECT iif(typeof(nullif(iif(json_valid(?2), json_extract(?2, '$'), ''), '')) IN ('integer', 'text'), submit_demographics(?1, json_extract(?2, '$'), ?3), NULL)",
     [ASK_FORGOT] = "SELECT forgot_password(?)",
     [ASK_RESET] = "SELECT reset_password(?, ?)",
     [ASK_CALLBACK] = "SELECT portal_callback(?, ?, ?, ?)",

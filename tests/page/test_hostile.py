@@ -83,8 +83,9 @@ def test_a_session_of_another_patient_shows_and_changes_nothing(t):
     t.patient(db)
     browser = register(t, db, server)
     sign_in(t, browser)
-    for patient in ('2', '99', '%221%22', '1.5', 'x', '', '%00', '1%20OR%201', '[1]', '%7B%7D', '1e9', '-1', '9' * 40):
+    for patient in ('2', '99', '%221%22', '1.5', 'x', '', 'null', '%5B%5D', '%00', '1%20OR%201', '[1]', '%7B%7D', '1e9', '-1', '9' * 40):
         browser.open(f'/demographics?patient={patient}')
+        says(t, browser, 'My patients')
         t.true('Lovelace' not in browser.text() or browser.page.path == '/patients', f'{patient}: {browser.text()}')
         browser.post(f'/demographics?patient={patient}', {'form': browser.cookies['__Host-form'], 'city': 'Paris'})
     t.equal(t.all(db, 'SELECT * FROM pending_requests'), [])
