@@ -16,7 +16,9 @@ enum {
     BODY_MOST = 65536,
     CALLBACK_MOST = 16384,         /* of a program's request */
     COOKIE_SIZE = 80,              /* tokens and sessions have 32 */
-    REST_SIZE = 80
+    REST_SIZE = 80,
+    KEY_SIZE = 1024,               /* a patient's key as a query has it: 128 bytes of JSON, each as much as "%5C%22" */
+    BASE_SIZE = 256
 };
 
 /* Cookies, by the names below. */
@@ -35,7 +37,7 @@ struct exchange {
     const struct route *route;
     char rest[REST_SIZE];          /* of the path, after a route that ends with a slash */
     char client[64];               /* address */
-    char patient[300];             /* of the query */
+    char patient[KEY_SIZE];             /* of the query */
     char cookie[COOKIES][COOKIE_SIZE];
     bool same_site;                /* false: the browser says that another site's page sent it */
     int fields;
@@ -51,7 +53,7 @@ struct exchange {
     int status;                    /* HTTP status */
     const char *type;
     char *body;                    /* sqlite3_malloc'd */
-    char location[300];            /* of a redirect, below the portal's own path */
+    char location[KEY_SIZE + 40];            /* of a redirect, below the portal's own path */
     bool sets[COOKIES];            /* to what `cookie` has now; "" takes it away */
     bool cached;                   /* the same for everybody: it may be kept for some minutes */
 };

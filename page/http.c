@@ -19,7 +19,7 @@
 
 enum {
     CONNECTIONS_MOST = 2000, CONNECTION_BYTES = 16384, THREADS_MOST = 16,
-    FAREWELL_SECONDS = 4, LENGTH_REQUIRED = 411,
+    SOON_MILLISECONDS = 200, FAREWELL_SECONDS = 4, LENGTH_REQUIRED = 411,
     TOO_LARGE = 413, NOT_FORM = 415, TOO_MANY = 429, UNAVAILABLE = 503, FORBIDDEN = 403, NOT_FOUND = 404,
     OTHER_METHOD = 405, BAD_REQUEST = 400
 };
@@ -36,7 +36,7 @@ struct http {
     atomic_bool stops;             /* no further request is wanted on a connection */
     atomic_bool gives_up;          /* nor answers that are not made yet */
     bool https;                    /* to the world: HSTS is said */
-    char base[200];                /* path of portal_url, "" or "/portal" */
+    char base[BASE_SIZE];                /* path of portal_url, "" or "/portal" */
 };
 
 /* One request, from its first line to the end of the answer. */
@@ -81,8 +81,8 @@ static struct desk *desk_of_thread(struct http *http)
     if (desk != NULL) return desk;
     desk = calloc(1, sizeof *desk);
     if (desk == NULL) return NULL;
-    /* Other connections wait for this thread: it waits for nobody. */
-    desk_begin(desk, http->options->database, 0);
+    /* Other connections wait for this thread: what is not to be had soon the pool waits for. */
+    desk_begin(desk, http->options->database, SOON_MILLISECONDS);
     if (pthread_setspecific(http->desk, desk) == 0) return desk;
     free(desk);
     return NULL;
@@ -397,7 +397,7 @@ static void log_write(const struct request *request)
 static void headers_add(const struct request *request, struct MHD_Response *response)
 {
     const struct exchange *exchange = &request->exchange;
-    char text[500];
+    char text[BASE_SIZE + sizeof exchange->location];
 
     for (size_t i = 0; i < sizeof headers / sizeof headers[0]; i++) {
         (void)MHD_add_response_header(response, headers[i].name, headers[i].value);

@@ -107,19 +107,25 @@ static const char *answered(const cJSON *answer, const char *member)
 
 /* Links */
 
-/* The link leaves the address bar before anything is shown. */
+/* The link leaves the address bar before anything is shown; what is none adds nothing else to the cookie. */
+static void link_keep(struct exchange *exchange, enum cookie cookie, const char *location)
+{
+    bool is_token = exchange->rest[strcspn(exchange->rest, " \t\r\n\",;\\")] == '\0';
+
+    exchange_set(exchange, cookie, is_token ? exchange->rest : "");
+    exchange_redirect(exchange, location);
+}
+
 static void open_link(struct exchange *exchange, struct desk *desk)
 {
     (void)desk;
-    exchange_set(exchange, COOKIE_LINK, exchange->rest);
-    exchange_redirect(exchange, "/register");
+    link_keep(exchange, COOKIE_LINK, "/register");
 }
 
 static void open_reset(struct exchange *exchange, struct desk *desk)
 {
     (void)desk;
-    exchange_set(exchange, COOKIE_RESET, exchange->rest);
-    exchange_redirect(exchange, "/reset");
+    link_keep(exchange, COOKIE_RESET, "/reset");
 }
 
 /* Shows a page of the registration, if the link is good; else what it is. */
@@ -281,12 +287,12 @@ static void signed_out(struct exchange *exchange, struct desk *desk)
 }
 
 /* As a query has it (RFC 3986 section 2.1). */
-static void query_encode(const char *text, char out[300])
+static void query_encode(const char *text, char out[KEY_SIZE])
 {
     static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
     size_t length = 0;
 
-    for (; *text != '\0' && length < 296; text++) {
+    for (; *text != '\0' && length < KEY_SIZE - 4; text++) {
         if (strchr(plain, *text) != NULL) out[length++] = *text;
         else length += (size_t)snprintf(out + length, 4, "%%%02X", (unsigned)(unsigned char)*text);
     }
@@ -300,7 +306,7 @@ static void keys_add(cJSON *session)
 
     cJSON_ArrayForEach(patient, cJSON_GetObjectItemCaseSensitive(session, "patients")) {
         char *json = cJSON_PrintUnformatted(cJSON_GetObjectItemCaseSensitive(patient, "patient_id"));
-        char key[300] = "";
+        char key[KEY_SIZE] = "";
         if (json != NULL) query_encode(json, key);
         cJSON_free(json);
         (void)cJSON_AddStringToObject(patient, "key", key);
@@ -411,7 +417,7 @@ static void demographics_show(struct exchange *exchange, struct desk *desk, cons
     int code = desk_ask(desk, ASK_DEMOGRAPHICS, &chart, texts);
     cJSON *values;
     cJSON *field;
-    char key[300];
+    char key[KEY_SIZE];
     int waiting = 0;
 
     if (code != SQLITE_OK) {
@@ -461,7 +467,7 @@ static cJSON *changes_read(const struct exchange *exchange)
 static void submitted(struct exchange *exchange)
 {
     char location[sizeof exchange->location];
-    char key[300];
+    char key[KEY_SIZE];
 
     query_encode(exchange->patient, key);
     (void)sqlite3_snprintf(sizeof location, location, "/demographics?patient=%s", key);

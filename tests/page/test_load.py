@@ -99,3 +99,12 @@ def test_a_thousand_sign_ins_at_once_are_answered_or_told_at_once_to_come_again(
     t.equal(Browser(server).open('/healthz').status, 200)
     for connection in opened:
         connection.close()
+
+
+def test_a_link_adds_nothing_to_the_cookie_that_keeps_it(t):
+    db, server = practice(t)
+    for path in ('/r/x;%20Domain=example.com', '/p/x;Max-Age=1', '/r/x%0d%0aX-Evil:%20y', '/r/x,y', '/r/x%22'):
+        answer = Browser(server).ask('GET', path)
+        cookies = [cookie for cookie in answer.headers.get_all('Set-Cookie') if not cookie.startswith('__Host-form')]
+        t.true(all('=; Path=/; Secure; HttpOnly; SameSite=Lax; Max-Age=0' in cookie for cookie in cookies), (path, cookies))
+        t.equal((answer.status, answer.headers['X-Evil']), (303, None))
