@@ -192,13 +192,35 @@ static const char *below_base(const struct http *http, const char *url)
     return strncmp(url, http->base, length) == 0 && url[length] == '/' ? url + length : url;
 }
 
+/* What is known of a connection as long as it lasts. */
+struct peer {
+    struct guard_connection *guarded;
+    struct request *request;       /* that is not completed */
+};
+
+/* NULL without memory. */
+static struct peer *peer_of(struct MHD_Connection *connection)
+{
+    return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
+}
+
+static void request_free(struct request *request)
+{
+    if (request == NULL) return;
+    if (request->form != NULL) (void)MHD_destroy_post_processor(request->form);
+    exchange_clear(&request->exchange);
+    free(request);
+}
+
 /* Called with what stands in the first line, before the rest has come: only here the query is as it was sent. */
 static void *request_new(void *data, const char *uri, struct MHD_Connection *connection)
 {
-    struct request *request = calloc(1, sizeof *request);
+    struct peer *peer = peer_of(connection);
+    struct request *request = peer == NULL ? NULL : calloc(1, sizeof *request);
     const char *query = strchr(uri, '?');
 
     if (request == NULL) return NULL;
+    peer->request = request;
     request->http = data;
     request->connection = connection;
     if (query != NULL) request->exchange.callback.query = sqlite3_mprintf("%s", query + 1);
@@ -495,11 +517,6 @@ static void asked_count(struct http *http, int change)
     (void)pthread_mutex_unlock(&http->lock);
 }
 
-static struct guard_connection *guarded(struct MHD_Connection *connection)
-{
-    return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
-}
-
 /* NOLINTNEXTLINE(readability-function-size): libmicrohttpd's parameters */
 static enum MHD_Result answer(void *data, struct MHD_Connection *connection, const char *url, const char *method,
                               const char *version, const char *upload, size_t *size, void **state)
@@ -511,7 +528,7 @@ static enum MHD_Result answer(void *data, struct MHD_Connection *connection, con
     if (request->method == NULL) {
         request_begin(request, url, method);
         asked_count(data, 1);
-        guard_renew(request->http->guard, guarded(connection));
+        guard_renew(request->http->guard, peer_of(connection)->guarded);
         /* Answered before its body: what comes after the headers is not read at all. */
         return request->closes ? request_end(request) : MHD_YES;
     }
@@ -524,15 +541,15 @@ static enum MHD_Result answer(void *data, struct MHD_Connection *connection, con
 static void completed(void *data, struct MHD_Connection *connection, void **state, enum MHD_RequestTerminationCode why)
 {
     struct request *request = *state;
+    struct peer *peer = peer_of(connection);
     struct http *http = data;
 
     (void)why;
-    guard_renew(http->guard, guarded(connection));
     if (request == NULL) return;
+    guard_renew(http->guard, peer->guarded);
     if (request->method != NULL) asked_count(http, -1);
-    if (request->form != NULL) (void)MHD_destroy_post_processor(request->form);
-    exchange_clear(&request->exchange);
-    free(request);
+    request_free(request);
+    peer->request = NULL;
     *state = NULL;
 }
 
@@ -540,12 +557,18 @@ static void connected(void *data, struct MHD_Connection *connection, void **cont
                       enum MHD_ConnectionNotificationCode what)
 {
     struct http *http = data;
+    struct peer *peer = *context;
 
     if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-        *context = guard_enter(http->guard,
-                               MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
-    } else {
-        guard_leave(http->guard, *context);
+        *context = peer = calloc(1, sizeof *peer);
+        if (peer == NULL) return;
+        peer->guarded = guard_enter(http->guard,
+                                    MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd);
+    } else if (peer != NULL) {
+        guard_leave(http->guard, peer->guarded);
+        /* One whose headers the web server gave up on, of which it says nothing. */
+        request_free(peer->request);
+        free(peer);
     }
 }
 
