@@ -14,9 +14,10 @@ struct hello {
     size_t size;
 };
 
-/* NOLINTNEXTLINE(readability-function-size,readability-non-const-parameter): as libmicrohttpd calls it */
+/* NOLINTBEGIN(readability-function-size,readability-non-const-parameter): as libmicrohttpd calls it */
 static enum MHD_Result answer(void *data, struct MHD_Connection *connection, const char *url, const char *method,
                               const char *version, const char *upload, size_t *size, void **state)
+/* NOLINTEND(readability-function-size,readability-non-const-parameter) */
 {
     const struct hello *hello = data;
     struct MHD_Response *response;
