@@ -308,8 +308,8 @@ int channel_open(struct portal *portal, const char *name, int serves, struct cha
 
     if (code != SQLITE_OK) return code;
     if (*channel == NULL) {
-        return refuse(portal, "there is no channel %s: no %s.so in portal.d beside portal.so", name,
-                      name);
+        return refuse(portal, "there is no channel %.*s: no %.*s.so in portal.d beside portal.so", NAME_SIZE, name,
+                      NAME_SIZE, name);
     }
     return channel_check(portal, *channel, serves);
 }

@@ -104,17 +104,23 @@ static int candidate_take(struct invocation *invocation, const char *text, struc
     return invocation->patient == NULL ? tell(EXIT_REFUSED, "out of memory") : EXIT_DONE;
 }
 
-int patient_choose(struct invocation *invocation)
+static int value_take(struct invocation *invocation, const struct parameter *parameters, const char *const *values)
 {
-    const struct parameter *arguments = invocation->command->arguments;
     int code = EXIT_DONE;
 
-    for (int i = 0; arguments[i].name != NULL && code == EXIT_DONE; i++) {
+    for (int i = 0; parameters[i].name != NULL && code == EXIT_DONE; i++) {
         struct candidates candidates = {.count = 0};
-        if (arguments[i].kind != PATIENT || invocation->argument[i] == NULL) continue;
-        code = candidates_find(&invocation->practice, invocation->argument[i], &candidates);
-        if (code == EXIT_DONE) code = candidate_take(invocation, invocation->argument[i], &candidates);
+        if (parameters[i].kind != PATIENT || values[i] == NULL) continue;
+        code = candidates_find(&invocation->practice, values[i], &candidates);
+        if (code == EXIT_DONE) code = candidate_take(invocation, values[i], &candidates);
         candidates_free(&candidates);
     }
     return code;
+}
+
+int patient_choose(struct invocation *invocation)
+{
+    int code = value_take(invocation, invocation->command->arguments, invocation->argument);
+
+    return code == EXIT_DONE ? value_take(invocation, invocation->command->options, invocation->option) : code;
 }

@@ -162,8 +162,8 @@ const struct command commands[] = {
      .text = "What was sent before stays good until it ends. Back up the key file afterwards.",
      .sql = "SELECT portal_key_rotate() AS message", .arguments = {{"action", KEY_ACTION, true, "rotate"}}},
     {.name = "audit", .summary = "Show what happened, or verify that nothing of it was changed",
-     .empty = "Nothing has happened yet.", .run = audit_run, .arguments = {OF_PATIENT},
-     .options = {{"verify", FLAG, false, "say whether the chain of events is whole"}}},
+     .empty = "Nothing has happened yet.", .run = audit_run,
+     .options = {OF_PATIENT, {"verify", FLAG, false, "say whether the chain of events is whole"}}},
     {.name = "doctor", .summary = "Look whether all is well, and say what to do where it is not",
      .text = "Tries a connection to the servers of the channels in use, without sending anything. Exits with 1 when"
              " something is to be done, with 3 for warnings alone.",

@@ -57,7 +57,7 @@ struct invocation {
     const char *argument[ARGUMENTS_MOST];     /* NULL: not given */
     const char *option[OPTIONS_MOST];         /* likewise; a flag is "1" */
     const char *general[GENERAL_OPTIONS];     /* likewise */
-    sqlite3_value *patient;                   /* the patient_id that the argument `patient` meant */
+    sqlite3_value *patient;                   /* the patient_id that the argument or option `patient` meant */
 };
 
 /* All, ended by a row without a name. */
@@ -75,7 +75,7 @@ const char *command_value(const struct invocation *invocation, const char *name)
 /* Runs the command's SQL with all its values bound.  An exit code. */
 int command_query(struct invocation *invocation, const char *sql);
 
-/* Finds who the argument `patient` means, if there is one.  An exit code; several are shown. */
+/* Finds who the argument or option `patient` means, if there is one.  An exit code; several are shown. */
 int patient_choose(struct invocation *invocation);
 
 int deliver_run(struct invocation *invocation);

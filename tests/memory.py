@@ -16,8 +16,9 @@ import time
 import harness
 
 LOG = 'memory-%p.xml'
+SUPPRESSIONS = pathlib.Path(__file__).with_name('valgrind.supp')
 VALGRIND = ['valgrind', '-q', '--leak-check=full', '--show-leak-kinds=definite',
-            '--num-callers=40', '--xml=yes', f'--xml-file={LOG}']
+            '--num-callers=40', f'--suppressions={SUPPRESSIONS}', '--xml=yes', f'--xml-file={LOG}']
 
 
 def run_test(file, name, home):

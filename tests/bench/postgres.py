@@ -1,15 +1,13 @@
 """A PostgreSQL of the benchmark's own: its data in a temporary directory, its socket there too."""
 import os
 import pathlib
-import pwd
 import re
 import shutil
 import subprocess
 import time
 
-from seeds import SEEDED_ON
+from seeds import ROOT, SEEDED_ON
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 SETTINGS = {
     'listen_addresses': '',
     # As the others have: a cache, and no checkpoint in the middle of what is timed.

@@ -180,6 +180,9 @@ const struct fault_case fault_cases[] = {
     {.name = "portal_channels", .alternative = "maildir|"},
     {.name = "portal_check"},
     {.name = "portal_claimed", .arguments = "@claim"},
+    {.name = "portal_find", .arguments = "'love, ada'"},
+    {.name = "portal_find", .arguments = "'ada@example.com'"},
+    {.name = "portal_find", .arguments = "'12/10/1985'"},
     {.name = "portal_help"},
     {.name = NULL},
 };

@@ -228,4 +228,4 @@ def test_a_broken_audit_is_told_with_the_event_and_an_exit_code(t):
     t.equal(broken.code, REFUSED)
     t.contains(broken.stderr, 'the audit is broken: event 2 is not what was written')
     t.contains(broken.stdout, 'event 2 is not what was written')
-    t.equal(t.portal('-d', t.file(db), 'audit', '1', '--verify').code, USAGE)
+    t.equal(t.portal('-d', t.file(db), 'audit', '--patient', '1', '--verify').code, USAGE)

@@ -163,7 +163,7 @@ def test_audit_shows_what_happened_of_one_patient_or_all(t):
     db, database = practice(t, 2)
     flows.send(t, db, 2)
     every = json.loads(done(t, *database, '--json', 'audit'))
-    of_one = json.loads(done(t, *database, '--json', 'audit', 2))
+    of_one = json.loads(done(t, *database, '--json', 'audit', '--patient', 2))
     t.true(len(every) > len(of_one) > 0)
     t.equal({event['patient_id'] for event in of_one}, {2})
 

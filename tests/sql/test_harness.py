@@ -187,7 +187,7 @@ def test_the_runner_counts_and_tells_failures(t):
         def test_bad_error(t): raise KeyError('lost')
         ''')
     t.equal((code, last_line(output)), (1, '1 passed, 2 failed, 0 skipped'))
-    t.contains(output, 'not ok - release sql/sample: bad sum', 'expected: 3',
+    t.contains(output, 'not ok - release tests/sample: bad sum', 'expected: 3',
                "KeyError: 'lost'", 'test_sample.py')
 
 
@@ -255,7 +255,7 @@ def test_a_hanging_test_fails_by_name_with_all_it_started(t):
             child.wait()
         ''')
     t.equal((code, last_line(output)), (1, '0 passed, 1 failed, 0 skipped'))
-    t.contains(output, 'sql/sample: hanging', 'not finished within 1 seconds')
+    t.contains(output, 'tests/sample: hanging', 'not finished within 1 seconds')
     state = pathlib.Path('/proc', t.path('pid').read_text(), 'stat')
     t.true(is_over(state), 'the child is still running')
 

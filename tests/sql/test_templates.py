@@ -2,7 +2,6 @@
 import re
 
 import flows
-import harness
 import test_messages
 
 KINDS = test_messages.KINDS
