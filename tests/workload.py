@@ -217,6 +217,15 @@ def submit(w):
     return [('request.submitted', patient)] * answer.get('requests', 0)
 
 
+def look(w):
+    """What somebody sees who is signed in: nothing once the access has ended."""
+    for session in w.sessions[-1:]:
+        who = w.ask('SELECT portal_session(?)', session)
+        for patient in json.loads(who)['patients'] if who else []:
+            w.ask('SELECT portal_demographics(?, ?)', session, patient['patient_id'])
+    return []
+
+
 def logout(w):
     if len(w.sessions) > 2:
         w.ask('SELECT portal_logout(?)', w.sessions.pop())
@@ -350,7 +359,8 @@ CALLS = [
     (1, reading('SELECT * FROM portal_status')), (1, reading("SELECT send_problem(1, 'email')")),
     (1, reading("SELECT preview_message('registration', 1, 'email')")),
     (1, reading("SELECT portal_as('ehr', 'front desk')")), (0.2, reading("SELECT portal_try_channel('maildir')")), (1, reading('SELECT portal_version()')),
-    (1, reading("SELECT * FROM portal_find('patient1')")),
+    (1, reading("SELECT * FROM portal_find('patient1')")), (1, reading('SELECT portal_practice()')),
+    (1, reading("SELECT portal_callback('maildir', '', '{}', '')")), (3, look),
 ]
 
 

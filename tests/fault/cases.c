@@ -168,6 +168,7 @@ const struct fault_case fault_cases[] = {
     {.name = "report_delivery", .arguments = "@claim, @message, 'uncertain'"},
     {.name = "report_delivery", .arguments = "@claim, @message, 'bounced', 'no such number'"},
     {.name = "report_delivery", .arguments = "@claim, @message, 'opted_out'"},
+    {.name = "portal_callback", .arguments = "'maildir', '', '{}', ''"},
     {.name = "expire_links", .arguments = "", .set_up = after_a_week},
     {.name = "portal_purge", .arguments = "400", .set_up = after_years},
 

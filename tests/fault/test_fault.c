@@ -290,6 +290,16 @@ static int deliver_nothing(void *data, portal_batch *batch)
     return SQLITE_OK;
 }
 
+/* Ben wants no messages. */
+static int hear_stop(void *data, const portal_request *request, portal_news *news)
+{
+    (void)data;
+    (void)request;
+    news->word = PORTAL_SAYS_STOP;
+    (void)sqlite3_snprintf(sizeof news->contact, news->contact, "+12025550102");
+    return SQLITE_OK;
+}
+
 /* A channel of the program's own, with a setting that is stored. */
 static sqlite3 *open_with_options(void)
 {
@@ -299,7 +309,7 @@ static sqlite3 *open_with_options(void)
         {NULL, PORTAL_OPTION_LINE, NULL, 0, 0, NULL},
     };
     static const portal_channel channel = {
-        PORTAL_API_VERSION, "own", PORTAL_EMAIL, "1", deliver_nothing, NULL, options, NULL, NULL,
+        PORTAL_API_VERSION, "own", PORTAL_EMAIL, "1", deliver_nothing, NULL, options, NULL, hear_stop,
     };
     sqlite3 *db = stage_open();
     portal_api *api = portal_api_from_db(db);
@@ -316,9 +326,10 @@ static void test_options(void)
     static const char *const statements[] = {
         "SELECT key, value FROM portal_settings", "SELECT portal_setting('own_limit')",
         "SELECT portal_setting('own_url', 'https://x')", "SELECT portal_setting('other_url', 'https://x')",
+        "SELECT portal_callback('own', 'a=b', '{\"X-Word\":\"stop\"}', 'STOP')",
     };
 
-    TEST("the settings of a channel are told and stored whole, or memory ran out") {
+    TEST("the settings of a channel are told and stored whole, and what it heard is taken, or memory ran out") {
         CHECK(stage_set(&stored, JOURNAL_WAL));
         for (size_t i = 0; i < sizeof statements / sizeof statements[0]; i++) {
             struct outcome whole, outcome;
