@@ -31,7 +31,7 @@ void exchange_set(struct exchange *exchange, enum cookie cookie, const char *val
 
 void exchange_redirect(struct exchange *exchange, const char *location)
 {
-    exchange->status = 303;
+    exchange->status = SEE_OTHER;
     exchange->type = "text/plain; charset=utf-8";
     (void)sqlite3_snprintf(sizeof exchange->location, exchange->location, "%s", location);
 }

@@ -30,6 +30,12 @@ struct cookie_kind {
 };
 extern const struct cookie_kind cookie_kinds[COOKIES];
 
+/* RFC 9110 section 15, RFC 6585. */
+enum status {
+    SEE_OTHER = 303, BAD_REQUEST = 400, FORBIDDEN = 403, NOT_FOUND = 404, OTHER_METHOD = 405, GONE = 410, LENGTH_REQUIRED = 411,
+    TOO_LARGE = 413, NOT_FORM = 415, UNPROCESSABLE = 422, TOO_MANY = 429, UNAVAILABLE = 503
+};
+
 struct route;
 
 struct exchange {

@@ -1,10 +1,9 @@
 #include "http.h"
 
 #include "certificate.h"
-#include "exchange.h"
 #include "guard.h"
-#include "normalize.h"
 #include "pool.h"
+#include "request.h"
 
 #include <arpa/inet.h>
 #include <microhttpd.h>
@@ -17,12 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum {
-    CONNECTIONS_MOST = 2000, CONNECTION_BYTES = 16384, THREADS_MOST = 16,
-    SOON_MILLISECONDS = 200, FAREWELL_SECONDS = 4, LENGTH_REQUIRED = 411,
-    TOO_LARGE = 413, NOT_FORM = 415, TOO_MANY = 429, UNAVAILABLE = 503, FORBIDDEN = 403, NOT_FOUND = 404,
-    OTHER_METHOD = 405, BAD_REQUEST = 400
-};
+enum { CONNECTIONS_MOST = 2000, CONNECTION_BYTES = 16384, THREADS_MOST = 16, SOON_MILLISECONDS = 200, FAREWELL_SECONDS = 4 };
 
 struct http {
     const struct http_options *options;
@@ -36,21 +30,7 @@ struct http {
     atomic_bool stops;             /* no further request is wanted on a connection */
     atomic_bool gives_up;          /* nor answers that are not made yet */
     bool https;                    /* to the world: HSTS is said */
-    char base[BASE_SIZE];                /* path of portal_url, "" or "/portal" */
-};
-
-/* One request, from its first line to the end of the answer. */
-struct request {
-    struct exchange exchange;
-    struct http *http;
-    struct MHD_Connection *connection;
-    struct MHD_PostProcessor *form;
-    size_t body;                   /* bytes that came */
-    int problem;                   /* a status to answer instead of the page; 0 */
-    bool closes;                   /* where the next request would begin is not sure */
-    bool queued;                   /* it was given to the pool, and is answered when it comes back */
-    const char *method;
-    struct timespec started;
+    struct site site;
 };
 
 /* RFC 9110, RFC 6797, CSP level 3: nothing from elsewhere, nothing inline, in nobody's frame, in no cache. */
@@ -88,110 +68,6 @@ static struct desk *desk_of_thread(struct http *http)
     return NULL;
 }
 
-/* What was asked */
-
-static bool is_of_program(const struct request *request)
-{
-    return request->exchange.route != NULL && (request->exchange.route->flags & ROUTE_PROGRAM) != 0;
-}
-
-static const char *header(struct MHD_Connection *connection, const char *name)
-{
-    return MHD_lookup_connection_value(connection, MHD_HEADER_KIND, name);
-}
-
-/* To the letter: a cookie named __host-session may come from elsewhere, as browsers watch the other name alone. */
-static enum MHD_Result cookie_take(void *data, enum MHD_ValueKind kind, const char *name, const char *value)
-{
-    struct exchange *exchange = data;
-
-    (void)kind;
-    for (int i = 0; i < COOKIES; i++) {
-        /* One that is longer is none of ours. */
-        if (strcmp(name, cookie_kinds[i].name) != 0 || value == NULL || strlen(value) >= COOKIE_SIZE) continue;
-        (void)sqlite3_snprintf(COOKIE_SIZE, exchange->cookie[i], "%s", value);
-    }
-    return MHD_YES;
-}
-
-/* RFC 9110 section 12.5.4, as far as two languages need it: the one with the higher q, the first of equals. */
-static const char *language_accepted(const char *accepted)
-{
-    static const char *const languages[] = {"en", "es"};
-    const char *best = "en";
-    double most = 0;
-
-    for (const char *at = accepted; at != NULL && *at != '\0'; at += strcspn(at, ","), at += *at == ',') {
-        const char *weight = strstr(at, ";q=");
-        double q = weight != NULL && weight < at + strcspn(at, ",") ? strtod(weight + 3, NULL) : 1;
-        at += strspn(at, " \t");
-        for (size_t i = 0; i < sizeof languages / sizeof languages[0]; i++) {
-            if (strncasecmp(at, languages[i], 2) != 0 || strchr("-,; ", at[2]) == NULL || q <= most) continue;
-            best = languages[i];
-            most = q;
-        }
-    }
-    return best;
-}
-
-static void language_choose(struct request *request)
-{
-    struct exchange *exchange = &request->exchange;
-    const char *asked = MHD_lookup_connection_value(request->connection, MHD_GET_ARGUMENT_KIND, "language");
-
-    exchange->texts = asked == NULL ? NULL : texts_find(asked);
-    if (exchange->texts != NULL) exchange_set(exchange, COOKIE_LANGUAGE, asked);
-    else exchange->texts = texts_find(exchange->cookie[COOKIE_LANGUAGE]);
-    if (exchange->texts == NULL) {
-        exchange->texts = texts_find(language_accepted(header(request->connection, "Accept-Language")));
-    }
-}
-
-/* Fetch Metadata: browsers that have it say where a form came from; the token in the form tells the others. */
-static bool is_of_same_site(struct MHD_Connection *connection)
-{
-    const char *site = header(connection, "Sec-Fetch-Site");
-
-    return site == NULL || strcmp(site, "same-origin") == 0 || strcmp(site, "none") == 0;
-}
-
-/* Headers of which each line counts, not the first alone. */
-struct lines {
-    int lengths;                   /* that are told for the body */
-    bool encoded;
-    char *forwarded;               /* X-Forwarded-For: as one list (RFC 9110 section 5.3) */
-};
-
-static enum MHD_Result line_read(void *data, enum MHD_ValueKind kind, const char *name, const char *value)
-{
-    struct lines *lines = data;
-
-    (void)kind;
-    if (strcasecmp(name, "Content-Length") == 0) lines->lengths++;
-    if (strcasecmp(name, "Transfer-Encoding") == 0) lines->encoded = true;
-    if (strcasecmp(name, "X-Forwarded-For") == 0) {
-        lines->forwarded = lines->forwarded == NULL ? sqlite3_mprintf("%s", value) : sqlite3_mprintf("%z, %s", lines->forwarded, value);
-    }
-    return MHD_YES;
-}
-
-/*
-** A body has one length: by what else RFC 9112 section 6 knows one request is smuggled into another, past a
-** proxy that reads it otherwise; no form of a browser needs it.
-*/
-static int framing_problem(const struct lines *lines)
-{
-    return lines->encoded ? LENGTH_REQUIRED : lines->lengths > 1 ? BAD_REQUEST : 0;
-}
-
-/* A proxy may leave the path of portal_url before ours, or take it away. */
-static const char *below_base(const struct http *http, const char *url)
-{
-    size_t length = strlen(http->base);
-
-    return strncmp(url, http->base, length) == 0 && url[length] == '/' ? url + length : url;
-}
-
 /* What is known of a connection as long as it lasts. */
 struct peer {
     struct guard_connection *guarded;
@@ -204,176 +80,17 @@ static struct peer *peer_of(struct MHD_Connection *connection)
     return MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT)->socket_context;
 }
 
-static void request_free(struct request *request)
-{
-    if (request == NULL) return;
-    if (request->form != NULL) (void)MHD_destroy_post_processor(request->form);
-    exchange_clear(&request->exchange);
-    free(request);
-}
-
 /* Called with what stands in the first line, before the rest has come: only here the query is as it was sent. */
 static void *request_new(void *data, const char *uri, struct MHD_Connection *connection)
 {
+    struct http *http = data;
     struct peer *peer = peer_of(connection);
-    struct request *request = peer == NULL ? NULL : calloc(1, sizeof *request);
-    const char *query = strchr(uri, '?');
+    struct request *request = peer == NULL ? NULL : request_open(&http->site, connection, uri);
 
     if (request == NULL) return NULL;
     peer->request = request;
-    request->http = data;
-    request->connection = connection;
-    if (query != NULL) request->exchange.callback.query = sqlite3_mprintf("%s", query + 1);
-    (void)clock_gettime(CLOCK_MONOTONIC, &request->started);
+    request->http = http;
     return request;
-}
-
-static void route_take(struct request *request, const char *url)
-{
-    bool other = false;
-    const struct route *route = route_find(request->method, url, &other);
-    size_t length = route == NULL ? 0 : strlen(route->path);
-
-    request->exchange.route = route;
-    if (route == NULL) {
-        request->problem = other ? OTHER_METHOD : NOT_FOUND;
-        return;
-    }
-    if (strlen(url) >= length) (void)sqlite3_snprintf(REST_SIZE, request->exchange.rest, "%s", url + length);
-    if (strlen(url + length) >= REST_SIZE) request->problem = NOT_FOUND;
-}
-
-static enum MHD_Result header_add(void *data, enum MHD_ValueKind kind, const char *name, const char *value)
-{
-    (void)kind;
-    return cJSON_AddStringToObject(data, name, value == NULL ? "" : value) != NULL ? MHD_YES : MHD_NO;
-}
-
-static void program_headers_read(struct request *request)
-{
-    char **text = &request->exchange.callback.headers;
-    cJSON *sent = cJSON_CreateObject();
-    char *json;
-
-    (void)MHD_get_connection_values(request->connection, MHD_HEADER_KIND, header_add, sent);
-    json = cJSON_PrintUnformatted(sent);
-    cJSON_Delete(sent);
-    if (json != NULL) *text = sqlite3_mprintf("%s", json);
-    cJSON_free(json);
-    if (*text == NULL) request->problem = UNAVAILABLE;
-}
-
-static void request_begin(struct request *request, const char *url, const char *method)
-{
-    struct MHD_Connection *connection = request->connection;
-    const union MHD_ConnectionInfo *peer = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    struct lines lines = {0, false, NULL};
-    const char *patient;
-
-    request->method = method;
-    request->exchange.base = request->http->base;
-    request->exchange.same_site = is_of_same_site(connection);
-    (void)MHD_get_connection_values(connection, MHD_HEADER_KIND, line_read, &lines);
-    client_read(&request->http->options->proxies, peer->client_addr, lines.forwarded, request->exchange.client);
-    sqlite3_free(lines.forwarded);
-    (void)MHD_get_connection_values(connection, MHD_COOKIE_KIND, cookie_take, &request->exchange);
-    language_choose(request);
-    patient = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "patient");
-    (void)sqlite3_snprintf(sizeof request->exchange.patient, request->exchange.patient, "%s", patient == NULL ? "" : patient);
-    request->problem = framing_problem(&lines);
-    request->closes = request->problem != 0;
-    if (!request->closes) route_take(request, below_base(request->http, url));
-    if (is_of_program(request)) program_headers_read(request);
-}
-
-/* Forms */
-
-/* NOLINTNEXTLINE(readability-function-size): libmicrohttpd's parameters */
-static enum MHD_Result field_take(void *data, enum MHD_ValueKind kind, const char *name, const char *file, const char *type,
-                                  const char *encoding, const char *bytes, uint64_t offset, size_t size)
-{
-    struct exchange *exchange = &((struct request *)data)->exchange;
-    struct form_field *field;
-    char *grown;
-
-    (void)kind, (void)file, (void)type, (void)encoding;
-    if (offset == 0) {
-        if (exchange->fields == FIELDS_MOST) return MHD_NO;
-        exchange->field[exchange->fields].name = sqlite3_mprintf("%s", name);
-        exchange->field[exchange->fields].value = sqlite3_mprintf("");
-        exchange->fields++;
-    }
-    if (exchange->fields == 0 || memchr(bytes, '\0', size) != NULL) return MHD_NO;
-    field = &exchange->field[exchange->fields - 1];
-    if (field->name == NULL || field->value == NULL) return MHD_NO;
-    grown = sqlite3_mprintf("%s%.*s", field->value, (int)size, bytes);
-    sodium_memzero(field->value, strlen(field->value));
-    sqlite3_free(field->value);
-    field->value = grown == NULL ? sqlite3_mprintf("") : grown;
-    return grown == NULL ? MHD_NO : MHD_YES;
-}
-
-static void body_begin(struct request *request)
-{
-    const char *type = header(request->connection, "Content-Type");
-
-    if (request->problem != 0) return;
-    if (type == NULL || strncasecmp(type, "application/x-www-form-urlencoded", 33) != 0) {
-        request->problem = NOT_FORM;
-        return;
-    }
-    request->form = MHD_create_post_processor(request->connection, 4096, field_take, request);
-    if (request->form == NULL) request->problem = UNAVAILABLE;
-}
-
-static void callback_take(struct request *request, const char *bytes, size_t size)
-{
-    char **body = &request->exchange.callback.body;
-    char *grown = *body == NULL ? sqlite3_mprintf("%.*s", (int)size, bytes) : sqlite3_mprintf("%z%.*s", *body, (int)size, bytes);
-
-    *body = grown;
-    if (grown == NULL) request->problem = UNAVAILABLE;
-    else if (memchr(bytes, '\0', size) != NULL) request->problem = BAD_REQUEST;
-}
-
-static void body_take(struct request *request, const char *bytes, size_t size)
-{
-    if (is_of_program(request)) {
-        request->body += size;
-        if (request->problem == 0 && request->body > CALLBACK_MOST) request->problem = TOO_LARGE;
-        if (request->problem == 0) callback_take(request, bytes, size);
-        return;
-    }
-    if (request->body == 0) body_begin(request);
-    request->body += size;
-    if (request->problem == 0 && request->body > BODY_MOST) request->problem = TOO_LARGE;
-    if (request->problem == 0 && MHD_post_process(request->form, bytes, size) != MHD_YES) request->problem = BAD_REQUEST;
-}
-
-/* What comes back in a page has to be text. */
-static bool is_text(const struct exchange *exchange)
-{
-    for (int i = 0; i < exchange->fields; i++) {
-        const struct form_field *field = &exchange->field[i];
-        if (!normalize_is_utf8(field->name, strlen(field->name))) return false;
-        if (!normalize_is_utf8(field->value, strlen(field->value))) return false;
-    }
-    return true;
-}
-
-/* A form is taken from a page of ours alone: it brings along what that page's cookie holds. */
-static bool is_forged(const struct exchange *exchange)
-{
-    const char *form = exchange_field(exchange, "form");
-    const char *own = exchange->cookie[COOKIE_FORM];
-
-    return !exchange->same_site || strlen(own) == 0 || strlen(form) != strlen(own) ||
-           sodium_memcmp(form, own, strlen(own)) != 0;
-}
-
-static bool takes_form(const struct route *route)
-{
-    return strcmp(route->method, "POST") == 0 && (route->flags & ROUTE_PROGRAM) == 0;
 }
 
 /* What is answered */
@@ -383,9 +100,9 @@ static void answer_make(struct request *request, struct desk *desk)
     struct exchange *exchange = &request->exchange;
     int problem = request->problem;
 
-    if (problem == 0 && !is_text(exchange)) problem = BAD_REQUEST;
+    if (problem == 0 && !request_is_text(request)) problem = BAD_REQUEST;
     if (problem == 0 && desk_serve(desk, exchange->client) != SQLITE_OK) problem = UNAVAILABLE;
-    if (problem == 0 && takes_form(exchange->route) && is_forged(exchange)) problem = FORBIDDEN;
+    if (problem == 0 && request_is_forged(request)) problem = FORBIDDEN;
     if (problem != 0) page_problem(exchange, desk, problem);
     else exchange->route->answer(exchange, desk);
 }
@@ -430,7 +147,7 @@ static void headers_add(const struct request *request, struct MHD_Response *resp
     (void)MHD_add_response_header(response, "Cache-Control", exchange->cached ? "public, max-age=300" : "no-store");
     if (!exchange->cached) (void)MHD_add_response_header(response, "Vary", "Cookie, Accept-Language");
     if (*exchange->location != '\0') {
-        (void)snprintf(text, sizeof text, "%s%s", request->http->base, exchange->location);
+        (void)snprintf(text, sizeof text, "%s%s", request->http->site.base, exchange->location);
         (void)MHD_add_response_header(response, "Location", text);
     }
     if (exchange->status == UNAVAILABLE || exchange->status == TOO_MANY) {
@@ -462,7 +179,7 @@ static enum MHD_Result answer_send(struct request *request)
     MHD_destroy_response(response);
     log_write(request);
     /* A gateway brings as many reports as there are; who brings none that are genuine is told to wait. */
-    if (is_of_program(request) && exchange->status / 100 == 4) {
+    if (request_is_of_program(request) && exchange->status / 100 == 4) {
         (void)guard_admits(request->http->guard, exchange->client, 1);
     }
     return result;
@@ -489,8 +206,8 @@ static enum MHD_Result request_end(struct request *request)
     struct desk *desk;
 
     if (request->queued) return answer_send(request);
-    if (request->problem == 0 && (takes_form(route) || is_of_program(request))) {
-        if (!guard_admits(http->guard, request->exchange.client, takes_form(route))) request->problem = TOO_MANY;
+    if (request->problem == 0 && (request_is_form(request) || request_is_of_program(request))) {
+        if (!guard_admits(http->guard, request->exchange.client, request_is_form(request))) request->problem = TOO_MANY;
     }
     if (request->problem == 0 && (route->flags & ROUTE_WAITS) != 0) return request_queue(request);
     desk = desk_of_thread(http);
@@ -533,7 +250,7 @@ static enum MHD_Result answer(void *data, struct MHD_Connection *connection, con
         return request->closes ? request_end(request) : MHD_YES;
     }
     if (*size == 0) return request_end(request);
-    body_take(request, upload, *size);
+    request_body(request, upload, *size);
     *size = 0;
     return MHD_YES;
 }
@@ -548,7 +265,7 @@ static void completed(void *data, struct MHD_Connection *connection, void **stat
     if (request == NULL) return;
     guard_renew(http->guard, peer->guarded);
     if (request->method != NULL) asked_count(http, -1);
-    request_free(request);
+    request_close(request);
     peer->request = NULL;
     *state = NULL;
 }
@@ -567,7 +284,7 @@ static void connected(void *data, struct MHD_Connection *connection, void **cont
     } else if (peer != NULL) {
         guard_leave(http->guard, peer->guarded);
         /* One whose headers the web server gave up on, of which it says nothing. */
-        request_free(peer->request);
+        request_close(peer->request);
         free(peer);
     }
 }
@@ -591,8 +308,8 @@ static bool practice_read(struct http *http, char problem[PROBLEM_SIZE])
         const char *host = strstr(url->valuestring, "://");
         const char *path = host == NULL ? NULL : strchr(host + 3, '/');
         http->https = strncmp(url->valuestring, "https:", 6) == 0;
-        (void)snprintf(http->base, sizeof http->base, "%s", path == NULL ? "" : path);
-        for (size_t end = strlen(http->base); end > 0 && http->base[end - 1] == '/'; end--) http->base[end - 1] = '\0';
+        (void)snprintf(http->site.base, sizeof http->site.base, "%s", path == NULL ? "" : path);
+        for (size_t end = strlen(http->site.base); end > 0 && http->site.base[end - 1] == '/'; end--) http->site.base[end - 1] = '\0';
     }
     cJSON_Delete(practice);
     desk_close(&desk);
@@ -634,6 +351,7 @@ struct http *http_start(const struct http_options *options, char problem[PROBLEM
     (void)snprintf(problem, PROBLEM_SIZE, "out of memory");
     if (http == NULL) return NULL;
     http->options = options;
+    http->site.proxies = options->proxies;
     (void)pthread_mutex_init(&http->lock, NULL);
     (void)pthread_cond_init(&http->answered, NULL);
     if (pthread_key_create(&http->desk, desk_end) != 0) {

@@ -39,7 +39,7 @@ def test_every_text_that_a_page_names_is_there_and_none_is_left_over(t):
 def test_every_page_that_is_shown_has_a_title_and_every_template_is_used(t):
     placeholders = PLACEHOLDER.findall(templates() + '\n'.join(texts('en').values()))
     parts = {name.lstrip('>') for name in placeholders if name[0] == '>'}
-    code = (harness.ROOT / 'page/pages.c').read_text()
+    code = ''.join(file.read_text() for file in (harness.ROOT / 'page').glob('*pages.c'))
     there = {file.stem for file in PAGES.glob('*.html')}
     shown = there & set(re.findall(r'"(\w+)"', code)) - parts
     t.equal(sorted({f'title.{name}' for name in shown} - set(texts('en'))), [])
