@@ -8,6 +8,7 @@
 #include <cjson/cJSON.h>
 #include <sqlite3.h>
 #include <stdbool.h>
+#include <time.h>
 
 enum question {
     ASK_SERVE, ASK_PRACTICE, ASK_TOKEN_STATUS, ASK_PIN, ASK_REGISTER_PATIENT, ASK_REGISTER_REPRESENTATIVE, ASK_LOGIN, ASK_SESSION,
@@ -18,7 +19,9 @@ enum question {
 struct desk {
     const char *database;
     int patience;                  /* milliseconds, when another process writes */
+    bool reads;                    /* and never writes */
     bool open;
+    time_t looked_at;              /* whether another file took the database's place: a second of a steady clock */
     sqlite3 *db;
     sqlite3_stmt *statement[ASK_COUNT];
     char client[64];               /* who the connection was told that it acts for */

@@ -63,6 +63,7 @@ static struct desk *desk_of_thread(struct http *http)
     if (desk == NULL) return NULL;
     /* Other connections wait for this thread: what is not to be had soon the pool waits for. */
     desk_begin(desk, http->options->database, SOON_MILLISECONDS);
+    desk->reads = true;
     if (pthread_setspecific(http->desk, desk) == 0) return desk;
     free(desk);
     return NULL;
