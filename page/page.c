@@ -38,13 +38,10 @@ static void files_allow(void)
 static void signals_wait(const sigset_t *signals, char **argv)
 {
     char problem[PROBLEM_SIZE];
-    static const struct timespec second = {1, 0};
-    int signal;
+    int signal = SIGHUP;
 
-    while ((signal = sigtimedwait(signals, NULL, &second)) < 0 || signal == SIGHUP) {
-        /* The log is written once a second, not at each request. */
-        (void)fflush(stdout);
-        if (signal < 0 || *argv[CERTIFICATE] == '\0') continue;
+    while (sigwait(signals, &signal) == 0 && signal == SIGHUP) {
+        if (*argv[CERTIFICATE] == '\0') continue;
         if (certificate_read(argv[CERTIFICATE], argv[KEY], problem, sizeof problem)) (void)fprintf(stderr, "portal: certificate read again\n");
         else (void)fprintf(stderr, "portal: the former certificate stays: %s\n", problem);
     }
@@ -86,7 +83,7 @@ int main(int argc, char **argv)
     options.tls = *argv[CERTIFICATE] != '\0';
     if (proxies_read(&options.proxies, argv[PROXIES]) != 0) return refused(argv[PROXIES], "is no list of addresses");
     files_allow();
-    if (isatty(STDOUT_FILENO) == 0) (void)setvbuf(stdout, NULL, _IOFBF, 1 << 16);
+    (void)setvbuf(stdout, NULL, _IOLBF, 0);
     (void)signal(SIGPIPE, SIG_IGN);
     (void)sigemptyset(&signals);
     (void)sigaddset(&signals, SIGTERM);
