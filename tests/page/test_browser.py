@@ -4,7 +4,6 @@ import json
 import shutil
 import subprocess
 
-import flows
 import harness
 from browser import Server
 from visits import send

@@ -6,10 +6,9 @@ import re
 import socket
 import urllib.parse
 
-import flows
 import harness
 import snapshot
-from browser import Browser, Server
+from browser import Browser
 from visits import PASSWORD, new_pin, practice, register, says, send, sign_in
 
 FORM = 'application/x-www-form-urlencoded'

@@ -9,7 +9,7 @@ import time
 import urllib.parse
 
 import harness
-from browser import Browser, Server
+from browser import Browser
 from visits import practice, register, sign_in
 
 FORM = 'application/x-www-form-urlencoded'

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import time
 
-import flows
 import harness
 from browser import Browser, Server, free_port
 from mailservers import wait_for

@@ -1,8 +1,6 @@
 """portal backup: whole and private or not there, whatever others write and wherever it is killed."""
 import os
-import sqlite3
 import subprocess
-import time
 
 import flows
 import harness
