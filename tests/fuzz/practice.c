@@ -57,6 +57,9 @@ static struct right {
     {"another_patient", SQLITE_INTEGER, "4"},
     {"revoked_patient", SQLITE_INTEGER, "3"},
     {"kind", SQLITE_TEXT, "pin"},
+    {"query", SQLITE_TEXT, "a=b"},
+    {"headers", SQLITE_TEXT, "{}"},
+    {"body", SQLITE_TEXT, "c=d"},
 };
 
 enum { RIGHTS = sizeof rights / sizeof rights[0], CALLABLES_MAX = 80 };
