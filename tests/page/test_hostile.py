@@ -141,7 +141,7 @@ def test_nobody_but_a_proxy_of_ours_says_who_the_client_is(t):
 
 
 @harness.release_only
-def test_ten_thousand_guesses_get_nowhere_and_cost_others_nothing(t):
+def test_three_hundred_guesses_from_sixteen_clients_get_nowhere(t):
     db, server = practice(t, '--posts', '1000000')
     browser = register(t, db, server)
     browser.open('/sign-in')
