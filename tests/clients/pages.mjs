@@ -315,7 +315,8 @@ async function byKeyboard() {
     await page.goto(send(1));
     await presses(page, 'a.button');
     await types(page, { last_name: 'Somebody', date_of_birth: '08141979' });
-    assert.equal(await page.evaluate(() => document.activeElement.id), 'problem');
+    // A browser gives the focus once it has drawn the page.
+    await page.waitForFunction(() => document.activeElement.id === 'problem');
     await tabTo(page, '[name=as]');
     await page.keyboard.press('ArrowDown');
     await tabTo(page, '[name=last_name]');

@@ -140,24 +140,6 @@ def test_nobody_but_a_proxy_of_ours_says_who_the_client_is(t):
     t.true('203.0.113' not in server.log.read_text())
 
 
-@harness.release_only
-def test_three_hundred_guesses_from_sixteen_clients_get_nowhere(t):
-    db, server = practice(t, '--posts', '1000000')
-    browser = register(t, db, server)
-    browser.open('/sign-in')
-    form = browser.cookies['__Host-form']
-    def guess(number):
-        one = Browser(server)
-        one.cookies['__Host-form'] = form
-        return one.ask('POST', '/sign-in', urllib.parse.urlencode({'form': form, 'username': 'ada', 'password': f'guess {number}'}),
-                       Content_Type=FORM).status
-    with concurrent.futures.ThreadPoolExecutor(16) as pool:
-        statuses = {*pool.map(guess, range(300))}
-    t.true(statuses <= {422, 503}, statuses)
-    sessions = t.one(db, 'SELECT count(*) FROM portal_session')
-    t.equal(sessions, 0)
-
-
 # Bytes
 
 def test_what_is_no_request_is_refused_and_the_next_one_is_answered(t):
