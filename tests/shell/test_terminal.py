@@ -73,8 +73,11 @@ def test_the_shell_may_do_no_more_than_its_application(t):
     db = practice(t)
     terminal = shell(t, db, '--as', 'scheduling')
     terminal.wait('Harbor Clinic: ', 'practi scheduling>')
-    terminal.type("SELECT revoke_access(1);\nSELECT portal_as('ehr');\nSELECT count(*) AS pending FROM pending_requests;\n")
-    terminal.wait('revoke_access is not available to the application scheduling', 'open another one for ehr', 'pending')
+    for sql, answer in (('SELECT revoke_access(1);', 'revoke_access is not available to the application scheduling'),
+                        ("SELECT portal_as('ehr');", 'open another one for ehr'),
+                        ('SELECT count(*) AS requests FROM pending_requests;', '│ requests │')):
+        terminal.type(f'{sql}\n')
+        terminal.wait(answer)
 
 
 def test_what_can_not_be_opened_is_told_and_no_shell_begins(t):
