@@ -16,7 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CONNECTIONS_MOST = 2000, CONNECTION_BYTES = 16384, THREADS_MOST = 16, SOON_MILLISECONDS = 200, FAREWELL_SECONDS = 4 };
+enum { CONNECTIONS_MOST = 2000, CONNECTIONS_OF_ADDRESS = 250, CONNECTION_BYTES = 16384, THREADS_MOST = 16,
+       SOON_MILLISECONDS = 200, WAITS_SECONDS = 20, FAREWELL_SECONDS = 4 };
 
 struct http {
     const struct http_options *options;
@@ -108,10 +109,20 @@ static void answer_make(struct request *request, struct desk *desk)
     else exchange->route->answer(exchange, desk);
 }
 
+static long milliseconds_of(const struct request *request)
+{
+    struct timespec now;
+
+    (void)clock_gettime(CLOCK_MONOTONIC, &now);
+    return (now.tv_sec - request->started.tv_sec) * 1000 + (now.tv_nsec - request->started.tv_nsec) / 1000000;
+}
+
 static void work(void *job, struct desk *desk)
 {
     struct request *request = job;
 
+    /* While the database is locked each that waits for it keeps those behind it waiting as long. */
+    if (milliseconds_of(request) > WAITS_SECONDS * 1000L) request->problem = UNAVAILABLE;
     if (!request->http->gives_up) answer_make(request, desk);
     MHD_resume_connection(request->connection);
 }
@@ -119,19 +130,16 @@ static void work(void *job, struct desk *desk)
 static void log_write(const struct request *request)
 {
     const struct exchange *exchange = &request->exchange;
-    struct timespec now;
     time_t clock = time(NULL);
     struct tm utc;
     char at[32];
 
     if (request->http->options->log == NULL) return;
-    (void)clock_gettime(CLOCK_MONOTONIC, &now);
     (void)strftime(at, sizeof at, "%Y-%m-%dT%H:%M:%SZ", gmtime_r(&clock, &utc));
     /* The route, not the path: that may hold a link. */
     (void)fprintf(request->http->options->log, "%s %s %s %s %d %ld ms\n", at, exchange->client,
                   exchange->route == NULL ? "-" : exchange->route->method,
-                  exchange->route == NULL ? "-" : exchange->route->path, exchange->status,
-                  (now.tv_sec - request->started.tv_sec) * 1000 + (now.tv_nsec - request->started.tv_nsec) / 1000000);
+                  exchange->route == NULL ? "-" : exchange->route->path, exchange->status, milliseconds_of(request));
 }
 
 static void headers_add(const struct request *request, struct MHD_Response *response)
@@ -332,6 +340,8 @@ static struct MHD_Daemon *daemon_start(struct http *http)
         {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"},
         {MHD_OPTION_END, 0, NULL},
     };
+    /* Behind a proxy all clients have one address. */
+    bool direct = options->tls && options->proxies.count == 0;
     unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
 
     if (options->tls) flags |= MHD_USE_TLS;
@@ -339,6 +349,7 @@ static struct MHD_Daemon *daemon_start(struct http *http)
                             MHD_OPTION_URI_LOG_CALLBACK, request_new, http, MHD_OPTION_NOTIFY_CONNECTION, connected, http,
                             MHD_OPTION_THREAD_POOL_SIZE, (unsigned)processors(),
                             MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MOST,
+                            MHD_OPTION_PER_IP_CONNECTION_LIMIT, direct ? (unsigned)CONNECTIONS_OF_ADDRESS : 0U,
                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
                             MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)options->patience_seconds,
                             MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_LISTEN_SOCKET, http->options->socket,

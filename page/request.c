@@ -30,6 +30,16 @@ static enum MHD_Result cookie_take(void *data, enum MHD_ValueKind kind, const ch
     return MHD_YES;
 }
 
+/* Of one of a list's members, "es;q=0.8". */
+static double weight_of(const char *member, size_t length)
+{
+    const char *parameter = memchr(member, ';', length);
+
+    if (parameter == NULL) return 1;
+    parameter += 1 + strspn(parameter + 1, " \t");
+    return strncasecmp(parameter, "q=", 2) == 0 ? strtod(parameter + 2, NULL) : 1;
+}
+
 /* RFC 9110 section 12.5.4, as far as two languages need it: the one with the higher q, the first of equals. */
 static const char *language_accepted(const char *accepted)
 {
@@ -37,15 +47,15 @@ static const char *language_accepted(const char *accepted)
     const char *best = "en";
     double most = 0;
 
-    for (const char *at = accepted; at != NULL && *at != '\0'; at += strcspn(at, ","), at += *at == ',') {
-        const char *weight = strstr(at, ";q=");
-        double q = weight != NULL && weight < at + strcspn(at, ",") ? strtod(weight + 3, NULL) : 1;
-        at += strspn(at, " \t");
+    for (const char *at = accepted; at != NULL && *at != '\0'; at += *at == ',') {
+        size_t length = strcspn(at += strspn(at, " \t"), ",");
         for (size_t i = 0; i < sizeof languages / sizeof languages[0]; i++) {
-            if (strncasecmp(at, languages[i], 2) != 0 || strchr("-,; ", at[2]) == NULL || q <= most) continue;
+            if (strncasecmp(at, languages[i], 2) != 0 || strchr("-,; ", at[2]) == NULL) continue;
+            if (weight_of(at, length) <= most) continue;
             best = languages[i];
-            most = q;
+            most = weight_of(at, length);
         }
+        at += length;
     }
     return best;
 }

@@ -61,6 +61,15 @@ def test_what_browsers_may_ask_for_is_answered_plainly(t):
     t.equal(status(raw(server, b'GET /sign-in HTTP/1.1\r\n' + close)), 400)
 
 
+def test_the_language_that_a_browser_likes_best_of_ours_is_spoken(t):
+    db, server = practice(t)
+    for accepted, language in [('es', 'es'), ('es-MX,en;q=0.5', 'es'), ('en;q=0.5, es;q=0.8', 'es'), ('en; q=0.5,es ;\tQ=0.8', 'es'),
+                               ('fr, es;q=0.1', 'es'), ('fr', 'en'), ('', 'en'), ('es;q=0, en', 'en'), ('es;q=0', 'en'), ('ess', 'en'),
+                               ('en,es', 'en'), (',;q=1,,es', 'es'), ('es;q=x', 'en'), ('es;level=1', 'es'), (', ' * 3000 + 'es', 'es')]:
+        page = Browser(server, **{'Accept-Language': accepted}).open('/sign-in')
+        t.contains(page.html, f'<html lang="{language}"')
+
+
 def test_no_host_that_is_named_comes_back(t):
     db, server = practice(t)
     for host in (b'evil.example', b'evil.example:99999', b'<evil>', b'evil\x00.example', b'"evil"', b'x\r\nHost: evil.example', b'evil' * 500):

@@ -1,5 +1,6 @@
 """TLS without a proxy: certificates good and bad, and renewed while it runs."""
 import pathlib
+import select
 import signal
 import socket
 import subprocess
@@ -83,3 +84,21 @@ def test_without_tls_sighup_does_nothing(t):
     server = Server(t, t.file(db))
     server.process.send_signal(signal.SIGHUP)
     t.equal(server.end(), 0)
+
+
+def ended(connections):
+    """How many the server has closed: on none anything was said."""
+    return len(select.select(connections, [], [], 0)[0])
+
+
+def test_one_address_can_not_take_all_connections_unless_a_proxy_has_it(t):
+    file = certificate(t, 'localhost')
+    for options, closed in (((), 50), (('--proxies', '127.0.0.1'), 0)):
+        server = practice(t, '--certificate', file, *options)
+        taken = [socket.create_connection(('127.0.0.1', server.port), timeout=60) for _ in range(300)]
+        wait_for(lambda: ended(taken) == closed, f'the end of {closed} connections')
+        t.equal(fetch(server, file)[0] == 0, closed == 0)
+        t.equal(ended(taken), closed)
+        for connection in taken:
+            connection.close()
+        wait_for(lambda: fetch(server, file)[0] == 0, 'an answer to the next')
