@@ -74,7 +74,8 @@ int call_integer(struct call *call, int index, const char *name, sqlite3_int64 *
     double number;
 
     *value = 0;
-    switch (type_of(call, index)) {
+    /* PHP's PDO, Perl's DBI and Tcl bind numbers as text, as they have them. */
+    switch (given == NULL ? SQLITE_NULL : sqlite3_value_numeric_type(given)) {
     case SQLITE_INTEGER:
         *value = sqlite3_value_int64(given);
         return SQLITE_OK;

@@ -69,6 +69,12 @@ struct portal {
 
 struct portal *connection_open(sqlite3 *db);
 
+/*
+** From now on every connection that this process opens, through the same SQLite, has the extension.  Once is
+** enough; it lasts as long as the process.  SQLITE_OK or SQLITE_NOMEM.
+*/
+int connection_load_everywhere(void);
+
 /* A destructor for each registration; the last one frees. */
 void connection_release(void *pointer);
 

@@ -54,6 +54,19 @@ static int find_loaded(sqlite3 *db, bool *loaded)
 
 EXPORTED int sqlite3_portal_init(sqlite3 *db, char **error, const sqlite3_api_routines *routines);
 
+/* For sqlite3_auto_extension(), which takes any code but SQLITE_OK for a failure. */
+static int init_automatically(sqlite3 *db, char **error, const sqlite3_api_routines *routines)
+{
+    int code = sqlite3_portal_init(db, error, routines);
+
+    return code == SQLITE_OK_LOAD_PERMANENTLY ? SQLITE_OK : code;
+}
+
+int connection_load_everywhere(void)
+{
+    return sqlite3_auto_extension((void (*)(void))init_automatically);
+}
+
 int sqlite3_portal_init(sqlite3 *db, char **error, const sqlite3_api_routines *routines)
 {
     struct portal *portal;
@@ -84,7 +97,7 @@ int sqlite3_portal_init(sqlite3 *db, char **error, const sqlite3_api_routines *r
         return code;
     }
 #ifdef SQLITE_CORE
-    /* sqlite3_auto_extension() takes any other code for a failure. */
+    /* A program may hand this very function to sqlite3_auto_extension(). */
     return SQLITE_OK;
 #else
     /* A plugin may bring libraries that must not be unmapped: see portal.h. */

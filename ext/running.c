@@ -128,6 +128,14 @@ static int as_act(struct call *call)
     return answer_text(call, "%s as %s", name, portal->user);
 }
 
+static int everywhere_act(struct call *call)
+{
+    int code = answer_text(call, "Every connection that this process opens from now on has the portal.");
+
+    if (code == SQLITE_OK && connection_load_everywhere() != SQLITE_OK) code = fault(call->portal, SQLITE_NOMEM);
+    return code;
+}
+
 static int expire_act(struct call *call)
 {
     sqlite3_int64 count = 0;
@@ -314,6 +322,13 @@ const struct function running_functions[] = {
                     "only shrink. It guards an application against its own mistakes, not against "
                     "plain SQL on the tables.",
      .act = as_act},
+    {.name = "portal_everywhere", .arguments = "", .least = 0, .most = 0,
+     .allowed = EHR, .flags = CALL_BARE,
+     .result = "one sentence",
+     .description = "Has every connection that this process opens from now on load the portal by itself: for "
+                    "connection pools, and for drivers that can not load extensions. Each begins as the EHR; "
+                    "portal_as() says otherwise.",
+     .act = everywhere_act},
     {.name = "expire_links", .arguments = "", .least = 0, .most = 0,
      .allowed = EHR, .flags = CALL_WRITES,
      .result = "how many links were marked",

@@ -36,14 +36,17 @@ enum { REQUEST_CURRENT = 4, REQUEST_SUBMITTED_AT = 8, REQUEST_CONFLICT = 9,
 enum { FROM_BASE = 9, FROM_IDENTITY = 10, FROM_PERSON = 11 };
 
 static const char one_request[] = " AND r.request_id = ?1";
+/* The plain number or text that the chart's key is, also for '42' or 42.0; a key that is no longer there as given. */
+#define THE_KEY "coalesce((SELECT patient_id FROM main.patient WHERE patient_id = ?1), ?1)"
+
 static const char bare_requests[] =
     "SELECT request_id FROM main.portal_request WHERE status = 'pending'";
 
 static int requests_open(struct cursor *cursor, sqlite3_value *key[2])
 {
     static const char *const clauses[] = {
-        "", " AND r.patient_id = ?1", one_request,
-        " AND r.patient_id = ?1 AND r.request_id = ?2",
+        "", " AND r.patient_id = " THE_KEY, one_request,
+        " AND r.patient_id = " THE_KEY " AND r.request_id = ?2",
     };
     int plan = (key[0] != NULL ? 1 : 0) | (key[1] != NULL ? 2 : 0);
     const char *sql = table_sql(cursor->portal, "pending.sql", clauses[plan]);

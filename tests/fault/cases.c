@@ -152,6 +152,7 @@ const struct fault_case fault_cases[] = {
     {.name = "portal_logout", .arguments = "@session"},
     {.name = "portal_demographics", .arguments = "@session, 1"},
     {.name = "portal_practice", .arguments = ""},
+    {.name = "portal_everywhere", .arguments = ""},
     {.name = "submit_demographics",
      .arguments = "@session, 1, '{\"city\":\"Paris\",\"home_phone\":\"212 555 0199\"}'"},
     {.name = "forgot_password", .arguments = "'ada.l'"},

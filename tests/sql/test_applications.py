@@ -36,6 +36,7 @@ FUNCTIONS = {
     'portal_demographics': ("('x', 1)", PATIENT_SIDE),
     'portal_callback': ("('kannel', '', NULL, NULL)", PATIENT_SIDE),
     'portal_init': ('()', ADMIN),
+    'portal_everywhere': ('()', ADMIN),
     'portal_setting': ("('link_hours')", ADMIN),
     'portal_secret': ("('smtp_password', 'hush')", ADMIN),
     'expire_links': ('()', ADMIN),

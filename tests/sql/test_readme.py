@@ -1,10 +1,8 @@
 """The README: its sessions go as it shows them, its reference is what the extension says of itself."""
-import json
 import os
 import pathlib
 import re
 import subprocess
-import sys
 
 import flows
 import harness
@@ -30,13 +28,13 @@ def test_every_session_goes_as_it_is_shown(t):
     t.equal(came, text)
 
 
-@harness.release_only
-def test_the_python_example_runs_and_prints_an_answer(t):
-    text, _ = played(t)
-    done = subprocess.run([sys.executable, '-c', readme.code(text, 'python', 'portal_login')], capture_output=True,
-                          text=True, cwd=t.path('clone'))
-    t.equal((done.returncode, done.stderr), (0, ''))
-    t.equal(json.loads(done.stdout)['result'], 'refused')
+def test_the_programs_that_are_shown_are_those_that_are_tested(t):
+    section = re.search('^## From a program$.*?^## ', README.read_text(), re.M | re.S)[0]
+    shown = re.findall(r'^```(python|js|php|perl|tcl)\n(.*?)^```$', section, re.M | re.S)
+    t.equal([language for language, _ in shown], ['python', 'python', 'js', 'php', 'perl', 'tcl'])
+    files = ['practice.py', 'pool.py', 'practice.mjs', 'practice.php', 'practice.pl', 'practice.tcl']
+    for file, (_, code) in zip(files, shown):
+        t.contains(pathlib.Path(harness.ROOT, 'tests/clients', file).read_text(), code.rstrip())
 
 
 def test_the_mailer_that_is_shown_is_the_one_that_is_tested(t):

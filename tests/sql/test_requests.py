@@ -35,9 +35,27 @@ def test_an_unknown_request_is_refused(t):
     for number in (1, 0, -1, 2**62):
         t.refuses(db, 'SELECT accept_request(?)', number, says=str(number))
         t.refuses(db, 'SELECT decline_request(?)', number, says=str(number))
-    for wrong in (None, 'x', '1', 1.5, b'1'):
+    for wrong in (None, 'x', '1x', '', '1.5', 1.5, b'1'):
         t.refuses(db, 'SELECT accept_request(?)', wrong, says='request_id')
     t.refuses(db, "SELECT accept_request(1, 'please')", says='force')
+
+
+def test_a_number_bound_as_text_or_as_a_real_names_the_same_request_and_patient(t):
+    db, patient, session = practice(t)
+    submit(t, db, session, patient, city='Shelbyville', state='IL', sex='other')
+    for column in ('patient_id', 'request_id'):
+        for value in (1, 1.0, '1'):
+            t.equal(t.all(db, f'SELECT min(request_id) FROM pending_requests WHERE {column} = ?', value), [(1,)])
+    t.contains(t.one(db, 'SELECT accept_request(?)', '1'), 'Request 1')
+    t.contains(t.one(db, 'SELECT decline_request(?)', 2.0), 'Request 2')
+    t.contains(t.one(db, 'SELECT accept_request(?)', '3.0'), 'Request 3')
+
+
+def test_requests_of_a_patient_who_is_off_the_file_are_found_by_the_key(t):
+    db, patient, session = practice(t)
+    submit(t, db, session, patient, city='Shelbyville')
+    db.execute('DELETE FROM patient')
+    t.equal(t.all(db, 'SELECT field FROM pending_requests WHERE patient_id = ?', patient), [('city',)])
 
 
 def test_the_insert_forms_decide_in_bulk(t):

@@ -6,7 +6,7 @@ import harness
 
 FUNCTIONS = '''
 accept_request claim_messages decline_request deliver expire_links forgot_password portal_api portal_as
-portal_audit_verify portal_callback portal_demographics portal_init portal_key_rotate portal_login portal_logout
+portal_audit_verify portal_callback portal_demographics portal_everywhere portal_init portal_key_rotate portal_login portal_logout
 portal_opt_in portal_opt_out portal_practice portal_purge portal_restored portal_secret portal_session
 portal_setting portal_try_channel portal_version preview_message quick_add register_patient register_representative
 remove_representative report_delivery request_pin reset_password revoke_access send_problem send_registration
