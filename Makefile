@@ -11,6 +11,7 @@
 # make budgets    allows each call what it costs now
 # make install    DESTDIR= prefix=/usr/local; make uninstall takes it away again
 # make deb        builds Debian packages into build/packages
+# make npm        builds a package for Node there
 # make reference  writes the README's reference anew
 
 # V=1 shows the commands.
@@ -56,7 +57,7 @@ PAGE_SOURCES := $(sort $(wildcard page/*.c)) build/page_files.c shell/notify.c
 PAGE_OBJECTS := $(PAGE_SOURCES:%.c=build/%.o)
 PAGE_LDLIBS := -lsqlite3 -lmicrohttpd -lgnutls -lcjson -lpthread -lm
 
-.PHONY: all demo demo-web reference install uninstall deb clean
+.PHONY: all demo demo-web reference install uninstall deb npm clean
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
 
@@ -206,9 +207,23 @@ deb: prefix := /usr
 deb: unitdir := /lib/systemd/system
 deb: zshdir := /usr/share/zsh/vendor-completions
 deb: all
-	$(Q)$(RM) -r $(PACKAGES)
+	$(Q)$(RM) -r $(addprefix $(PACKAGES)/,portal libportal-dev debian *.deb)
 	$(lay_out)
 	$(Q)shell/package/build $(PACKAGES) $(VERSION) $(RELEASED)
+
+# For this platform.
+NPM_SQL := sql/nightly.sql $(wildcard sql/mappings/*.json sql/reports/*.sql)
+npm: STAGE = $(PACKAGES)/npm
+npm: all
+	$(Q)$(RM) -r $(STAGE) $(PACKAGES)/sqlite-portal-*.tgz
+	$(Q)install -D -m 644 --strip -t $(STAGE) build/portal.so
+	$(Q)install -D -m 644 --strip -t $(STAGE)/portal.d $(CHANNEL_LIBRARIES)
+	$(Q)install -m 644 -t $(STAGE) LICENSE $(wildcard shell/package/npm/*)
+	$(Q)$(foreach file,$(NPM_SQL),install -D -m 644 $(file) $(STAGE)/$(file) &&) true
+	$(Q)sed -i 's|^\.load build/portal$$|.load node_modules/sqlite-portal/portal|' $(STAGE)/sql/nightly.sql
+	$(Q)sed -i -e 's/@VERSION@/$(VERSION)/' -e "s/@CPU@/$$(node -p process.arch)/" $(STAGE)/package.json
+	$(Q)cd $(PACKAGES) && npm pack --silent ./npm
+	$(Q)$(RM) -r $(STAGE)
 
 # Plugins that somebody dropped into portal.d stay; folders go that are ours alone.
 uninstall:
