@@ -42,7 +42,7 @@ test-build: all build/tests/clock_vfs.so build/tests/clock_preload.so build/test
 lint: all build/tests/compiler-flags
 	tests/run --variant static
 
-# All of the SQL tests, of which make test has the first of each file: most of an hour.
+# All of the SQL tests, of which make test has the first of every third file: most of an hour.
 valgrind: test-packages test-build
 	tests/run --variant valgrind --every
 
