@@ -42,7 +42,6 @@ void page_sign_out(struct exchange *exchange, struct desk *desk)
     exchange_redirect(exchange, "/");
 }
 
-/* The session has ended, here or by a revoke. */
 void page_signed_out(struct exchange *exchange, struct desk *desk)
 {
     cJSON *values = page_values(exchange, desk);

@@ -6,13 +6,11 @@
 
 enum { FORM_BYTES = 16 };
 
-/* Takes `item`, also when there is no memory to add it. */
 void page_item_add(cJSON *values, const char *name, cJSON *item)
 {
     if (!cJSON_AddItemToObject(values, name, item)) cJSON_Delete(item);
 }
 
-/* What every page shows; to be freed. */
 cJSON *page_values(struct exchange *exchange, struct desk *desk)
 {
     cJSON *values = cJSON_CreateObject();
@@ -48,7 +46,6 @@ void page_problem(struct exchange *exchange, struct desk *desk, int status)
     page_show(exchange, "problem", status, values);
 }
 
-/* What the database did not do: misuse is refused, the rest is not the reader's fault. */
 void page_failed(struct exchange *exchange, struct desk *desk, int code)
 {
     int kind = code & 0xff;
@@ -77,7 +74,6 @@ void page_reason_add(const struct exchange *exchange, cJSON *values, const char 
     (void)cJSON_AddStringToObject(values, "reason_phrase", space + 1);
 }
 
-/* A form comes back with what was entered, but for secrets, and with what is wrong. */
 void page_form_again(struct exchange *exchange, struct desk *desk, const char *page, const char *reason)
 {
     cJSON *values = page_values(exchange, desk);
@@ -93,7 +89,6 @@ void page_form_again(struct exchange *exchange, struct desk *desk, const char *p
     page_show(exchange, page, UNPROCESSABLE, values);
 }
 
-/* A member of an answer as text; "" when there is none. */
 const char *page_answered(const cJSON *answer, const char *member)
 {
     const cJSON *value = cJSON_GetObjectItemCaseSensitive(answer, member);
@@ -101,7 +96,6 @@ const char *page_answered(const cJSON *answer, const char *member)
     return cJSON_IsString(value) ? value->valuestring : "";
 }
 
-/* As a query has it (RFC 3986 section 2.1). */
 void page_query_encode(const char *text, char out[KEY_SIZE])
 {
     static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~";
