@@ -84,7 +84,9 @@ int main(int argc, char **argv)
     if (proxies_read(&options.proxies, argv[PROXIES]) != 0) return refused(argv[PROXIES], "is no list of addresses");
     files_allow();
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
+    /* Errors say both: the other side has gone, a file may not grow. */
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN);
     (void)sigemptyset(&signals);
     (void)sigaddset(&signals, SIGTERM);
     (void)sigaddset(&signals, SIGINT);

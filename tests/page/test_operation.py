@@ -6,10 +6,12 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.parse
 
 import harness
-from browser import Browser, Server, free_port
+from browser import Browser, Form, Server, free_port
 from mailservers import wait_for
+from test_hostile import FORM
 from visits import PASSWORD, practice, register, says, send, sign_in
 
 
@@ -198,6 +200,27 @@ def test_a_database_that_vanished_is_told_and_found_again(t):
     t.path('away').rename(file)
     t.equal(Browser(server).open('/healthz').html, 'ok\n')
     t.equal(guess(server).status, 422)
+
+
+def test_a_full_disk_is_told_and_takes_back_nothing_that_was_answered(t):
+    db, server = practice(t)
+    browser = register(t, db, server)
+    sign_in(t, browser)
+    allow = lambda most: subprocess.run(['prlimit', f'--fsize={most}:', '--pid', str(server.process.pid)], check=True)
+    allow(t.file(db).stat().st_size)
+    answered, status = 0, 303
+    while status == 303:
+        browser.open('/demographics?patient=1')
+        shown = Form(browser.page.html, '/demographics')
+        status = browser.ask('POST', shown.action, urllib.parse.urlencode({**shown.fields, 'address_line1': f'{answered + 1} {"x" * 150}'}),
+                             Content_Type=FORM).status
+        answered += status == 303
+    t.equal(status, 500)
+    t.equal(Browser(server).open('/healthz').html, 'ok\n')
+    allow('unlimited')
+    t.contains(t.one(db, 'SELECT proposed_value FROM pending_requests'), f'{answered} x')
+    sign_in(t, browser)
+    t.equal(t.one(db, 'SELECT portal_audit_verify()'), None)
 
 
 def test_a_key_rotated_by_another_process_is_used_at_once(t):
