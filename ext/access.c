@@ -1,5 +1,6 @@
 #include "access.h"
 
+#include "ageing.h"
 #include "audit.h"
 #include "calendar.h"
 #include "json.h"
@@ -16,7 +17,7 @@ static const char give[] =
     " VALUES (?1, ?2, ?3, ?4, ?5, 'active', ?6)"
     " ON CONFLICT (account_id, patient_id) DO UPDATE SET role = excluded.role,"
     "   relationship = excluded.relationship, identity = excluded.identity, status = 'active',"
-    "   granted_at = excluded.granted_at, ended_at = NULL";
+    "   granted_at = excluded.granted_at, ended_at = NULL, confirmed_at = NULL";
 static const char is_revoked[] =
     "SELECT revoked_at FROM main.portal_revocation WHERE patient_id = ?1";
 static const char forget_revocation[] = "DELETE FROM main.portal_revocation WHERE patient_id = ?1";
@@ -45,7 +46,7 @@ static const char find_access[] =
 static const char remove_access[] =
     "UPDATE main.portal_access SET status = 'removed', ended_at = ?2 WHERE access_id = ?1";
 static const char read_access[] =
-    "SELECT identity, role, relationship, status FROM main.portal_access"
+    "SELECT a.identity, a.role, a.relationship, a.status, " AGEING_SINCE " FROM main.portal_access AS a"
     " WHERE account_id = ?1 AND patient_id = ?2";
 static const char list_access[] =
     "SELECT patient_id FROM main.portal_access"
@@ -125,6 +126,17 @@ static int revoke_check(struct portal *portal, const struct patient_id *patient)
     return refuse(portal, "patient %s was never sent a registration; there is nothing to revoke", id);
 }
 
+int access_cut(struct portal *portal, const struct patient_id *patient)
+{
+    int code = registration_revoke(portal, patient);
+
+    if (code == SQLITE_OK) code = statement_run(portal, revoke_pins, "p", patient);
+    if (code == SQLITE_OK) code = statement_run(portal, revoke_resets, "p", patient);
+    if (code == SQLITE_OK) code = outbox_cancel_patient(portal, patient, "access was revoked");
+    if (code == SQLITE_OK) code = session_end_patient(portal, patient);
+    return code;
+}
+
 int access_revoke(struct portal *portal, const struct patient_id *patient, const char *reason,
                   bool *noticed)
 {
@@ -134,25 +146,19 @@ int access_revoke(struct portal *portal, const struct patient_id *patient, const
     if (code == SQLITE_OK) {
         code = statement_run(portal, store_revocation, "piss", patient, now, portal->actor, reason);
     }
-    if (code == SQLITE_OK) code = registration_revoke(portal, patient);
-    if (code == SQLITE_OK) code = statement_run(portal, revoke_pins, "p", patient);
-    if (code == SQLITE_OK) code = statement_run(portal, revoke_resets, "p", patient);
-    if (code == SQLITE_OK) code = outbox_cancel_patient(portal, patient, "access was revoked");
-    if (code == SQLITE_OK) code = session_end_patient(portal, patient);
+    if (code == SQLITE_OK) code = access_cut(portal, patient);
     if (code == SQLITE_OK) code = statement_run(portal, suspend, "pi", patient, now);
     if (code == SQLITE_OK) code = notice_queue(portal, patient, noticed);
     if (code == SQLITE_OK) code = audit_write(portal, "access.revoked", patient, NULL, reason);
     return code;
 }
 
-int access_remove(struct portal *portal, const struct patient_id *patient, const char *username,
-                  const char *reason)
+int access_representative(struct portal *portal, const struct patient_id *patient, const char *username,
+                          struct representative *found)
 {
     char id[PATIENT_ID_TEXT_SIZE];
     char key[NORMALIZE_SIZE];
     sqlite3_stmt *statement = NULL;
-    sqlite3_int64 access_id = 0;
-    sqlite3_int64 account_id = 0;
     bool own = false;
     bool removed = true;
     int code = SQLITE_DONE;
@@ -162,10 +168,11 @@ int access_remove(struct portal *portal, const struct patient_id *patient, const
         code = statement_row(portal, &statement, find_access, "ps", patient, key);
     }
     if (code == SQLITE_ROW) {
-        access_id = sqlite3_column_int64(statement, 0);
-        account_id = sqlite3_column_int64(statement, 1);
+        found->access_id = sqlite3_column_int64(statement, 0);
+        found->account_id = sqlite3_column_int64(statement, 1);
         own = statement_is(statement, 2, "patient");
         removed = statement_is(statement, 3, "removed");
+        found->outgrown = statement_is(statement, 3, "outgrown");
         statement_done(portal, statement);
     } else if (code != SQLITE_DONE) {
         return code;
@@ -174,18 +181,25 @@ int access_remove(struct portal *portal, const struct patient_id *patient, const
         return refuse(portal, "'%.80s' is no representative of patient %s; portal_access lists who is",
                       username, id);
     }
-    if (own) {
-        return refuse(portal,
-                      "'%s' is the login of patient %s, not of a representative; revoke_access "
-                      "ends all access",
-                      username, id);
-    }
-    code = statement_run(portal, remove_access, "ii", access_id, connection_now(portal));
-    if (code == SQLITE_OK) code = session_end_account(portal, account_id);
+    if (!own) return SQLITE_OK;
+    return refuse(portal,
+                  "'%s' is the login of patient %s, not of a representative; revoke_access "
+                  "ends all access",
+                  username, id);
+}
+
+int access_remove(struct portal *portal, const struct patient_id *patient, const char *username,
+                  const char *reason)
+{
+    struct representative found;
+    int code = access_representative(portal, patient, username, &found);
+
     if (code == SQLITE_OK) {
-        code = audit_write(portal, "representative.removed", patient, username, reason);
+        code = statement_run(portal, remove_access, "ii", found.access_id, connection_now(portal));
     }
-    return code;
+    if (code == SQLITE_OK) code = session_end_account(portal, found.account_id);
+    if (code != SQLITE_OK) return code;
+    return audit_write(portal, "representative.removed", patient, username, reason);
 }
 
 int access_works(struct portal *portal, sqlite3_int64 account_id, const struct patient_id *patient,
@@ -193,7 +207,7 @@ int access_works(struct portal *portal, sqlite3_int64 account_id, const struct p
 {
     const struct keyring *keyring = NULL;
     sqlite3_stmt *statement = NULL;
-    sqlite3_int64 identity;
+    sqlite3_int64 identity, since;
     struct patient chart;
     bool active;
     int code = connection_key(portal, &keyring);
@@ -205,12 +219,14 @@ int access_works(struct portal *portal, sqlite3_int64 account_id, const struct p
     if (code != SQLITE_ROW) return code == SQLITE_DONE ? SQLITE_OK : code;
     identity = sqlite3_column_int64(statement, 0);
     active = statement_is(statement, 3, "active");
+    since = sqlite3_column_int64(statement, 4);
     statement_text(statement, sqlite3_column_type(statement, 2) == SQLITE_NULL ? 1 : 2, role,
                    ACCESS_ROLE_SIZE);
     statement_done(portal, statement);
     if (!active) return SQLITE_OK;
     code = patient_find(portal, patient, &chart);
-    *works = code == SQLITE_ROW && patient_is(keyring, &chart, identity);
+    *works = code == SQLITE_ROW && patient_is(keyring, &chart, identity) &&
+             connection_now(portal) < ageing_end(portal, since, chart.date_of_birth);
     return code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code;
 }
 

@@ -29,13 +29,30 @@ int access_grant_again(struct portal *portal, const struct patient_id *patient);
 int access_revoke(struct portal *portal, const struct patient_id *patient, const char *reason,
                   bool *noticed);
 
+/*
+** Ends what is under way for a patient: links, PINs, resets and sessions of whoever has access, unsent
+** messages.  Within a scope.
+*/
+int access_cut(struct portal *portal, const struct patient_id *patient);
+
+/* Somebody who represents a patient, or did until the patient was of age. */
+struct representative {
+    sqlite3_int64 access_id;
+    sqlite3_int64 account_id;
+    bool outgrown;
+};
+
+/* Finds one by user name; nobody, somebody removed and the patient's own login are REFUSED. */
+int access_representative(struct portal *portal, const struct patient_id *patient, const char *username,
+                          struct representative *found);
+
 /* remove_representative().  Within a scope. */
 int access_remove(struct portal *portal, const struct patient_id *patient, const char *username,
                   const char *reason);
 
 /*
-** True when the access of an account to a patient works: active, and the chart still about the same
-** person, alive and active.  *role gets "patient" or the relationship when it is not NULL.
+** True when the access of an account to a patient works: active, not outgrown, and the chart still
+** about the same person, alive and active.  *role gets "patient" or the relationship when it is not NULL.
 */
 enum { ACCESS_ROLE_SIZE = 128 };
 int access_works(struct portal *portal, sqlite3_int64 account_id, const struct patient_id *patient,

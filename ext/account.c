@@ -27,6 +27,8 @@ static const char signed_in[] =
     " WHERE account_id = ?1";
 static const char read_contact[] =
     "SELECT account_id, channel, contact, username FROM main.portal_account WHERE username_key = ?1";
+static const char read_own_contact[] =
+    "SELECT channel, contact FROM main.portal_account WHERE account_id = ?1";
 static const char store_contact[] =
     "UPDATE main.portal_account SET channel = ?2, contact = ?3 WHERE account_id = ?1";
 static const char revoke_resets[] =
@@ -201,16 +203,37 @@ int account_unlock(struct portal *portal, const char *username)
     return code;
 }
 
-static int contact_tell(struct portal *portal, sqlite3_int64 account_id, enum medium medium, const char *contact)
+static int contact_tell(struct portal *portal, const char *kind, sqlite3_int64 account_id, enum medium medium,
+                        const char *contact)
 {
     sqlite3_int64 message_id = 0;
-    int code = outbox_queue(portal, "account_contact_changed", medium, NULL, contact, &message_id);
+    int code = outbox_queue(portal, kind, medium, NULL, contact, &message_id);
 
     return code == SQLITE_OK ? outbox_account(portal, message_id, account_id) : code;
 }
 
+int account_tell(struct portal *portal, sqlite3_int64 account_id, const char *kind, bool *told)
+{
+    char contact[CONTACT_SIZE];
+    enum medium medium;
+    sqlite3_stmt *statement = NULL;
+    int code = statement_row(portal, &statement, read_own_contact, "i", account_id);
+
+    *told = false;
+    if (code != SQLITE_ROW) return code == SQLITE_DONE ? SQLITE_OK : code;
+    medium = medium_from_name((const char *)sqlite3_column_text(statement, 0));
+    statement_text(statement, 1, contact, sizeof contact);
+    statement_done(portal, statement);
+    code = optout_check(portal, contact);
+    if (code == REFUSED) return SQLITE_OK;
+    if (code == SQLITE_OK) code = contact_tell(portal, kind, account_id, medium, contact);
+    *told = code == SQLITE_OK;
+    return code;
+}
+
 int account_set_contact(struct portal *portal, const char *username, const char *contact)
 {
+    static const char changed[] = "account_contact_changed";
     char key[NORMALIZE_SIZE];
     char next[CONTACT_SIZE];
     char before[CONTACT_SIZE];
@@ -235,8 +258,8 @@ int account_set_contact(struct portal *portal, const char *username, const char 
     contact_mask(next, masked, sizeof masked);
     code = statement_run(portal, store_contact, "iss", account_id, medium_name(medium), next);
     if (code == SQLITE_OK) code = statement_run(portal, revoke_resets, "i", account_id);
-    if (code == SQLITE_OK) code = contact_tell(portal, account_id, medium_before, before);
-    if (code == SQLITE_OK) code = contact_tell(portal, account_id, medium, next);
+    if (code == SQLITE_OK) code = contact_tell(portal, changed, account_id, medium_before, before);
+    if (code == SQLITE_OK) code = contact_tell(portal, changed, account_id, medium, next);
     if (code == SQLITE_OK) code = audit_write(portal, "account.contact_changed", NULL, key, masked);
     return code;
 }

@@ -61,6 +61,12 @@ int account_login(struct portal *portal, const char *username, const char *passw
 /* unlock_account(): forgets wrong passwords.  Within a scope. */
 int account_unlock(struct portal *portal, const char *username);
 
+/*
+** Queues a message about an account to its own contact; *told is false when that has opted out.  Within a
+** scope.
+*/
+int account_tell(struct portal *portal, sqlite3_int64 account_id, const char *kind, bool *told);
+
 /* set_account_contact(): an email address or a telephone number.  Within a scope. */
 int account_set_contact(struct portal *portal, const char *username, const char *contact);
 

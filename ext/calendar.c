@@ -90,11 +90,15 @@ const char *calendar_read(const char *text, bool day_first, char out[CALENDAR_TI
     return "is no date, such as 1985-12-10, 12/10/1985 or 10.12.1985";
 }
 
-int calendar_age(const char *birth, const char *day)
+int64_t calendar_birthday(const char *birth, int years)
 {
-    int years = number(day, 4) - number(birth, 4);
-    bool birthday_to_come = strcmp(day + 5, birth + 5) < 0;
-    return birthday_to_come ? years - 1 : years;
+    struct tm day;
+
+    memset(&day, 0, sizeof day);
+    day.tm_year = number(birth, 4) + years - 1900;
+    day.tm_mon = number(birth + 5, 2) - 1;
+    day.tm_mday = number(birth + 8, 2);
+    return (int64_t)timegm(&day);
 }
 
 static char *two_digits(char *at, int number)

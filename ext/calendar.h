@@ -24,8 +24,11 @@ const char *calendar_read(const char *text, bool day_first, char out[CALENDAR_TI
 /* Writes the UTC date of a time as YYYY-MM-DD. */
 void calendar_date(int64_t when, char out[CALENDAR_TIME_SIZE]);
 
-/* Full years from one ISO date to another; negative when `day` is before `birth`. */
-int calendar_age(const char *birth, const char *day);
+/*
+** The time at which the birthday begins (UTC) on which somebody born on an ISO date is so many years old; of
+** 29 February, in a year that has none, 1 March.
+*/
+int64_t calendar_birthday(const char *birth, int years);
 
 /* "2026-11-22 14:20 CET": local time of this process (TZ), for sentences and messages. */
 void calendar_local(int64_t when, char out[CALENDAR_TIME_SIZE]);

@@ -1,5 +1,6 @@
 #include "check.h"
 
+#include "ageing.h"
 #include "call.h"
 #include "channel.h"
 #include "patient.h"
@@ -7,6 +8,12 @@
 #include "wording_table.h"
 
 #include <string.h>
+
+/* Of the patient's own: what a merge brought along was ended by it. */
+#define AND_NEWEST \
+    " AND r.merged_from IS NULL AND NOT EXISTS (SELECT 1 FROM main.portal_registration AS n" \
+    "   WHERE n.patient_id = r.patient_id AND n.registration_id > r.registration_id" \
+    "     AND n.merged_from IS NULL) LIMIT 100"
 
 /* A check is a query whose rows are the subjects of one problem.  ?1 is the time now. */
 static const struct check {
@@ -28,18 +35,15 @@ static const struct check {
      "       || coalesce(': ' || m.detail, '')"
      "  FROM main.portal_registration AS r JOIN main.portal_message AS m"
      "    ON m.message_id = r.registration_id"
-     " WHERE r.status = 'failed' AND NOT EXISTS (SELECT 1 FROM main.portal_registration AS n"
-     "   WHERE n.patient_id = r.patient_id AND n.registration_id > r.registration_id) LIMIT 100"},
+     " WHERE r.status = 'failed'" AND_NEWEST},
     {"a link was spent by wrong answers",
      "ask the patient whether it was them, then send again",
      "SELECT 'patient ' || r.patient_id FROM main.portal_registration AS r"
-     " WHERE r.status = 'spent' AND NOT EXISTS (SELECT 1 FROM main.portal_registration AS n"
-     "   WHERE n.patient_id = r.patient_id AND n.registration_id > r.registration_id) LIMIT 100"},
+     " WHERE r.status = 'spent'" AND_NEWEST},
     {"the chart has changed since a link was sent, which does not work any more",
      "send again",
      "SELECT 'patient ' || r.patient_id FROM main.portal_registration AS r"
-     " WHERE r.status = 'changed' AND NOT EXISTS (SELECT 1 FROM main.portal_registration AS n"
-     "   WHERE n.patient_id = r.patient_id AND n.registration_id > r.registration_id) LIMIT 100"},
+     " WHERE r.status = 'changed'" AND_NEWEST},
     {"a registration has lost its message",
      "restore the database from a backup",
      "SELECT 'registration ' || registration_id FROM main.portal_registration AS r"
@@ -77,7 +81,7 @@ static const char altered_objects[] =
     "     OR type IN ('table', 'view') AND instr(?1, ' main.' || name || ' ') > 0)"
     "   AND instr(?1, substr(sql, instr(sql, name)) || ';') = 0 LIMIT 100";
 static const char active_access[] =
-    "SELECT a.patient_id, a.identity, u.username FROM main.portal_access AS a"
+    "SELECT a.patient_id, a.identity, u.username, " AGEING_SINCE " FROM main.portal_access AS a"
     "  JOIN main.portal_account AS u USING (account_id) WHERE a.status = 'active'";
 static const char live_links[] =
     "SELECT r.patient_id, r.identity, r.destination, m.channel"
@@ -178,6 +182,27 @@ static int subject_add(struct cursor *cursor, const char *problem, const struct 
     return code;
 }
 
+/* A representative of somebody who is of age soon, or is since today. */
+static int ageing_check(struct cursor *cursor, const struct patient *patient, const char *username,
+                        sqlite3_int64 since)
+{
+    char id[PATIENT_ID_TEXT_SIZE];
+    char becomes[AGEING_TEXT_SIZE];
+    char problem[AGEING_TEXT_SIZE + 20];
+    char *remedy;
+    int code;
+
+    ageing_tell(ageing_end(cursor->portal, since, patient->date_of_birth), cursor->now, becomes);
+    if (becomes[0] == '\0') return SQLITE_OK;
+    (void)sqlite3_snprintf((int)sizeof problem, problem, "a representative %s", becomes);
+    remedy = sqlite3_mprintf("nothing, or confirm_representative(%s, '%q') where they are to keep it",
+                             patient_id_text(&patient->id, id), username);
+    code = remedy == NULL ? fault(cursor->portal, SQLITE_NOMEM)
+                          : subject_add(cursor, problem, &patient->id, username, remedy);
+    sqlite3_free(remedy);
+    return code;
+}
+
 static int access_check(struct cursor *cursor)
 {
     struct portal *portal = cursor->portal;
@@ -196,6 +221,8 @@ static int access_check(struct cursor *cursor)
                 cursor, problem, &id, username,
                 "access does not work; correct the chart, or revoke it, or send again so that "
                 "the login is linked anew");
+        } else if (code == SQLITE_OK) {
+            code = ageing_check(cursor, &patient, username, sqlite3_column_int64(statement, 3));
         }
         if (code == SQLITE_OK) code = statement_next(portal, statement);
     }

@@ -17,7 +17,7 @@ enum application { EHR = 1, SCHEDULING = 2, PORTAL = 4 };
 enum { STAFF = EHR | SCHEDULING, ANYBODY = STAFF | PORTAL };
 
 enum {
-    SCHEMA_VERSION = 2,
+    SCHEMA_VERSION = 3,
     USER_SIZE = 129,
     ACTOR_SIZE = USER_SIZE + 16,
     FRESH_MAX = 4,

@@ -91,11 +91,9 @@ static int pin_prove(struct portal *portal, const char *pin, struct proof_attemp
 static const char *entry_problem(struct portal *portal, const struct enrollment *entry,
                                  const struct patient *patient, char *key, size_t size)
 {
-    char today[CALENDAR_TIME_SIZE];
+    int age = (int)setting_number(portal, SETTING_self_registration_age);
 
-    calendar_date(connection_now(portal), today);
-    if (entry->relationship == NULL && calendar_age(patient->date_of_birth, today) <
-                                           setting_number(portal, SETTING_self_registration_age)) {
+    if (entry->relationship == NULL && connection_now(portal) < calendar_birthday(patient->date_of_birth, age)) {
         return "representative required";
     }
     if (entry->relationship != NULL) {

@@ -19,6 +19,7 @@ static const struct kind kinds[] = {
      "SELECT nonce FROM main.portal_reset WHERE reset_id = ?1", "/p/", TOKEN_RESET,
      SETTING_reset_minutes, MINUTE},
     {"deactivated", NULL, NULL, NULL, NULL, TOKEN_LINK, SETTING_COUNT, 0},
+    {"access_ended", NULL, NULL, NULL, NULL, TOKEN_LINK, SETTING_COUNT, 0},
     {"contact_changed", NULL, NULL, NULL, NULL, TOKEN_LINK, SETTING_COUNT, 0},
     {"account_contact_changed", NULL, NULL, NULL, NULL, TOKEN_LINK, SETTING_COUNT, 0},
     {"request_decided", NULL, NULL, NULL, NULL, TOKEN_LINK, SETTING_COUNT, 0},

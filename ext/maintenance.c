@@ -19,8 +19,9 @@ static const char purge_resets[] =
 static const char purge_registrations[] =
     "DELETE FROM main.portal_registration AS r"
     " WHERE r.status NOT IN ('queued', 'live') AND r.ended_at < ?1"
-    "   AND EXISTS (SELECT 1 FROM main.portal_registration AS n"
-    "                WHERE n.patient_id = r.patient_id AND n.registration_id > r.registration_id)";
+    "   AND (r.merged_from IS NOT NULL OR EXISTS (SELECT 1 FROM main.portal_registration AS n"
+    "          WHERE n.patient_id = r.patient_id AND n.registration_id > r.registration_id"
+    "            AND n.merged_from IS NULL))";
 /* The newest stays, so that its number, by which the audit knows it, is not given again. */
 static const char purge_messages[] =
     "DELETE FROM main.portal_message AS m WHERE m.due_at IS NULL AND m.created_at < ?1"

@@ -24,6 +24,9 @@ int message_render(struct portal *portal, const struct outbox_message *row, stru
 
 void message_clear(struct message *message);
 
+/* The language of a patient's chart as a tag, "" when it names none.  SQLITE_OK or an error code. */
+int message_language(struct portal *portal, const struct patient_id *id, char out[LANGUAGE_SIZE]);
+
 /* The values of a kind with a link below `url` that opens nothing, or a PIN that proves nothing. */
 void message_sample(struct portal *portal, const struct kind *kind, const char *url,
                     struct template_values *values);

@@ -3,6 +3,7 @@
 #include "access.h"
 #include "audit.h"
 #include "calendar.h"
+#include "message.h"
 #include "optout.h"
 
 #include <string.h>
@@ -11,7 +12,7 @@ enum { DAY = 86400, HOUR = 3600 };
 
 static const char newest_registration[] =
     "SELECT registration_id, created_at FROM main.portal_registration"
-    " WHERE patient_id = ?1 ORDER BY registration_id DESC LIMIT 1";
+    " WHERE patient_id = ?1 AND merged_from IS NULL ORDER BY registration_id DESC LIMIT 1";
 /* By the same channel: another contact there is a changed one, which needs no cooldown. */
 static const char newest_by_channel[] =
     "SELECT r.destination, r.created_at, r.status FROM main.portal_registration AS r"
@@ -26,7 +27,7 @@ static const char sent_to_destination[] =
     " ORDER BY registration_id DESC LIMIT 1 OFFSET ?2";
 static const char insert_registration[] =
     "INSERT INTO main.portal_registration (registration_id, patient_id, destination, identity, nonce,"
-    " status, created_at, sent_by) VALUES (?1, ?2, ?3, ?4, ?5, 'queued', ?6, ?7)";
+    " status, created_at, sent_by, language) VALUES (?1, ?2, ?3, ?4, ?5, 'queued', ?6, ?7, nullif(?8, ''))";
 /* Those before it were superseded when it was made. */
 static const char supersede[] =
     "UPDATE main.portal_registration SET status = 'superseded', ended_at = ?2"
@@ -284,8 +285,10 @@ int registration_queue(struct portal *portal, const struct registration_draft *d
     const struct keyring *keyring = NULL;
     struct token token;
     uint8_t kept[TOKEN_KEPT_SIZE];
+    char language[LANGUAGE_SIZE] = "";
     int code = connection_key(portal, &keyring);
 
+    if (code == SQLITE_OK) code = message_language(portal, id, language);
     if (code == SQLITE_OK) {
         code = outbox_queue(portal, "registration", draft->medium, id, draft->contact, message_id);
     }
@@ -297,9 +300,9 @@ int registration_queue(struct portal *portal, const struct registration_draft *d
         /* It only has to differ from what the same id had before a restore: no system call for that. */
         sqlite3_randomness(sizeof token.nonce, token.nonce);
         token_keep(&token, kept);
-        code = statement_run(portal, insert_registration, "ipiibis", *message_id, id,
+        code = statement_run(portal, insert_registration, "ipiibiss", *message_id, id,
                              draft->destination, patient_identity(keyring, &draft->patient), kept, TOKEN_KEPT_SIZE, now,
-                             portal->actor);
+                             portal->actor, language);
     }
     /* Whoever was never sent one has none that works, and nothing that was revoked. */
     if (code == SQLITE_OK && draft->previous != 0) code = older_end(portal, draft->previous, now);

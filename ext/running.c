@@ -1,4 +1,5 @@
 /* What keeps it running: settings, delivery, the nightly work. */
+#include "ageing.h"
 #include "audit.h"
 #include "call.h"
 #include "channel.h"
@@ -140,6 +141,14 @@ static int expire_act(struct call *call)
 {
     sqlite3_int64 count = 0;
     int code = maintenance_expire(call->portal, &count);
+
+    return code == SQLITE_OK ? answer_integer(call, count) : code;
+}
+
+static int outgrown_act(struct call *call)
+{
+    sqlite3_int64 count = 0;
+    int code = ageing_run(call->portal, &count);
 
     return code == SQLITE_OK ? answer_integer(call, count) : code;
 }
@@ -335,6 +344,12 @@ const struct function running_functions[] = {
      .description = "Marks links that have expired, ends sessions, PINs and resets that are "
                     "over. No check depends on it.",
      .act = expire_act},
+    {.name = "end_representatives", .arguments = "", .least = 0, .most = 0,
+     .allowed = EHR, .flags = CALL_QUEUES,
+     .result = "how many lost their access",
+     .description = "Marks the access of representatives whose patients have come of representative_age, ends "
+                    "their sessions and tells them with the next delivery. No check depends on it.",
+     .act = outgrown_act},
     {.name = "deliver", .arguments = "[limit]", .least = 0, .most = 1,
      .allowed = EHR, .flags = CALL_UNLOCKED,
      .result = "JSON: sent, failed, retrying, waiting",

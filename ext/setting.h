@@ -50,6 +50,9 @@ struct portal;
       "Contacts that must be on file to send from Scheduling.") \
     X(self_registration_age, "0", NUMBER, 0, 120, \
       "Younger patients register through a representative only. 0: no limit.") \
+    X(representative_age, "18", NUMBER, 0, 120, \
+      "Birthday on which representatives who were given access before it lose it, unless confirmed. A parent " \
+      "stands for a minor alone (45 CFR 164.502(g)(3)); when one is of age is the law of your state. 0: never.") \
     X(session_idle_minutes, "30", NUMBER, 1, 1440, \
       "Minutes without use after which a session ends.") \
     X(session_hours, "12", NUMBER, 1, 168, \

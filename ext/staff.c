@@ -1,9 +1,11 @@
 /* What staff call: unwraps the arguments, calls the concept, says what happened. */
 #include "access.h"
 #include "account.h"
+#include "ageing.h"
 #include "audit.h"
 #include "call.h"
 #include "contact.h"
+#include "merge.h"
 #include "message.h"
 #include "normalize.h"
 #include "optout.h"
@@ -193,6 +195,54 @@ static int remove_say(struct call *call)
                        patient_id_text(&call->patient, id));
 }
 
+static int confirm_act(struct call *call)
+{
+    const char *username = NULL;
+    int code = known_patient(call);
+
+    if (code == SQLITE_OK) code = call_text(call, 1, "username", &username);
+    return code == SQLITE_OK ? ageing_confirm(call->portal, &call->patient, username, &call->flag) : code;
+}
+
+static int confirm_say(struct call *call)
+{
+    char id[PATIENT_ID_TEXT_SIZE];
+
+    return answer_text(call, "The representative '%s' %s access to patient %s, whatever the patient's age.",
+                       (const char *)sqlite3_value_text(call->argv[1]), call->flag ? "again has" : "keeps",
+                       patient_id_text(&call->patient, id));
+}
+
+/* Into call->patient, as call_patient() does, of an argument that goes by another name. */
+static int patient_named(struct call *call, int index, const char *name)
+{
+    int code = call_patient(call, index);
+
+    return code == REFUSED ? refuse(call->portal, "%s names no patient: %s", name, call->portal->error) : code;
+}
+
+static int merge_act(struct call *call)
+{
+    char from_text[PATIENT_ID_TEXT_SIZE];
+    char into_text[PATIENT_ID_TEXT_SIZE];
+    struct merged merged;
+    struct patient_id into;
+    const char *reason = NULL;
+    int code = patient_named(call, 0, "from_id");
+
+    if (code == SQLITE_OK) code = patient_named(call, 1, "into_id");
+    into = call->patient;
+    if (code == SQLITE_OK) code = known_patient(call);
+    if (code == SQLITE_OK) code = reason_read(call, 2, &reason);
+    if (code == SQLITE_OK) code = merge_patients(call->portal, &call->patient, &into, reason, &merged);
+    if (code != SQLITE_OK) return code;
+    return answer_text(call,
+                       "Patient %s was merged into patient %s. Moved: %d registrations, %d requests, %d messages; "
+                       "people who lost access: %d.",
+                       patient_id_text(&call->patient, from_text), patient_id_text(&into, into_text),
+                       merged.registrations, merged.requests, merged.messages, merged.people);
+}
+
 static int accept_act(struct call *call)
 {
     const char *force = NULL;
@@ -328,6 +378,20 @@ const struct function staff_functions[] = {
      .result = "one sentence",
      .description = "Ends one representative's access to one patient, for good.",
      .act = remove_act, .say = remove_say},
+    {.name = "confirm_representative",
+     .arguments = "patient_id, username", .least = 2, .most = 2,
+     .allowed = EHR, .flags = CALL_WRITES | CALL_ACTION,
+     .result = "one sentence",
+     .description = "Lets a representative of a minor keep access when the patient is of representative_age, or "
+                    "gives it back after that; only ask for it where the law or the patient allows.",
+     .act = confirm_act, .say = confirm_say},
+    {.name = "merge_patients", .arguments = "from_id, into_id [, reason]", .least = 2, .most = 3,
+     .allowed = EHR, .flags = CALL_WRITES | CALL_ACTION,
+     .result = "one sentence",
+     .description = "Moves the history of a patient whose record was merged into another's: registrations, "
+                    "messages, requests. The other's access stays, this one's is revoked, and whoever had no "
+                    "other is told. The patient table stays as it is; the first may be gone from it.",
+     .act = merge_act},
     {.name = "accept_request", .arguments = "request_id [, force]", .least = 1, .most = 2,
      .allowed = STAFF, .flags = CALL_WRITES | CALL_ACTION,
      .result = "one sentence",

@@ -1,5 +1,6 @@
 #include "status.h"
 
+#include "ageing.h"
 #include "calendar.h"
 #include "channel.h"
 #include "optout.h"
@@ -9,7 +10,7 @@
 #include <string.h>
 
 static const char people[] =
-    "SELECT a.identity, u.username, u.username_key, u.contact FROM main.portal_access AS a"
+    "SELECT a.identity, u.username, u.username_key, u.contact, " AGEING_SINCE " FROM main.portal_access AS a"
     "  JOIN main.portal_account AS u USING (account_id)"
     " WHERE a.patient_id = ?1 AND a.status = 'active' ORDER BY a.access_id";
 
@@ -315,18 +316,39 @@ static int person_step(struct portal *portal, const struct patient *patient, sql
     return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
 }
 
+/* A representative who loses access with the patient's age: nobody's trouble yet, or one that should be. */
+static int person_ageing(struct portal *portal, const struct patient *patient, sqlite3_stmt *person,
+                         char **text)
+{
+    char id[PATIENT_ID_TEXT_SIZE];
+    char becomes[AGEING_TEXT_SIZE];
+    sqlite3_int64 end = ageing_end(portal, sqlite3_column_int64(person, 4), patient->date_of_birth);
+
+    ageing_tell(end, connection_now(portal), becomes);
+    if (*text != NULL || becomes[0] == '\0') return SQLITE_OK;
+    *text = sqlite3_mprintf("the representative '%s' %s, when the patient is of age; where they are to keep it: "
+                            "confirm_representative(%s, '%q')", statement_string(person, 1), becomes,
+                            patient_id_text(&patient->id, id), statement_string(person, 1));
+    return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
+}
+
+/* The first trouble of anybody; else what is to come. */
 static int step_registered(struct portal *portal, sqlite3_stmt *row, struct registration_draft *draft,
                            char **text)
 {
+    char *later = NULL;
     sqlite3_stmt *person = NULL;
     int code = statement_row(portal, &person, people, "p", &draft->patient.id);
 
     (void)row;
     while (code == SQLITE_ROW && *text == NULL) {
         code = person_step(portal, &draft->patient, person, text);
+        if (code == SQLITE_OK) code = person_ageing(portal, &draft->patient, person, &later);
         if (code == SQLITE_OK) code = statement_next(portal, person);
     }
     statement_done(portal, person);
+    if (*text == NULL) *text = later;
+    else sqlite3_free(later);
     return code == SQLITE_DONE || code == SQLITE_ROW ? SQLITE_OK : code;
 }
 

@@ -14,6 +14,8 @@ SELECT '  of patient ' || patient_id || ' on ' || expires_at || ' UTC'
  WHERE status = 'expired' AND expires_at > datetime('now', '-1 day')
  ORDER BY registration_id;
 
+SELECT format('Representatives outgrown: %d', end_representatives());
+
 -- deliver() runs by itself, because it may not use the network within another statement; once, because
 -- MATERIALIZED.
 WITH delivered (answer) AS MATERIALIZED (SELECT deliver())

@@ -1,4 +1,4 @@
--- The tables of the portal, schema version 2.  portal_init() runs this file in one transaction; ext/upgrade.c
+-- The tables of the portal, schema version 3.  portal_init() runs this file in one transaction; ext/upgrade.c
 -- brings older tables there.  What is changed here needs another SCHEMA_VERSION.
 --
 -- Times are INTEGER seconds UTC.  A patient_id has the type of the practice's own key, so those
@@ -85,8 +85,8 @@ CREATE TABLE IF NOT EXISTS main.portal_message (
 );
 
 CREATE INDEX IF NOT EXISTS main.portal_message_due ON portal_message (channel, due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX IF NOT EXISTS main.portal_message_unsent ON portal_message (patient_id)
-    WHERE due_at IS NOT NULL AND kind <> 'registration';
+CREATE INDEX IF NOT EXISTS main.portal_message_patient ON portal_message (patient_id)
+    WHERE kind <> 'registration';
 
 CREATE TABLE IF NOT EXISTS main.portal_opt_out (
     -- Contacts that no message goes to, because whoever has them said so.
@@ -115,11 +115,14 @@ CREATE TABLE IF NOT EXISTS main.portal_registration (
     ended_at        INTEGER,              -- when it was used, revoked, ...
     guesses         INTEGER NOT NULL DEFAULT 0,  -- wrong proofs and PINs; at 10 the link is spent
     pins            INTEGER NOT NULL DEFAULT 0,  -- PIN messages; at most 5
-    sent_by         TEXT NOT NULL         -- application and user, as "ehr:anna"
+    sent_by         TEXT NOT NULL,        -- application and user, as "ehr:anna"
+    language        TEXT,                 -- of the chart by then, as a tag: en, es-mx; NULL: none, or sent before version 3
+    merged_from                           -- patient_id it was sent under, when that was merged into this one since
 );
 
 CREATE INDEX IF NOT EXISTS main.portal_registration_patient ON portal_registration (patient_id);
 CREATE INDEX IF NOT EXISTS main.portal_registration_destination ON portal_registration (destination);
+CREATE INDEX IF NOT EXISTS main.portal_registration_created ON portal_registration (created_at);
 CREATE INDEX IF NOT EXISTS main.portal_registration_expiry ON portal_registration (expires_at) WHERE status = 'live';
 
 CREATE TABLE IF NOT EXISTS main.portal_pin (
@@ -156,9 +159,10 @@ CREATE TABLE IF NOT EXISTS main.portal_access (
     role         TEXT NOT NULL,           -- patient or representative
     relationship TEXT,                    -- of a representative: parent, spouse, ...
     identity     INTEGER NOT NULL,        -- as in portal_registration
-    status       TEXT NOT NULL,           -- active, suspended (by a revoke), removed
+    status       TEXT NOT NULL,           -- active, suspended (by a revoke), outgrown (of age), removed
     granted_at   INTEGER NOT NULL,        -- when they registered for this patient
-    ended_at     INTEGER,                 -- when it was suspended or removed
+    ended_at     INTEGER,                 -- when it was suspended, outgrown or removed
+    confirmed_at INTEGER,                 -- when staff said that it goes on when the patient is of age
     UNIQUE (account_id, patient_id)
 );
 
@@ -224,6 +228,8 @@ CREATE TABLE IF NOT EXISTS main.portal_request (
 CREATE UNIQUE INDEX IF NOT EXISTS main.portal_request_pending ON portal_request (patient_id, field)
     WHERE status = 'pending';
 
+CREATE INDEX IF NOT EXISTS main.portal_request_decided ON portal_request (decided_at)
+    WHERE decided_at IS NOT NULL;
 CREATE INDEX IF NOT EXISTS main.portal_request_account ON portal_request (account_id, submitted_at);
 
 CREATE TABLE IF NOT EXISTS main.portal_audit (

@@ -50,6 +50,6 @@ SELECT p.patient_id,
   FROM main.patient AS p
   LEFT JOIN main.portal_registration AS r
          ON r.registration_id = (SELECT max(n.registration_id) FROM main.portal_registration AS n
-                                  WHERE n.patient_id = +p.patient_id)
+                                  WHERE n.patient_id = +p.patient_id AND n.merged_from IS NULL)
   LEFT JOIN main.portal_message AS m ON m.message_id = r.registration_id
   LEFT JOIN main.portal_revocation AS v ON v.patient_id = +p.patient_id

@@ -25,6 +25,7 @@ SELECT x.patient_id,
        x.status,
        datetime(x.granted_at, 'unixepoch') AS granted_at,
        datetime(x.ended_at, 'unixepoch') AS ended_at,
+       datetime(x.confirmed_at, 'unixepoch') AS confirmed_at,
        datetime(a.last_login_at, 'unixepoch') AS last_login_at
   FROM portal_access AS x
   JOIN portal_account AS a USING (account_id);

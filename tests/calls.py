@@ -15,7 +15,7 @@ def practice(t):
         'username': "'ada.l'", 'password': f"'{flows.PASSWORD}'", 'session': f"'{session}'",
         'last_name': "'Nobody'", 'first_name': "'Zoe'", 'date_of_birth': "'1990-01-01'",
         'contact': "'zoe@example.com'", 'name': "'Rita Parent'", 'relationship': "'parent'",
-        'request_id': '1', 'json': '\'{"city": "Paris"}\'', 'key': "'link_hours'",
+        'request_id': '1', 'from_id': str(ada), 'into_id': str(ben), 'json': '\'{"city": "Paris"}\'', 'key': "'link_hours'",
         'value': "'72'", 'application': "'ehr'", 'user': "'anna'", 'limit': '10', 'days': '30',
         'kind': "'pin'", 'claim': "'none'", 'message_id': '1', 'status': "'sent'", 'reason': "'moved'",
         'force': "'force'", 'detail': "'250 OK'", 'query': "'a=b'", 'headers': "'{}'", 'body': "'c=d'"}

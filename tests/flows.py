@@ -102,6 +102,14 @@ def register_representative(t, db, patient_id, username, password=PASSWORD, name
     return login(t, db, username, password)
 
 
+def outgrow(t, db, patient_id, username, channel='email'):
+    """A representative who has had access since the patient's youth, and loses it now."""
+    register_representative(t, db, patient_id, username, channel=channel)
+    db.execute("UPDATE portal_access SET granted_at = 0 WHERE role = 'representative'")
+    t.equal(t.one(db, 'SELECT end_representatives()'), 1)
+    t.one(db, 'SELECT deliver()')
+
+
 def patients_of(t, db, session):
     """The ids of the patients that a session may act for; None when it is not alive."""
     answer = ask(t, db, 'SELECT portal_session(?)', session)

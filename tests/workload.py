@@ -23,7 +23,8 @@ HANGS_AFTER = 90        # seconds in one call, busy timeout and all: a deadlock
 REFUSED = ('was sent a registration a moment ago', 'which is the limit', 'is revoked since', 'nothing to revoke',
            'is no representative of', 'is the login of', 'there is no account', 'has that contact already',
            'is accepted already', 'is declined already', 'is superseded already', 'is in conflict',
-           'is not of the claim', 'can not be reported', 'patient may not be sent', 'has opted out')
+           'is not of the claim', 'can not be reported', 'patient may not be sent', 'has opted out',
+           'can not be merged into itself', 'is neither on file', 'grant it again, then confirm')
 FIELDS = ('city', 'address_line1', 'home_phone', 'email')
 
 
@@ -250,6 +251,18 @@ def remove(w):
     return [('representative.removed', patient)]
 
 
+def confirm(w):
+    patient, username = w.one_of('SELECT patient_id, username FROM portal_people') or (1, 'nobody')
+    w.ask('SELECT confirm_representative(?, ?)', patient, username)
+    return [('representative.confirmed', patient)]
+
+
+def merge(w):
+    first, second = w.patient(), w.patient()
+    w.ask('SELECT merge_patients(?, ?)', first, second)
+    return [('patient.merged_into', first), ('patient.merged_from', second)]
+
+
 def unlock(w):
     w.ask('SELECT unlock_account(?)', w.username())
     return [('account.unlocked', None)]
@@ -352,9 +365,9 @@ def verify(w):
 CALLS = [
     (3, send), (2, send_row), (1, send_set), (2, add), (1, add_set), (1, transaction), (1, revoke),
     (8, decide), (3, decide_set), (12, prove), (12, register), (8, login), (12, submit), (1, logout),
-    (2, forget), (2, reset), (1, remove), (1, unlock), (1, set_contact), (3, deliver), (3, claim), (1, opt_out),
+    (2, forget), (2, reset), (1, remove), (1, confirm), (0.3, merge), (1, unlock), (1, set_contact), (3, deliver), (3, claim), (1, opt_out),
     (2, read_mail), (1, change_setting), (1, store_secret), (1, verify), (1, backup), (0.2, restored), (0.2, rotate),
-    (1, reading('SELECT portal_init()')), (1, reading('SELECT expire_links()')),
+    (1, reading('SELECT portal_init()')), (1, reading('SELECT expire_links()')), (1, reading('SELECT end_representatives()')),
     (1, reading('SELECT portal_purge(36500)')), (1, reading('SELECT * FROM portal_check')),
     (1, reading('SELECT * FROM portal_status')), (1, reading("SELECT send_problem(1, 'email')")),
     (1, reading("SELECT preview_message('registration', 1, 'email')")),

@@ -65,6 +65,9 @@ const char *const scene[] = {
 
 static const char after_a_week[] = "SELECT advance(7 * 86400);";
 static const char after_years[] = "SELECT advance(7 * 366 * 86400); SELECT expire_links();";
+/* Ada's representative got access before her birthday of today. */
+static const char of_age[] =
+    "SELECT portal_setting('representative_age', 41); SELECT advance(18 * 86400);";
 static const char last_guess[] = "UPDATE portal_registration SET guesses = 9 WHERE status = 'live'";
 static const char last_try[] = "UPDATE portal_pin SET tries = 4 WHERE status = 'live'";
 static const char last_free_password[] = "UPDATE portal_throttle SET failures = 3 WHERE account <> 0";
@@ -113,6 +116,10 @@ const struct fault_case fault_cases[] = {
      .alternative = TOLD_LATER},
     {.name = "remove_representative", .arguments = "1, 'rita.p', 'of age'",
      .more = "6, 'rita.p', NULL", .alternative = TOLD_LATER},
+    {.name = "confirm_representative", .arguments = "1, 'rita.p'", .more = "1, 'RITA.P'",
+     .set_up = of_age, .alternative = TOLD_LATER},
+    {.name = "merge_patients", .arguments = "1, 2, 'twice on file'", .more = "6, 3, NULL"},
+    {.name = "merge_patients", .arguments = "1, 6"},
     {.name = "accept_request", .arguments = "1", .more = "2", .alternative = TOLD_LATER},
     {.name = "accept_request", .arguments = "2, 'force'", .more = "4, NULL",
      .alternative = TOLD_LATER},
@@ -171,6 +178,7 @@ const struct fault_case fault_cases[] = {
     {.name = "report_delivery", .arguments = "@claim, @message, 'opted_out'"},
     {.name = "portal_callback", .arguments = "'maildir', '', '{}', ''"},
     {.name = "expire_links", .arguments = "", .set_up = after_a_week},
+    {.name = "end_representatives", .arguments = "", .set_up = of_age},
     {.name = "portal_purge", .arguments = "400", .set_up = after_years},
 
     {.name = "portal_status"},

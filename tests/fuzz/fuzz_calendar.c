@@ -67,8 +67,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     write_time((int32_t)when);
     REQUIRE_TELL(calendar_is_date(birth) == (has_shape(birth) && exists(birth)), "%s", birth);
     if (calendar_is_date(birth) && calendar_is_date(day)) {
-        int age = calendar_age(birth, day);
-        REQUIRE_TELL((age >= 0) == (strcmp(birth, day) <= 0), "%s %s", birth, day);
+        bool before = calendar_birthday(birth, 0) < calendar_birthday(day, 0);
+        REQUIRE_TELL(before == (strcmp(birth, day) < 0), "%s %s", birth, day);
+        REQUIRE(calendar_birthday(birth, 18) > calendar_birthday(birth, 17));
     }
     free(birth);
     free(day);

@@ -56,6 +56,8 @@ static struct right {
     {"text", SQLITE_TEXT, "text"},
     {"another_patient", SQLITE_INTEGER, "4"},
     {"revoked_patient", SQLITE_INTEGER, "3"},
+    {"from_id", SQLITE_INTEGER, "4"},
+    {"into_id", SQLITE_INTEGER, "1"},
     {"kind", SQLITE_TEXT, "pin"},
     {"query", SQLITE_TEXT, "a=b"},
     {"headers", SQLITE_TEXT, "{}"},

@@ -126,6 +126,7 @@ def test_the_nightly_report_is_short_when_all_is_well(t):
         'Patient portal of Your medical practice, 2026-11-22 14:20:00 UTC',
         '',
         'Links that have expired:  0',
+        'Representatives outgrown: 0',
         'Messages handed over:     0',
         'Messages still waiting:   0',
         'Requests to be decided:   0',

@@ -14,7 +14,7 @@ import snapshot
 PRACTICE = 'Praxis Dr. Müller & Söhne'
 PHONE = '+1 202 555 0100'
 KINDS = ('registration', 'pin', 'password_reset', 'deactivated', 'contact_changed',
-         'account_contact_changed', 'request_decided')
+         'account_contact_changed', 'request_decided', 'access_ended')
 
 
 def practice(t, name=PRACTICE, **settings):
@@ -40,6 +40,7 @@ def every_kind(t, db, channel):
     db.execute('SELECT set_account_contact(?, ?)', ['zuzana', new])
     # A revoke would cancel what waits.
     db.execute('SELECT deliver()')
+    flows.outgrow(t, db, patient_id, 'rita', channel)
     db.execute('SELECT revoke_access(?)', [patient_id])
     db.execute('SELECT deliver()')
     t.equal(t.one(db, 'SELECT count(*) FROM portal_message WHERE due_at IS NOT NULL'), 0)

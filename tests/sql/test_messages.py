@@ -5,7 +5,7 @@ import flows
 import harness
 
 TEMPLATES = sorted((harness.ROOT / 'sql/messages').glob('*.en.txt'))
-KINDS = ['account_contact_changed', 'contact_changed', 'deactivated', 'password_reset', 'pin',
+KINDS = ['access_ended', 'account_contact_changed', 'contact_changed', 'deactivated', 'password_reset', 'pin',
          'registration', 'request_decided']
 # 3GPP TS 23.038: the basic character set, without its extension table.
 GSM7 = set('@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !"#¤%&\'()*+,-./0123456789:;<=>?¡'
@@ -55,6 +55,7 @@ def lived_through_by_email(t, db):
     for (request,) in t.all(db, 'SELECT request_id FROM pending_requests'):
         t.one(db, 'SELECT accept_request(?)', request)
     t.one(db, 'SELECT deliver()')
+    flows.outgrow(t, db, patient, 'rita.p', channel='text')
     t.one(db, 'SELECT revoke_access(?)', patient)
 
 
@@ -66,6 +67,7 @@ def lived_through_by_text(t, db):
     t.one(db, 'SELECT decline_request(max(request_id)) FROM pending_requests')
     t.one(db, 'SELECT deliver()')
     t.one(db, 'UPDATE patient SET email = NULL WHERE patient_id = ?', patient)
+    flows.outgrow(t, db, patient, 'rita.by.text', channel='text')
     t.one(db, 'SELECT revoke_access(?)', patient)
 
 

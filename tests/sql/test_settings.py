@@ -41,6 +41,7 @@ SETTINGS = {
                      ['phone', 'email cell_phone fax', 'email, email', 'Email', 'email; cell_phone', 'emails', 'home_phone'] + BAD_TEXT),
     'scheduling_requires': ('email, cell_phone', ['', 'email'], ['fax', 'cell_phone, cell_phone'] + BAD_TEXT),
     'self_registration_age': number('0', 0, 120),
+    'representative_age': number('18', 0, 120),
     'session_idle_minutes': number('30', 1, 1440),
     'session_hours': number('12', 1, 168),
     'lease_seconds': number('300', 10, 86400),

@@ -157,7 +157,7 @@ def test_one_update_edits_many_or_none(t):
     t.refuses(db, "UPDATE portal_template SET text = '{{pin}}' WHERE channel = 'text'", says='which is not for it')
     t.equal(t.one(db, 'SELECT count(*) FROM portal_wording'), 1)
     db.execute("UPDATE portal_template SET subject = '{{practice_name}}: ' || subject WHERE channel = 'email'")
-    t.equal(t.one(db, "SELECT count(*) FROM portal_template WHERE subject LIKE '{{practice_name}}: %'"), 14)
+    t.equal(t.one(db, "SELECT count(*) FROM portal_template WHERE subject LIKE '{{practice_name}}: %'"), 16)
 
 
 def test_an_update_from_another_table_edits_too(t):

@@ -41,7 +41,7 @@ def test_until_it_is_upgraded_every_call_says_how(t):
 def test_an_upgrade_makes_the_tables_those_of_a_new_portal_and_keeps_every_row(t):
     db = first(t)
     before = rows(db)
-    t.equal(t.one(db, 'SELECT portal_init()'), "The portal's tables and key file were upgraded (schema version 2).")
+    t.equal(t.one(db, 'SELECT portal_init()'), "The portal's tables and key file were upgraded (schema version 3).")
     t.contains(t.one(db, 'SELECT portal_init()'), 'are there')
     new = t.database()
     t.equal(t.all(db, OBJECTS), t.all(new, OBJECTS))
