@@ -4,6 +4,7 @@
 #include "call.h"
 #include "channel.h"
 #include "patient.h"
+#include "remap.h"
 #include "schema.h"
 #include "wording_table.h"
 
@@ -58,11 +59,12 @@ static const struct check {
      "SELECT 'session ' || session_id FROM main.portal_session AS s WHERE ended_at IS NULL"
      "   AND NOT EXISTS (SELECT 1 FROM main.portal_access AS a"
      "     WHERE a.account_id = s.account_id AND a.status = 'active') LIMIT 100"},
-    {"a trigger that protects the audit, the settings, the templates or the opt-outs is missing",
+    {"a trigger that protects the audit, the settings, the mapping, the templates or the opt-outs is missing",
      "restore the database from a backup",
      "WITH needed (name) AS (VALUES ('portal_audit_no_replace'), ('portal_audit_no_update'),"
      "   ('portal_audit_no_delete'), ('portal_setting_inserted'), ('portal_setting_updated'),"
-     "   ('portal_setting_deleted'), ('portal_wording_inserted'), ('portal_wording_updated'),"
+     "   ('portal_setting_deleted'), ('portal_mapping_inserted'), ('portal_mapping_updated'),"
+     "   ('portal_mapping_deleted'), ('portal_wording_inserted'), ('portal_wording_updated'),"
      "   ('portal_wording_deleted'), ('portal_opt_out_inserted'), ('portal_opt_out_deleted'))"
      " SELECT name FROM needed"
      " WHERE name NOT IN (SELECT name FROM main.sqlite_schema WHERE type = 'trigger')"},
@@ -315,16 +317,24 @@ static int settings_check(struct cursor *cursor)
     return code == SQLITE_DONE ? SQLITE_OK : code;
 }
 
-static int patient_check(struct cursor *cursor)
+/* *broken: the chart can not be read as it is. */
+static int patient_check(struct cursor *cursor, bool *broken)
 {
-    char *missing = NULL;
-    int code = patient_table_check(cursor->portal, &missing);
+    struct portal *portal = cursor->portal;
+    char *problem = layout_problem(portal, portal->layout);
+    int code = SQLITE_OK;
 
-    if (code == SQLITE_OK && missing != NULL) {
-        code = table_add(cursor, "the table patient lacks columns", missing, "add them");
+    *broken = problem != NULL;
+    if (problem != NULL) {
+        code = table_add(cursor, problem, layout_table(portal), layout_remedy);
     }
-    sqlite3_free(missing);
+    sqlite3_free(problem);
     return code;
+}
+
+static int mapping_found(void *data, const char *problem, const char *subject, const char *remedy)
+{
+    return table_add(data, problem, subject, remedy);
 }
 
 /* Its triggers run within our own writes: a foreign one may undo a count or redirect a message. */
@@ -348,13 +358,14 @@ static int objects_check(struct cursor *cursor)
 
 int check_open(struct cursor *cursor, sqlite3_value *key[2])
 {
+    bool broken = false;
     int code;
 
     (void)key;
     cursor->width = 3;
     code = shadows_check(cursor);
     if (code == SQLITE_OK) code = objects_check(cursor);
-    if (code == SQLITE_OK) code = patient_check(cursor);
+    if (code == SQLITE_OK) code = patient_check(cursor, &broken);
     if (code == SQLITE_OK) code = settings_check(cursor);
     if (code == SQLITE_OK) code = wording_table_check(cursor);
     if (code == SQLITE_OK) code = channel_check(cursor, PORTAL_EMAIL, "email_channel");
@@ -362,6 +373,8 @@ int check_open(struct cursor *cursor, sqlite3_value *key[2])
     for (size_t i = 0; i < sizeof checks / sizeof checks[0] && code == SQLITE_OK; i++) {
         code = check_one(cursor, &checks[i]);
     }
+    if (code != SQLITE_OK || broken) return code;
+    code = remap_check(cursor->portal, mapping_found, cursor);
     if (code == SQLITE_OK) code = access_check(cursor);
     if (code == SQLITE_OK) code = links_check(cursor);
     return code;

@@ -69,6 +69,7 @@ void connection_release(void *pointer)
     setting_clear(&portal->settings);
     wording_clear(portal);
     keyring_clear(&portal->keyring);
+    layout_free(portal->layout);
     for (int i = 0; i < TEXT_MAX; i++) sqlite3_free(portal->text[i].sql);
     sqlite3_free(portal->error);
     sqlite3_free(portal);
@@ -224,9 +225,17 @@ int fault(struct portal *portal, int code)
 {
     const char *own = sqlite3_errmsg(portal->db);
     const char *known = remedy(code);
+    char *problem;
 
     if (strncmp(own, "no such table: main.portal_", 27) == 0) {
         return fail(portal, "this database has no portal tables; run SELECT portal_init()");
+    }
+    if ((code & 0xff) == SQLITE_ERROR && strncmp(own, "no such ", 8) == 0) {
+        error_set(portal, sqlite3_mprintf("%s", own));
+        problem = layout_problem(portal, portal->layout);
+        if (problem != NULL) error_set(portal, sqlite3_mprintf("%s; %s", problem, layout_remedy));
+        sqlite3_free(problem);
+        return code;
     }
     if (known != NULL) {
         error_set(portal, sqlite3_mprintf("%s (%s)", known, own));
@@ -258,9 +267,11 @@ int connection_enter(struct portal *portal)
     statement_done(portal, statement);
     code = version_check(portal, version);
     if (code != SQLITE_OK) return code;
+    if (stamp == portal->settings.stamp && portal->settings.loaded) return SQLITE_OK;
     /* Perhaps it was the key that changed. */
-    if (stamp != portal->settings.stamp) portal->keyring_checked_at = NEVER;
-    return setting_load(portal, stamp);
+    portal->keyring_checked_at = NEVER;
+    code = layout_load(portal);
+    return code == SQLITE_OK ? setting_load(portal, stamp) : code;
 }
 
 void connection_inserted(struct portal *portal)

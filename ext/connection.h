@@ -6,6 +6,7 @@
 
 #include "audit.h"
 #include "keyring.h"
+#include "layout.h"
 #include "portal.h"
 #include "setting.h"
 #include "statement.h"
@@ -44,6 +45,7 @@ struct portal {
         sqlite3_int64 stamp;
         struct wording *first;
     } wordings;
+    struct layout *layout;           /* where patients are; NULL: in our own table */
     struct channel *channels;
     enum application application;
     char user[USER_SIZE];

@@ -67,7 +67,7 @@ static int chart_append(struct portal *portal, sqlite3_str *out, sqlite3_int64 a
     member_append(out, "last_name", chart.last_name);
     member_append(out, "role", role);
     sqlite3_str_appendall(out, ",\"fields\":[");
-    for (int i = 0; code == SQLITE_OK && (field = field_name(i)) != NULL; i++) {
+    for (int i = 0; code == SQLITE_OK && (field = field_name(portal, i)) != NULL; i++) {
         if (i > 0) sqlite3_str_appendchar(out, 1, ',');
         code = field_append(portal, out, account_id, &chart.id, field);
     }

@@ -45,6 +45,9 @@ static const struct field {
 #undef FIELD
 };
 
+/* Of what a practice lets its patients ask for besides. */
+static const struct field own_field = {.name = "", .check = CHECK_LINE};
+
 const struct field *field_find(const char *name)
 {
     for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++) {
@@ -53,14 +56,41 @@ const struct field *field_find(const char *name)
     return NULL;
 }
 
-bool field_known(const char *field)
+/* The rule of a field that a patient may ask to change; NULL for another. */
+static const struct field *rule_of(const struct portal *portal, const char *name)
 {
-    return field_find(field) != NULL;
+    const struct field *row = field_find(name);
+    const struct layout_field *mapped = layout_field(portal, name);
+
+    if (portal->layout == NULL) return row;
+    if (mapped == NULL || !mapped->requests) return NULL;
+    return row != NULL ? row : &own_field;
 }
 
-const char *field_name(int index)
+/* SQL that reads a field of the patient ?1, and that writes ?2 there. */
+static const char *sql_of(const struct portal *portal, const char *name, bool writes)
 {
-    return index < (int)(sizeof fields / sizeof fields[0]) ? fields[index].name : NULL;
+    const struct layout_field *mapped = layout_field(portal, name);
+    const struct field *row = field_find(name);
+
+    if (mapped != NULL) return writes ? mapped->write : mapped->read;
+    return writes ? row->write : row->read;
+}
+
+bool field_known(const struct portal *portal, const char *field)
+{
+    return rule_of(portal, field) != NULL;
+}
+
+const char *field_name(const struct portal *portal, int index)
+{
+    const struct layout *layout = portal->layout;
+
+    if (layout == NULL) return index < (int)(sizeof fields / sizeof fields[0]) ? fields[index].name : NULL;
+    for (int i = 0; i < layout->count; i++) {
+        if (layout->field[i].requests && index-- == 0) return layout->field[i].name;
+    }
+    return NULL;
 }
 
 static const char *line_problem(const char *value, long most)
@@ -117,7 +147,7 @@ const char *field_problem(const struct field *field, const char *country_code, c
 int field_check(struct portal *portal, const char *field, const char *value, char **out,
                         const char **problem)
 {
-    const struct field *row = field_find(field);
+    const struct field *row = rule_of(portal, field);
     char normal[CONTACT_SIZE];
     char *text = NULL;
 
@@ -145,14 +175,13 @@ int field_check(struct portal *portal, const char *field, const char *value, cha
 int field_read(struct portal *portal, const struct patient_id *id, const char *field,
                        char **value)
 {
-    const struct field *row = field_find(field);
     sqlite3_stmt *statement = NULL;
     const unsigned char *text;
     int code;
 
     *value = NULL;
-    if (row == NULL) return refuse(portal, "field '%s' can not be changed on the portal", field);
-    code = statement_row(portal, &statement, row->read, "p", id);
+    if (!field_known(portal, field)) return refuse(portal, "field '%s' can not be changed on the portal", field);
+    code = statement_row(portal, &statement, sql_of(portal, field, false), "p", id);
     if (code == SQLITE_DONE) return refuse(portal, "the patient is not on file");
     if (code != SQLITE_ROW) return code;
     code = SQLITE_OK;
@@ -180,18 +209,26 @@ bool field_same(struct portal *portal, const char *field, const char *a, const c
            strcmp(left, right) == 0;
 }
 
+/* Where a view's INSTEAD OF trigger writes, SQLite counts no change: the chart is looked at. */
+static int taken_check(struct portal *portal, const struct patient_id *id, const char *field, const char *value)
+{
+    char *now = NULL;
+    int code = field_read(portal, id, field, &now);
+
+    if (code == SQLITE_OK && !field_same(portal, field, now, value)) {
+        code = refuse(portal, "the chart did not take %s; look at the patient table's triggers", field);
+    }
+    sqlite3_free(now);
+    return code;
+}
+
 int field_write(struct portal *portal, const struct patient_id *id, const char *field,
                         const char *value)
 {
-    const struct field *row = field_find(field);
     int changes = 0;
     int code;
 
-    if (row == NULL) return refuse(portal, "field '%s' can not be changed on the portal", field);
-    code = patient_refused(portal, statement_change(portal, &changes, row->write, "ps", id, value));
-    if (code == SQLITE_OK && changes == 0) {
-        code = refuse(portal, "the chart did not take %s; look at the patient table's triggers",
-                      field);
-    }
-    return code;
+    if (!field_known(portal, field)) return refuse(portal, "field '%s' can not be changed on the portal", field);
+    code = patient_refused(portal, statement_change(portal, &changes, sql_of(portal, field, true), "ps", id, value));
+    return code == SQLITE_OK && changes == 0 ? taken_check(portal, id, field, value) : code;
 }

@@ -6,10 +6,13 @@
 
 #include "patient.h"
 
-/* Fields a patient may ask to change, with the check that Quick Add has for the same. */
-bool field_known(const char *field);
+/*
+** Fields a patient may ask to change, with the check that Quick Add has for the same; where a mapping names
+** others of the practice, those are lines of text.
+*/
+bool field_known(const struct portal *portal, const char *field);
 
-/* The rule for a column of the chart; NULL when there is none. */
+/* The rule for a field of ours; NULL when there is none. */
 struct field;
 const struct field *field_find(const char *name);
 
@@ -20,7 +23,7 @@ const struct field *field_find(const char *name);
 const char *field_problem(const struct field *field, const char *country_code, const char *value,
                           char normal[CONTACT_SIZE]);
 /* Their names, in the order of a form; NULL past the end. */
-const char *field_name(int index);
+const char *field_name(const struct portal *portal, int index);
 
 /*
 ** Checks a proposed value and writes it as the chart keeps it (trimmed; consent as 0 or 1).  `out`

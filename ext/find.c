@@ -16,7 +16,7 @@ enum { ID, FIRST, LAST, BORN, EMAIL, CELL_PHONE, HOME_PHONE };
 enum { WORDS_MOST = 16, WORD_SIZE = 128 };
 
 static const char of_id[] = COLUMNS " WHERE patient_id = ?1";
-static const char of_birth[] = COLUMNS " WHERE date_of_birth IN (?1, ?2) ORDER BY patient_id";
+static const char of_birth[] = COLUMNS " WHERE date_of_birth = ?1 OR date_of_birth = ?2 ORDER BY patient_id";
 static const char of_all[] = COLUMNS " ORDER BY patient_id";
 
 /* Of a name, normalised. */

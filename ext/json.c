@@ -140,25 +140,34 @@ static bool value_read(char **at, struct json_member *member)
     return member->text != NULL;
 }
 
-static enum json_step object_end(char **at)
+static enum json_step nested_end(char **at)
 {
     (*at)++;
     blanks_skip(at);
     return **at == '\0' ? JSON_END : JSON_MALFORMED;
 }
 
-enum json_step json_next(struct json_reader *reader, struct json_member *member)
+/* Up to the first or the next member, within the brackets; JSON_MEMBER: there it is. */
+static enum json_step member_seek(struct json_reader *reader, const char brackets[2])
 {
     char **at = &reader->at;
     bool first = !reader->begun;
 
     blanks_skip(at);
-    if (!first && **at == '}') return object_end(at);
-    if (**at != (first ? '{' : ',')) return JSON_MALFORMED;
+    if (!first && **at == brackets[1]) return nested_end(at);
+    if (**at != (first ? brackets[0] : ',')) return JSON_MALFORMED;
     (*at)++;
     reader->begun = true;
     blanks_skip(at);
-    if (first && **at == '}') return object_end(at);
+    return first && **at == brackets[1] ? nested_end(at) : JSON_MEMBER;
+}
+
+enum json_step json_next(struct json_reader *reader, struct json_member *member)
+{
+    char **at = &reader->at;
+    enum json_step step = member_seek(reader, "{}");
+
+    if (step != JSON_MEMBER) return step;
     member->name = string_read(at);
     if (member->name == NULL) return JSON_MALFORMED;
     blanks_skip(at);
@@ -166,4 +175,46 @@ enum json_step json_next(struct json_reader *reader, struct json_member *member)
     (*at)++;
     blanks_skip(at);
     return value_read(at, member) ? JSON_MEMBER : JSON_MALFORMED;
+}
+
+enum json_step json_item(struct json_reader *reader, struct json_member *member)
+{
+    enum json_step step = member_seek(reader, "[]");
+
+    member->name = NULL;
+    return step == JSON_MEMBER && !value_read(&reader->at, member) ? JSON_MALFORMED : step;
+}
+
+/* Past a string, whose opening quote was read. */
+static char *quoted_skip(char *at)
+{
+    for (; *at != '"'; at++) {
+        if (*at == '\\') at++;
+        if (*at == '\0') return NULL;
+    }
+    return at + 1;
+}
+
+/* A byte to the left, as a number is. */
+char *json_nested(struct json_reader *reader)
+{
+    char *start = reader->at - 1;
+    char *at = reader->at;
+    int depth = 1;
+
+    while (at != NULL && depth > 0) {
+        at += strcspn(at, "\"{}[]");
+        if (*at == '\0') return NULL;
+        if (*at == '"') {
+            at = quoted_skip(at + 1);
+        } else {
+            depth += *at == '{' || *at == '[' ? 1 : -1;
+            at++;
+        }
+    }
+    if (at == NULL) return NULL;
+    memmove(start - 1, start, (size_t)(at - start));
+    at[-1] = '\0';
+    reader->at = at;
+    return start - 1;
 }

@@ -1,5 +1,5 @@
 /*
-** JSON (RFC 8259): writing strings, and reading an object member by member.  Not with SQLite's
+** JSON (RFC 8259): writing strings, and reading objects and arrays member by member.  Not with SQLite's
 ** json_each(), because a table of the practice's may have that name.
 */
 #ifndef PORTAL_JSON_H
@@ -31,8 +31,14 @@ enum json_step { JSON_MEMBER, JSON_END, JSON_MALFORMED };
 
 /*
 ** The next member.  An escaped NUL and half of a surrogate pair, which are no characters, are
-** malformed.  What is nested is not read: after it comes JSON_MALFORMED.
+** malformed.  What is nested is not read: after it comes JSON_MALFORMED, unless json_nested() is called.
 */
 enum json_step json_next(struct json_reader *reader, struct json_member *member);
+
+/* The same of an array, whose members have no names. */
+enum json_step json_item(struct json_reader *reader, struct json_member *member);
+
+/* After JSON_NESTED: the text of it, to be read by a reader of its own.  NULL: malformed. */
+char *json_nested(struct json_reader *reader);
 
 #endif

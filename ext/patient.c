@@ -18,16 +18,6 @@ static const char insert_patient[] =
     "INSERT INTO main.patient"
     " (first_name, last_name, date_of_birth, email, cell_phone, phr_active)"
     " VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING patient_id";
-static const char inserted_patient[] =
-    "SELECT patient_id FROM main.patient WHERE rowid = ?1";
-/* The statement, not pragma_table_info: a table of the practice's may have that name. */
-static const char read_columns[] = "PRAGMA main.table_info(patient)";
-static const char *const needed_columns[] = {
-    "patient_id", "first_name", "last_name", "date_of_birth", "sex", "email", "cell_phone",
-    "home_phone", "address_line1", "address_line2", "city", "state", "postal_code",
-    "preferred_language", "email_consent", "text_consent", "phr_active", "active", "deceased_on",
-};
-enum { NEEDED = sizeof needed_columns / sizeof needed_columns[0] };
 
 const char *medium_name(enum medium medium)
 {
@@ -200,10 +190,18 @@ int patient_contact(struct portal *portal, const struct patient *patient, enum m
     bool email = medium == MEDIUM_EMAIL;
     const char *on_file = email ? patient->email : patient->cell_phone;
     const char *noun = email ? "email address" : "cell phone number";
+    enum layout_field_id contact = email ? FIELD_email : FIELD_cell_phone;
+    enum layout_field_id consent = email ? FIELD_email_consent : FIELD_text_consent;
     const char *wrong;
 
     *problem = NULL;
     out[0] = '\0';
+    if (!layout_has(portal, contact)) {
+        *problem = sqlite3_mprintf("no column of the patient table %s is mapped as %s; add one, tell it with "
+                                   "portal_map_patient(), then send again",
+                                   layout_table(portal), email ? "email" : "cell_phone");
+        return *problem == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
+    }
     if (on_file[0] == '\0') {
         *problem =
             sqlite3_mprintf("patient %s has no %s on file; add one, then send again",
@@ -213,11 +211,11 @@ int patient_contact(struct portal *portal, const struct patient *patient, enum m
     wrong = contact_normalize(portal, medium, on_file, out);
     if (wrong != NULL) {
         *problem = sqlite3_mprintf("the %s of patient %s %s; correct %s, then send again", noun,
-                                   patient_id_text(id, text), wrong, email ? "email" : "cell_phone");
+                                   patient_id_text(id, text), wrong, layout_column(portal, contact));
     } else if (email ? !patient->email_consent : !patient->text_consent) {
         *problem = sqlite3_mprintf(
-            "patient %s has declined %s (%s is 0); ask them, then send again",
-            patient_id_text(id, text), email ? "email" : "text messages", email ? "email_consent" : "text_consent");
+            "patient %s has declined %s (%s is %s); ask them, then send again", patient_id_text(id, text),
+            email ? "email" : "text messages", layout_column(portal, consent), layout_format(portal, consent)->no);
     } else {
         return SQLITE_OK;
     }
@@ -296,42 +294,52 @@ char *patient_trim(const char *value)
     return sqlite3_mprintf("%.*s", (int)length, value);
 }
 
-/* REFUSED, naming who is there already; SQLITE_OK when nobody is. */
-static int namesake_check(struct portal *portal, const struct patient_entry *entry)
+/* Whoever is on file with this name and date of birth: SQLITE_ROW and the key, or SQLITE_DONE. */
+static int person_find(struct portal *portal, const struct patient_entry *entry, sqlite3_stmt **row)
 {
     char first[NORMALIZE_SIZE];
     char last[NORMALIZE_SIZE];
     char normal[NORMALIZE_SIZE];
     char other[PATIENT_NAME_SIZE];
-    char id_text[PATIENT_ID_TEXT_SIZE];
-    struct patient_id id = {.type = SQLITE_NULL};
-    sqlite3_stmt *statement = NULL;
     bool found = false;
-    int code = statement_row(portal, &statement, born_on, "s", entry->date_of_birth);
+    int code = statement_row(portal, row, born_on, "s", entry->date_of_birth);
 
     (void)normalize_name(entry->first_name, first, sizeof first);
     (void)normalize_name(entry->last_name, last, sizeof last);
     while (code == SQLITE_ROW && !found) {
-        statement_text(statement, 1, other, sizeof other);
+        statement_text(*row, 1, other, sizeof other);
         found = normalize_name(other, normal, sizeof normal) == 0 && strcmp(normal, first) == 0;
-        statement_text(statement, 2, other, sizeof other);
+        statement_text(*row, 2, other, sizeof other);
         found =
             found && normalize_name(other, normal, sizeof normal) == 0 && strcmp(normal, last) == 0;
-        code = found ? patient_id_from_value(portal, sqlite3_column_value(statement, 0), &id)
-                     : statement_next(portal, statement);
+        if (!found) code = statement_next(portal, *row);
     }
-    statement_done(portal, statement);
-    if (found && code == REFUSED) {
+    if (code == SQLITE_ROW) return code;
+    statement_done(portal, *row);
+    *row = NULL;
+    return code;
+}
+
+/* REFUSED, naming who is there already; SQLITE_OK when nobody is. */
+static int namesake_check(struct portal *portal, const struct patient_entry *entry)
+{
+    char id_text[PATIENT_ID_TEXT_SIZE];
+    struct patient_id id = {.type = SQLITE_NULL};
+    sqlite3_stmt *row = NULL;
+    int code = person_find(portal, entry, &row);
+
+    if (code != SQLITE_ROW) return code == SQLITE_DONE ? SQLITE_OK : code;
+    code = patient_id_from_value(portal, sqlite3_column_value(row, 0), &id);
+    statement_done(portal, row);
+    if (code == REFUSED) {
         return refuse(portal, "a patient of the same name and date of birth can not be named: %s",
                       portal->error);
     }
-    if (found && code == SQLITE_OK) {
-        return refuse(portal,
-                      "patient %s has the same name and date of birth; send to that patient, or "
-                      "add a namesake with the full profile",
-                      patient_id_text(&id, id_text));
-    }
-    return code == SQLITE_DONE ? SQLITE_OK : code;
+    if (code != SQLITE_OK) return code;
+    return refuse(portal,
+                  "patient %s has the same name and date of birth; send to that patient, or "
+                  "add a namesake with the full profile",
+                  patient_id_text(&id, id_text));
 }
 
 int patient_entry_check(struct portal *portal, const struct patient_entry *entry)
@@ -359,30 +367,36 @@ int patient_refused(struct portal *portal, int code)
     return refuse(portal, "the patient table refuses it: %s", sqlite3_errmsg(portal->db));
 }
 
-/* The key of a row whose AFTER trigger gives it one. */
-static int id_read(struct portal *portal, struct patient_id *id)
+/*
+** The key of a row that an AFTER trigger, or an INSTEAD OF trigger of a view, gives one: the new row is the
+** only one of its name and date of birth.
+*/
+static int id_read(struct portal *portal, const struct patient_entry *entry, struct patient_id *id)
 {
-    sqlite3_stmt *statement = NULL;
-    int code = statement_row(portal, &statement, inserted_patient, "i",
-                             sqlite3_last_insert_rowid(portal->db));
+    sqlite3_stmt *row = NULL;
+    bool keyed;
+    int code = person_find(portal, entry, &row);
 
-    if (code == SQLITE_ROW && sqlite3_column_type(statement, 0) != SQLITE_NULL) {
-        code = patient_id_from_value(portal, sqlite3_column_value(statement, 0), id);
-    }
-    statement_done(portal, statement);
     if (code != SQLITE_ROW && code != SQLITE_DONE) return code;
+    keyed = row != NULL && sqlite3_column_type(row, 0) != SQLITE_NULL;
+    code = keyed ? patient_id_from_value(portal, sqlite3_column_value(row, 0), id) : SQLITE_OK;
+    statement_done(portal, row);
+    if (keyed) return code;
     return refuse(portal,
                   "the patient table gave the new row no patient_id; add a default to the column");
 }
 
 /* Runs the insert; a row that a trigger ignored is not there, whatever last_insert_rowid() says. */
-static int row_insert(struct portal *portal, const struct patient_entry *entry, const char *first,
-                      const char *last, struct patient_id *id)
+static int row_insert(struct portal *portal, const struct patient_entry *entry, struct patient_id *id)
 {
+    enum layout_insert insert = entry->email != NULL        ? LAYOUT_INSERT_EMAIL
+                                : entry->cell_phone != NULL ? LAYOUT_INSERT_TEXT
+                                                            : LAYOUT_INSERT_BARE;
+    const char *sql = portal->layout == NULL ? insert_patient : portal->layout->insert[insert];
     sqlite3_stmt *statement = NULL;
     bool keyed = false;
     int taken = SQLITE_OK;
-    int code = statement_row(portal, &statement, insert_patient, "sssssi", first, last,
+    int code = statement_row(portal, &statement, sql, "sssssi", entry->first_name, entry->last_name,
                              entry->date_of_birth, entry->email, entry->cell_phone,
                              (sqlite3_int64)entry->activate);
 
@@ -395,48 +409,20 @@ static int row_insert(struct portal *portal, const struct patient_entry *entry, 
     while (code == SQLITE_ROW) code = statement_next(portal, statement);
     statement_done(portal, statement);
     if (code != SQLITE_DONE) return code;
-    return keyed ? taken : id_read(portal, id);
+    return keyed ? taken : id_read(portal, entry, id);
 }
 
 int patient_insert(struct portal *portal, const struct patient_entry *entry, struct patient_id *id)
 {
     char *first = patient_trim(entry->first_name);
     char *last = patient_trim(entry->last_name);
-    int code = first == NULL || last == NULL ? fault(portal, SQLITE_NOMEM)
-                                             : row_insert(portal, entry, first, last, id);
+    struct patient_entry trimmed = *entry;
+    int code;
 
+    trimmed.first_name = first;
+    trimmed.last_name = last;
+    code = first == NULL || last == NULL ? fault(portal, SQLITE_NOMEM) : row_insert(portal, &trimmed, id);
     sqlite3_free(first);
     sqlite3_free(last);
-    return code;
-}
-
-static int columns_find(struct portal *portal, bool found[NEEDED])
-{
-    sqlite3_stmt *statement = NULL;
-    int code = statement_row(portal, &statement, read_columns, "");
-
-    while (code == SQLITE_ROW) {
-        const char *name = statement_string(statement, 1);
-        for (int i = 0; i < NEEDED; i++) {
-            if (sqlite3_stricmp(needed_columns[i], name) == 0) found[i] = true;
-        }
-        code = statement_next(portal, statement);
-    }
-    statement_done(portal, statement);
-    return code == SQLITE_DONE ? SQLITE_OK : code;
-}
-
-int patient_table_check(struct portal *portal, char **missing)
-{
-    bool found[NEEDED] = {false};
-    sqlite3_str *names = sqlite3_str_new(portal->db);
-    int code = columns_find(portal, found);
-
-    for (int i = 0; i < NEEDED && code == SQLITE_OK; i++) {
-        if (found[i]) continue;
-        sqlite3_str_appendf(names, "%s%s", sqlite3_str_length(names) > 0 ? ", " : "", needed_columns[i]);
-    }
-    if (code == SQLITE_OK && sqlite3_str_errcode(names) != SQLITE_OK) code = fault(portal, SQLITE_NOMEM);
-    *missing = sqlite3_str_finish(names);
     return code;
 }

@@ -121,7 +121,4 @@ int patient_refused(struct portal *portal, int code);
 /* Inserts the row and leaves its rowid as last_insert_rowid().  SQLITE_OK, REFUSED or an error code. */
 int patient_insert(struct portal *portal, const struct patient_entry *entry, struct patient_id *id);
 
-/* Columns that the patient table lacks, "a, b", sqlite3_free(); NULL when it has all. */
-int patient_table_check(struct portal *portal, char **missing);
-
 #endif

@@ -248,9 +248,10 @@ int registration_check_draft(struct portal *portal, enum medium medium, int requ
     }
     if (!calendar_is_date(draft->patient.date_of_birth)) {
         return refuse(portal,
-                      "patient %s has no date of birth as YYYY-MM-DD on file, which the patient "
-                      "will be asked for; correct date_of_birth, then send again",
-                      patient_id_text(&draft->patient.id, text));
+                      "patient %s has no date of birth as %s on file, which the patient "
+                      "will be asked for; correct %s, then send again",
+                      patient_id_text(&draft->patient.id, text), layout_format(portal, FIELD_date_of_birth)->name,
+                      layout_column(portal, FIELD_date_of_birth));
     }
     code = contacts_check(portal, draft, required);
     if (code != SQLITE_OK) return code;

@@ -109,7 +109,7 @@ static int entry_take(struct portal *portal, const struct patient_id *patient,
     const char *text;
     int code;
 
-    if (strlen(field) >= FIELD_SIZE || !field_known(field)) {
+    if (strlen(field) >= FIELD_SIZE || !field_known(portal, field)) {
         say(reason, field, "can not be changed on the portal");
         return SQLITE_OK;
     }

@@ -8,6 +8,7 @@
 #include "maintenance.h"
 #include "normalize.h"
 #include "outbox.h"
+#include "remap.h"
 #include "rotation.h"
 #include "schema.h"
 #include "secret.h"
@@ -17,9 +18,33 @@
 
 enum { CLAIM_MOST = 1000 };
 
-static int init_answer(struct call *call, const char *became)
+static int init_answer(struct call *call, const char *became, const char *mapped)
 {
-    return answer_text(call, "The portal's tables and key file %s (schema version %d).", became, (int)SCHEMA_VERSION);
+    return answer_text(call, "The portal's tables and key file %s (schema version %d).%s%s", became, (int)SCHEMA_VERSION,
+                       *mapped == '\0' ? "" : " ", mapped);
+}
+
+/* A mapping, copied to be unescaped in its place: text, or the blob that readfile() gives. */
+static int mapping_read(struct call *call, char **json)
+{
+    sqlite3_value *value = call->argv[0];
+    bool is_blob = sqlite3_value_type(value) == SQLITE_BLOB;
+    const char *text = is_blob ? sqlite3_value_blob(value) : (const char *)sqlite3_value_text(value);
+    size_t length = (size_t)sqlite3_value_bytes(value);
+
+    *json = NULL;
+    if (sqlite3_value_type(value) == SQLITE_NULL) {
+        return refuse(call->portal, "the mapping is NULL: perhaps there is no such file; see sql/mappings");
+    }
+    if (!is_blob && sqlite3_value_type(value) != SQLITE_TEXT) return refuse(call->portal, "the mapping must be JSON text");
+    if (length > CALL_JSON_MAX) return refuse(call->portal, "the mapping is too long");
+    if (length > 0 && text == NULL) return fault(call->portal, SQLITE_NOMEM);
+    *json = sqlite3_mprintf("%.*s", (int)length, length == 0 ? "" : text);
+    if (*json == NULL) return fault(call->portal, SQLITE_NOMEM);
+    if (strlen(*json) == length && normalize_is_utf8(*json, length)) return SQLITE_OK;
+    sqlite3_free(*json);
+    *json = NULL;
+    return refuse(call->portal, "the mapping is not valid text");
 }
 
 /* The answer comes first: without memory for it nothing is to be made. */
@@ -28,10 +53,40 @@ static int init_act(struct call *call)
     static const char *const answers[] = {[SCHEMA_MISSING] = "were made", [SCHEMA_OLDER] = "were upgraded",
                                           [SCHEMA_THERE] = "are there"};
     enum schema_was was = SCHEMA_MISSING;
-    int code = init_answer(call, answers[was]);
+    char *mapping = NULL;
+    char *mapped = NULL;
+    int code = init_answer(call, answers[was], "");
 
-    if (code == SQLITE_OK) code = schema_init(call->portal, &was);
-    return code == SQLITE_OK && was != SCHEMA_MISSING ? init_answer(call, answers[was]) : code;
+    if (code == SQLITE_OK && call->argc > 0) code = mapping_read(call, &mapping);
+    if (code == SQLITE_OK) code = schema_init(call->portal, mapping, &was, &mapped);
+    if (code == SQLITE_OK && (was != SCHEMA_MISSING || mapped != NULL)) {
+        code = init_answer(call, answers[was], mapped == NULL ? "" : mapped);
+    }
+    sqlite3_free(mapping);
+    sqlite3_free(mapped);
+    return code;
+}
+
+/* Reading takes no lock. */
+static int map_before(struct call *call)
+{
+    int code;
+
+    if (call->argc > 0) return SQLITE_OK;
+    code = remap_tell(call->portal, &call->text);
+    call->answer = ANSWER_TEXT;
+    return code == SQLITE_OK ? SQLITE_DONE : code;
+}
+
+static int map_act(struct call *call)
+{
+    char *json = NULL;
+    int code = mapping_read(call, &json);
+
+    if (code == SQLITE_OK) code = remap_store(call->portal, json, &call->text);
+    call->answer = ANSWER_TEXT;
+    sqlite3_free(json);
+    return code;
 }
 
 static int setting_answer(struct call *call, const char *key)
@@ -307,12 +362,19 @@ static int version_act(struct call *call)
 }
 
 const struct function running_functions[] = {
-    {.name = "portal_init", .arguments = "", .least = 0, .most = 0,
+    {.name = "portal_init", .arguments = "[mapping]", .least = 0, .most = 1,
      .allowed = EHR, .flags = CALL_BARE,
      .result = "one sentence",
      .description = "Makes the portal's tables and key file, or checks that they are there. A "
-                    "database without any table gets a patient table.",
+                    "database without any table gets a patient table; one that has patients elsewhere "
+                    "gets a mapping, as portal_map_patient takes it.",
      .act = init_act},
+    {.name = "portal_map_patient", .arguments = "[mapping]", .least = 0, .most = 1,
+     .allowed = EHR, .flags = CALL_WRITES | CALL_AUDITED,
+     .result = "one sentence; the mapping in force, as JSON, without an argument",
+     .description = "Tells where the practice keeps its patients: JSON with the table or view, the column of each field "
+                    "and how it is written there, and what patients may ask to change. {} is the portal's own table.",
+     .act = map_act, .before = map_before},
     {.name = "portal_setting", .arguments = "key [, value]", .least = 1, .most = 2,
      .allowed = EHR, .flags = CALL_WRITES,
      .result = "the value in force",

@@ -3,6 +3,7 @@
 #include "audit.h"
 #include "embedded.h"
 #include "patient.h"
+#include "remap.h"
 #include "upgrade.h"
 
 #include <string.h>
@@ -28,24 +29,20 @@ static int execute(struct portal *portal, const char *sql)
 
 static int patient_table_make(struct portal *portal)
 {
+    static const char remedy[] = "tell where patients are kept: portal_init(mapping), with one as in sql/mappings; or "
+                                 "add what is missing, as in sql/patient.sql, and run portal_init() again";
     sqlite3_int64 tables = 0;
     sqlite3_int64 there = 0;
-    char *missing = NULL;
+    char *problem;
     int code = statement_integer(portal, &tables, count_tables, "");
 
     if (code == SQLITE_OK && tables == 0) return execute(portal, embedded_find("patient.sql"));
     if (code == SQLITE_OK) code = statement_integer(portal, &there, has_patient, "");
     if (code != SQLITE_OK) return code;
-    if (there == 0) {
-        return fail(portal, "this database has tables, but none named patient; add a table or view "
-                      "patient with the columns of sql/patient.sql, then run portal_init() again");
-    }
-    code = patient_table_check(portal, &missing);
-    if (code == SQLITE_OK && missing != NULL) {
-        code = fail(portal, "the table patient has no column %s; add what is missing, then run "
-                      "portal_init() again", missing);
-    }
-    sqlite3_free(missing);
+    if (there == 0) return fail(portal, "this database has tables, but none named patient; %s", remedy);
+    problem = layout_problem(portal, NULL);
+    if (problem != NULL) code = fail(portal, "%s; %s", problem, remedy);
+    sqlite3_free(problem);
     return code;
 }
 
@@ -95,9 +92,9 @@ static int all_make(struct portal *portal)
     return code;
 }
 
-static int tables_make(struct portal *portal)
+static int tables_make(struct portal *portal, bool mapped)
 {
-    int code = patient_table_make(portal);
+    int code = mapped ? SQLITE_OK : patient_table_make(portal);
 
     if (code == SQLITE_OK) code = key_make(portal);
     if (code == SQLITE_OK) code = all_make(portal);
@@ -127,7 +124,7 @@ static int check_or_upgrade(struct portal *portal, enum schema_was *was, sqlite3
     return audit_write(portal, "portal.upgraded", NULL, NULL, from);
 }
 
-static int make_or_check(struct portal *portal, enum schema_was *was, sqlite3_stmt *guard)
+static int make_or_check(struct portal *portal, bool mapped, enum schema_was *was, sqlite3_stmt *guard)
 {
     sqlite3_int64 there = 0;
     int code = statement_integer(portal, &there, has_state, "");
@@ -135,7 +132,7 @@ static int make_or_check(struct portal *portal, enum schema_was *was, sqlite3_st
     if (code != SQLITE_OK) return code;
     if (there != 0) return check_or_upgrade(portal, was, guard);
     *was = SCHEMA_MISSING;
-    return tables_make(portal);
+    return tables_make(portal, mapped);
 }
 
 /*
@@ -155,7 +152,7 @@ static void undo(struct portal *portal, bool outermost, sqlite3_stmt *guard)
     }
 }
 
-int schema_init(struct portal *portal, enum schema_was *was)
+int schema_init(struct portal *portal, char *mapping, enum schema_was *was, char **mapped)
 {
     bool outermost = sqlite3_get_autocommit(portal->db) != 0;
     sqlite3_stmt *guard = NULL;
@@ -171,7 +168,8 @@ int schema_init(struct portal *portal, enum schema_was *was)
     }
     if (code == SQLITE_OK) {
         code = statement_next(portal, guard);
-        if (code == SQLITE_ROW) code = make_or_check(portal, was, guard);
+        if (code == SQLITE_ROW) code = make_or_check(portal, mapping != NULL, was, guard);
+        if (code == SQLITE_OK && mapping != NULL) code = remap_store(portal, mapping, mapped);
         if (code == SQLITE_OK) code = execute(portal, outermost ? "COMMIT" : "RELEASE portal");
         if (code != SQLITE_OK) undo(portal, outermost, guard);
     }

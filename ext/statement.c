@@ -26,6 +26,23 @@ static int prepare(struct portal *portal, const char *sql, unsigned flags, sqlit
     return sqlite3_prepare_v3(portal->db, sql, -1, flags, out, NULL);
 }
 
+/* SQL of a module, over the practice's own table where one is mapped.  SQLITE_OK, or an error code with the fault set. */
+static int prepare_own(struct portal *portal, const char *sql, sqlite3_stmt **out)
+{
+    const struct layout *layout = portal->layout;
+    char *expanded = NULL;
+    int code;
+
+    if (layout != NULL && layout_concerns(sql)) {
+        if (layout->problem != NULL) return fail(portal, "%s; %s", layout->problem, layout_remedy);
+        expanded = layout_expand(layout, sql);
+        if (expanded == NULL) return fault(portal, SQLITE_NOMEM);
+    }
+    code = prepare(portal, expanded == NULL ? sql : expanded, SQLITE_PREPARE_PERSISTENT, out);
+    sqlite3_free(expanded);
+    return code == SQLITE_OK ? SQLITE_OK : fault(portal, code);
+}
+
 /*
 ** Makes sure that closing the connection will tell us.  A main table of that name, or no memory,
 ** leaves it unconnected; then nothing is kept, and all works, slower.
@@ -51,8 +68,8 @@ static int acquire(struct portal *portal, const char *sql, sqlite3_stmt **out)
         return SQLITE_OK;
     }
     connect(portal);
-    code = prepare(portal, sql, SQLITE_PREPARE_PERSISTENT, out);
-    if (code != SQLITE_OK) return fault(portal, code);
+    code = prepare_own(portal, sql, out);
+    if (code != SQLITE_OK) return code;
     if (portal->connected > 0 && cache->slot[at].sql == NULL && cache->count < STATEMENT_SLOTS / 2) {
         cache->slot[at].sql = sql;
         cache->slot[at].statement = *out;
@@ -219,20 +236,44 @@ int statement_integer(struct portal *portal, sqlite3_int64 *value, const char *s
     return code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code;
 }
 
-void statement_clear(struct statement_cache *cache)
+/* A refused sqlite3_close() empties the cache, too, with a scan of ours still going on. */
+static void drop(struct statement_cache *cache, sqlite3_stmt *statement)
 {
+    if (statement != NULL && sqlite3_stmt_busy(statement)) {
+        cache->loose++;
+    } else {
+        (void)sqlite3_finalize(statement);
+    }
+}
+
+void statement_forget(struct statement_cache *cache, bool (*stale)(const void *data, const char *sql), const void *data)
+{
+    struct statement_cache before = *cache;
+
+    memset(cache->slot, 0, sizeof cache->slot);
     cache->count = 0;
     for (int i = 0; i < STATEMENT_SLOTS; i++) {
-        sqlite3_stmt *statement = cache->slot[i].statement;
-        cache->slot[i].statement = NULL;
-        cache->slot[i].sql = NULL;
-        /* A refused sqlite3_close() comes here too, with a scan of ours still going on. */
-        if (statement != NULL && sqlite3_stmt_busy(statement)) {
-            cache->loose++;
+        const char *sql = before.slot[i].sql;
+        if (sql == NULL) continue;
+        if (stale(data, sql)) {
+            drop(cache, before.slot[i].statement);
         } else {
-            (void)sqlite3_finalize(statement);
+            cache->slot[slot_of(cache, sql)] = before.slot[i];
+            cache->count++;
         }
     }
+}
+
+static bool any(const void *data, const char *sql)
+{
+    (void)data;
+    (void)sql;
+    return true;
+}
+
+void statement_clear(struct statement_cache *cache)
+{
+    statement_forget(cache, any, NULL);
 }
 
 void statement_text(sqlite3_stmt *statement, int column, char *out, size_t size)

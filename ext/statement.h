@@ -65,6 +65,9 @@ void statement_done(struct portal *portal, sqlite3_stmt *statement);
 int statement_integer(struct portal *portal, sqlite3_int64 *value, const char *sql,
                       const char *types, ...);
 
+/* Forgets the statements whose SQL is stale; what is being used is finalised when it is done. */
+void statement_forget(struct statement_cache *cache, bool (*stale)(const void *data, const char *sql), const void *data);
+
 /* Empties the cache; what is being used is finalised when it is done. */
 void statement_clear(struct statement_cache *cache);
 

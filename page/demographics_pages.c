@@ -1,6 +1,7 @@
 /* What the chart says of a patient, and the changes that are asked for. */
 #include "pages.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -14,6 +15,21 @@ static const struct input { const char *field; const char *type; const char *aut
     {"postal_code", "text", "postal-code", {NULL}}, {"preferred_language", NULL, NULL, {"en", "es", NULL}},
     {"email_consent", NULL, NULL, {"1", "0", NULL}}, {"text_consent", NULL, NULL, {"1", "0", NULL}},
 };
+
+enum { INPUTS = sizeof inputs / sizeof inputs[0] };
+
+/* A field of the practice's own is called as it names it: "marital_status" is Marital status. */
+static void label_add(cJSON *field, const char *name)
+{
+    char label[80];
+
+    (void)snprintf(label, sizeof label, "%s", name);
+    for (char *at = label; *at != '\0'; at++) {
+        if (*at == '_') *at = ' ';
+    }
+    label[0] = (char)toupper((unsigned char)label[0]);
+    (void)cJSON_AddStringToObject(field, "label", label);
+}
 
 static void option_add(cJSON *options, const char *value, bool selected)
 {
@@ -52,6 +68,7 @@ static void field_prepare(const struct exchange *exchange, cJSON *field, bool ow
     const char *shown = *reason == '\0' ? before : exchange_field(exchange, name);
     bool invalid = strncmp(reason, name, length) == 0 && reason[length] == ' ';
     char describedby[80];
+    int input;
 
     (void)cJSON_AddStringToObject(field, "before", before);
     (void)cJSON_AddStringToObject(field, "shown", shown);
@@ -60,12 +77,11 @@ static void field_prepare(const struct exchange *exchange, cJSON *field, bool ow
                            invalid && request != NULL ? " " : "", request == NULL ? "" : name,
                            request == NULL ? "" : "_request");
     (void)cJSON_AddStringToObject(field, "describedby", describedby);
-    for (size_t i = 0; i < sizeof inputs / sizeof inputs[0]; i++) {
-        if (strcmp(inputs[i].field, name) != 0) continue;
-        if (inputs[i].type == NULL) options_add(field, inputs[i].options, shown);
-        (void)cJSON_AddStringToObject(field, "type", inputs[i].type == NULL ? "" : inputs[i].type);
-        (void)cJSON_AddStringToObject(field, "autocomplete", own ? inputs[i].autocomplete : "off");
-    }
+    for (input = 0; input < INPUTS && strcmp(inputs[input].field, name) != 0;) input++;
+    if (input == INPUTS) label_add(field, name);
+    else if (inputs[input].type == NULL) options_add(field, inputs[input].options, shown);
+    (void)cJSON_AddStringToObject(field, "type", input == INPUTS ? "text" : inputs[input].type == NULL ? "" : inputs[input].type);
+    (void)cJSON_AddStringToObject(field, "autocomplete", own && input < INPUTS ? inputs[input].autocomplete : "off");
 }
 
 static void demographics_show(struct exchange *exchange, struct desk *desk, const char *reason)

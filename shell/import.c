@@ -25,6 +25,7 @@ struct import {
 };
 
 static const char read_rules[] = "SELECT date('now', '+1 day'), portal_setting('country_code')";
+static const char mapped_table[] = "SELECT source FROM portal_mapping WHERE field = 'table'";
 static const char read_people[] = "SELECT first_name, last_name, date_of_birth FROM patient";
 static const char born_on[] = "SELECT first_name, last_name, patient_id FROM patient WHERE date_of_birth = :date";
 
@@ -162,6 +163,22 @@ static int records_add(struct import *import)
 
 /* Before and after them */
 
+/* A table of the practice's own is written by its own programs; its rules are not in our columns. */
+static int own_table_check(struct import *import)
+{
+    sqlite3_stmt *statement = practice_prepare(import->practice, mapped_table);
+    int code = EXIT_DONE;
+
+    if (statement == NULL) return EXIT_DATABASE;
+    if (practice_step(import->practice, statement) == SQLITE_ROW) {
+        code = tell(EXIT_REFUSED, "patients are kept in %s, as portal_map_patient() tells, and import fills the portal's own "
+                    "table alone; add them with the practice's program, or to that table with .import of sqlite3",
+                    column_text(statement, 0));
+    }
+    (void)sqlite3_finalize(statement);
+    return code;
+}
+
 static int rules_read(struct import *import)
 {
     sqlite3_stmt *statement = practice_prepare(import->practice, read_rules);
@@ -270,7 +287,9 @@ static bool is_confirmed(const struct invocation *invocation, const struct impor
 
 static int import_all(struct invocation *invocation, struct import *import)
 {
-    int code = mapping_read(&import->mapping, &import->csv, command_value(invocation, "map"));
+    int code = own_table_check(import);
+
+    if (code == EXIT_DONE) code = mapping_read(&import->mapping, &import->csv, command_value(invocation, "map"));
 
     if (code == EXIT_DONE && !is_confirmed(invocation, import)) {
         code = tell(practice_is_interrupted() ? EXIT_INTERRUPTED : EXIT_REFUSED, "nothing was added");

@@ -3,9 +3,12 @@
 #include "command.h"
 #include "tell.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
-enum { QUESTION_SIZE = 2000 };
+/* A longer mapping is refused by portal_init(). */
+enum { QUESTION_SIZE = 2000, MAPPING_MOST = 65536 };
 
 /* Each is asked when it was not given as an option of its name; an empty answer keeps what is in force. */
 static const struct {
@@ -101,11 +104,34 @@ static int findings_tell(struct practice *practice)
     return code;
 }
 
+/* With the mapping in a file. */
+static int mapped_init(struct invocation *invocation, const char *path)
+{
+    char json[MAPPING_MOST + 1];
+    FILE *file = fopen(path, "r");
+    size_t length = file == NULL ? 0 : fread(json, 1, sizeof json, file);
+    bool whole = file != NULL && ferror(file) == 0;
+    sqlite3_stmt *statement;
+    int code;
+
+    if (!whole) (void)tell(EXIT_REFUSED, "%s: %s", path, strerror(errno));
+    if (file != NULL) (void)fclose(file);
+    if (!whole) return EXIT_REFUSED;
+    statement = practice_prepare(&invocation->practice, "SELECT portal_init(:mapping) AS message");
+    if (statement == NULL) return EXIT_DATABASE;
+    (void)sqlite3_bind_text(statement, 1, json, (int)length, SQLITE_TRANSIENT);
+    code = output_rows(&invocation->practice, statement, stdout, invocation->form, NULL, NULL);
+    (void)sqlite3_finalize(statement);
+    return code;
+}
+
 int init_run(struct invocation *invocation)
 {
     const char *path = invocation->practice.path;
     const char *key_file = getenv("PORTAL_KEY_FILE");
-    int code = command_query(invocation, "SELECT portal_init() AS message");
+    const char *mapping = command_value(invocation, "map");
+    int code = mapping == NULL ? command_query(invocation, "SELECT portal_init() AS message")
+                               : mapped_init(invocation, mapping);
 
     if (code == EXIT_DONE) code = answers_take(invocation);
     if (code == EXIT_DONE) code = findings_tell(&invocation->practice);

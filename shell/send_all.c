@@ -12,8 +12,12 @@ static const char chosen_table[] =
     "CREATE TEMP TABLE portal_chosen (patient_id, patient_name TEXT, problem TEXT)";
 /* The condition may end in a comment. */
 static const char chosen_form[] =
-    "INSERT INTO temp.portal_chosen SELECT patient_id, first_name || ' ' || last_name, send_problem(patient_id, :by)"
-    " FROM patient WHERE (%s\n) ORDER BY patient_id";
+    "INSERT INTO temp.portal_chosen SELECT \"%w\", \"%w\" || ' ' || \"%w\", send_problem(\"%w\", :by)"
+    " FROM main.\"%w\" WHERE (%s\n) ORDER BY 1";
+/* Where patients are; of a practice's own table who is not active is left to send_problem(). */
+static const char where_patients_are[] =
+    "SELECT max(source) FILTER (WHERE field = 'table'), max(source) FILTER (WHERE field = 'patient_id'),"
+    " max(source) FILTER (WHERE field = 'first_name'), max(source) FILTER (WHERE field = 'last_name') FROM portal_mapping";
 static const char problems[] =
     "SELECT patient_id, patient_name, problem FROM temp.portal_chosen WHERE problem IS NOT NULL ORDER BY patient_id";
 static const char sendable[] = "SELECT count(*) FROM temp.portal_chosen WHERE problem IS NULL";
@@ -55,13 +59,34 @@ static int rows_add(struct invocation *invocation, const char *sql, struct addin
     return code;
 }
 
+static int chosen_sql(struct invocation *invocation, char **sql)
+{
+    enum { TABLE, KEY, FIRST, LAST, NAMES };
+    const char *names[NAMES] = {"patient", "patient_id", "first_name", "last_name"};
+    const char *where = command_value(invocation, "where");
+    sqlite3_stmt *row = practice_prepare(&invocation->practice, where_patients_are);
+    bool mapped = false;
+
+    *sql = NULL;
+    if (row == NULL || practice_step(&invocation->practice, row) != SQLITE_ROW) return practice_failed(&invocation->practice);
+    for (int i = 0; i < NAMES; i++) {
+        if (sqlite3_column_type(row, i) == SQLITE_NULL) continue;
+        names[i] = (const char *)sqlite3_column_text(row, i);
+        mapped = true;
+    }
+    if (where == NULL) where = mapped ? "1" : "active";
+    *sql = sqlite3_mprintf(chosen_form, names[KEY], names[FIRST], names[LAST], names[KEY], names[TABLE], where);
+    (void)sqlite3_finalize(row);
+    return *sql == NULL ? tell(EXIT_REFUSED, "out of memory") : EXIT_DONE;
+}
+
 static int choose(struct invocation *invocation)
 {
-    const char *where = command_value(invocation, "where");
-    char *sql = sqlite3_mprintf(chosen_form, where == NULL ? "active" : where);
     struct adding adding = {.table = "portal_chosen"};
-    int code = sql == NULL ? EXIT_REFUSED : practice_run(&invocation->practice, chosen_table);
+    char *sql = NULL;
+    int code = chosen_sql(invocation, &sql);
 
+    if (code == EXIT_DONE) code = practice_run(&invocation->practice, chosen_table);
     progress_begin(&adding.progress, "looking at", "patients", 0);
     if (code == EXIT_DONE) code = rows_add(invocation, sql, &adding);
     sqlite3_free(sql);

@@ -19,6 +19,7 @@ SELECT r.request_id,
            WHEN 'preferred_language' THEN p.preferred_language
            WHEN 'email_consent' THEN CAST(p.email_consent AS TEXT)
            WHEN 'text_consent' THEN CAST(p.text_consent AS TEXT)
+           /* own fields of p */
        END AS current_value,
        r.proposed_value,
        u.username AS submitted_by,

@@ -10,7 +10,7 @@ CREATE TABLE IF NOT EXISTS main.portal_state (
     -- One row: what every call looks at first.
     state_id        INTEGER PRIMARY KEY CHECK (state_id = 1),
     schema_version  INTEGER NOT NULL,   -- which version of these tables they are
-    settings_stamp  INTEGER NOT NULL,   -- random, new with every change of a setting or a template
+    settings_stamp  INTEGER NOT NULL,   -- random, new with every change of a setting, a template or the mapping
     opt_outs        INTEGER NOT NULL,   -- 1: there are some in portal_opt_out, to be looked at
     key_check       BLOB NOT NULL,      -- tells the right key file from a wrong one
     audit_count     INTEGER NOT NULL,   -- events ever written
@@ -34,6 +34,24 @@ CREATE TRIGGER IF NOT EXISTS main.portal_setting_updated AFTER UPDATE ON portal_
     UPDATE portal_state SET settings_stamp = random();
 END;
 CREATE TRIGGER IF NOT EXISTS main.portal_setting_deleted AFTER DELETE ON portal_setting BEGIN
+    UPDATE portal_state SET settings_stamp = random();
+END;
+
+CREATE TABLE IF NOT EXISTS main.portal_mapping (
+    -- Where the practice keeps its patients; no rows: in the table patient, under our own names.
+    field    TEXT PRIMARY KEY,          -- first_name, email, ...; table; or what the practice calls it
+    source   TEXT NOT NULL,             -- the practice's column, or its table
+    format   TEXT,                      -- how that is written there; NULL: as we do
+    requests INTEGER NOT NULL DEFAULT 0 -- 1: a patient may ask to change it
+) WITHOUT ROWID;
+
+CREATE TRIGGER IF NOT EXISTS main.portal_mapping_inserted AFTER INSERT ON portal_mapping BEGIN
+    UPDATE portal_state SET settings_stamp = random();
+END;
+CREATE TRIGGER IF NOT EXISTS main.portal_mapping_updated AFTER UPDATE ON portal_mapping BEGIN
+    UPDATE portal_state SET settings_stamp = random();
+END;
+CREATE TRIGGER IF NOT EXISTS main.portal_mapping_deleted AFTER DELETE ON portal_mapping BEGIN
     UPDATE portal_state SET settings_stamp = random();
 END;
 

@@ -18,7 +18,7 @@ def settings(t, path):
 
 def test_it_makes_the_tables_and_the_key_file_and_tells_what_comes_next(t):
     answer = t.portal('-d', 'my practice.db', 'init')
-    t.equal((answer.code, answer.stdout), (DONE, "The portal's tables and key file were made (schema version 2).\n"))
+    t.equal((answer.code, answer.stdout), (DONE, "The portal's tables and key file were made (schema version 3).\n"))
     t.contains(answer.stderr, 'Keep a copy of my practice.db.portal-key', "portal -d 'my practice.db' send PATIENT --by email")
     t.equal(settings(t, t.path('my practice.db')), {})
     modes = [stat.S_IMODE(t.path(f'my practice.db{end}').stat().st_mode) & 0o007 for end in ('', '.portal-key')]
@@ -53,7 +53,7 @@ def test_again_it_keeps_what_is_there(t):
     t.portal('-d', 'x.db', 'init', '--practice-name', 'Ashford Medical')
     key = t.path('x.db.portal-key').read_bytes()
     answer = t.portal('-d', 'x.db', 'init', '--practice-phone', '+12025550100')
-    t.equal((answer.code, answer.stdout), (DONE, "The portal's tables and key file are there (schema version 2).\n"))
+    t.equal((answer.code, answer.stdout), (DONE, "The portal's tables and key file are there (schema version 3).\n"))
     t.equal(settings(t, t.path('x.db')), {'practice_name': 'Ashford Medical', 'practice_phone': '+12025550100'})
     t.equal(t.path('x.db.portal-key').read_bytes(), key)
 

@@ -48,6 +48,7 @@ FUNCTIONS = {
     'report_delivery': ("('x', 1, 'sent')", ADMIN),
     'portal_audit_verify': ('()', ADMIN),
     'portal_key_rotate': ('()', ADMIN),
+    'portal_map_patient': ('()', ADMIN),
     'portal_purge': ('(365)', ADMIN),
     'portal_try_channel': ("('maildir')", ADMIN),
     'portal_restored': ('()', ADMIN),

@@ -5,7 +5,7 @@ import snapshot
 from refusals import refused_everywhere, staffed
 
 INIT = 'run SELECT portal_init()'
-NO_TABLES_NEEDED = ('portal_init', 'portal_as', 'portal_version', 'portal_help')
+NO_TABLES_NEEDED = ('portal_init', 'portal_as', 'portal_everywhere', 'portal_version', 'portal_help')
 
 
 def help_of(db):

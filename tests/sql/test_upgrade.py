@@ -1,4 +1,4 @@
-"""Tables of an older version: tests/fixtures has a practice as the first version left it."""
+"""Tables of an older version: tests/fixtures has a practice as each version left it."""
 import json
 import shutil
 import sqlite3
@@ -8,19 +8,25 @@ import harness
 import snapshot
 
 FIXTURES = harness.ROOT / 'tests/fixtures'
-FIRST = json.loads((FIXTURES / 'schema-1.json').read_text())
+OLDER = {version: json.loads((FIXTURES / f'schema-{version}.json').read_text()) for version in (1, 2)}
+FIRST = OLDER[1]
 OBJECTS = "SELECT type, name, sql FROM sqlite_schema WHERE name LIKE 'portal%' ORDER BY 1, 2"
 
 
-def first(t, name='first.db'):
-    """The practice of the first version, restored: Ada registered, Grace was sent a link, Alan is revoked, Emmy's waits."""
-    t.clock(FIRST['clock'])
-    shutil.copy(FIXTURES / 'schema-1.portal-key', t.path(f'{name}.portal-key'))
+def older(t, version):
+    """The practice of a version, restored: Ada registered, Grace was sent a link, Alan is revoked, Emmy's waits."""
+    name = f'version{version}.db'
+    t.clock(OLDER[version]['clock'])
+    shutil.copy(FIXTURES / f'schema-{version}.portal-key', t.path(f'{name}.portal-key'))
     t.path(f'{name}.portal-key').chmod(0o600)
     db = t.connect(t.path(name))
-    db.executescript((FIXTURES / 'schema-1.sql').read_text())
-    t.equal(t.one(db, 'SELECT schema_version FROM portal_state'), 1)
+    db.executescript((FIXTURES / f'schema-{version}.sql').read_text())
+    t.equal(t.one(db, 'SELECT schema_version FROM portal_state'), version)
     return db
+
+
+def first(t):
+    return older(t, 1)
 
 
 def rows(db):
@@ -39,14 +45,18 @@ def test_until_it_is_upgraded_every_call_says_how(t):
 
 
 def test_an_upgrade_makes_the_tables_those_of_a_new_portal_and_keeps_every_row(t):
-    db = first(t)
+    for version in OLDER:
+        upgrade_and_compare(t, older(t, version), version)
+
+
+def upgrade_and_compare(t, db, version):
     before = rows(db)
     t.equal(t.one(db, 'SELECT portal_init()'), "The portal's tables and key file were upgraded (schema version 3).")
     t.contains(t.one(db, 'SELECT portal_init()'), 'are there')
-    new = t.database()
+    new = t.database(name=f'new{version}.db')
     t.equal(t.all(db, OBJECTS), t.all(new, OBJECTS))
     after = rows(db)
-    t.equal(t.one(db, 'SELECT detail FROM portal_audit ORDER BY event_id DESC'), 'from schema version 1')
+    t.equal(t.one(db, 'SELECT detail FROM portal_audit ORDER BY event_id DESC'), f'from schema version {version}')
     t.equal(after['portal_audit'].pop()['action'], 'portal.upgraded')
     for name, kept in before.items():
         t.equal([{column: row[column] for column in old} for row, old in zip(after[name], kept, strict=True)], kept, name)
@@ -55,18 +65,22 @@ def test_an_upgrade_makes_the_tables_those_of_a_new_portal_and_keeps_every_row(t
 
 
 def test_after_an_upgrade_links_sessions_accounts_requests_and_secrets_work_as_before(t):
-    db = first(t)
+    for version, practice in OLDER.items():
+        upgrade_and_work(t, older(t, version), practice)
+
+
+def upgrade_and_work(t, db, practice):
     db.execute('SELECT portal_init()')
     t.equal(t.all(db, 'SELECT patient_id, status FROM portal_status'), [(1, 'registered'), (2, 'sent'), (3, 'revoked'), (4, 'queued')])
-    t.equal(t.one(db, 'SELECT token_status(?)', FIRST['link']), 'valid')
-    t.contains(t.one(db, 'SELECT portal_session(?)', FIRST['session']), 'ada.lovelace')
-    flows.login(t, db, FIRST['username'], FIRST['password'])
+    t.equal(t.one(db, 'SELECT token_status(?)', practice['link']), 'valid')
+    t.contains(t.one(db, 'SELECT portal_session(?)', practice['session']), 'ada.lovelace')
+    flows.login(t, db, practice['username'], practice['password'])
     t.equal(t.all(db, 'SELECT field, proposed_value FROM pending_requests ORDER BY 1'), [('cell_phone', '202-555-0199'), ('city', 'Turin')])
     db.execute("UPDATE pending_requests SET decision = 'accept'")
     t.equal(t.one(db, 'SELECT city FROM patient'), 'Turin')
     t.advance(120)
     t.equal(json.loads(t.one(db, 'SELECT deliver()'))['failed'], 0)
-    flows.enroll(t, db, FIRST['link'], flows.pin(t, db, FIRST['link'], 2), 'grace.hopper')
+    flows.enroll(t, db, practice['link'], flows.pin(t, db, practice['link'], 2), 'grace.hopper')
     t.equal(flows.status(t, db, 2), 'registered')
     t.contains(t.one(db, 'SELECT portal_key_rotate()'), 'sealed anew: 1')
     t.equal(t.one(db, 'SELECT portal_audit_verify()'), None)
@@ -133,12 +147,11 @@ def upgrade_at_once(t, number, path):
 
 def test_processes_that_upgrade_at_once_upgrade_once(t):
     first(t)
-    answers = t.parallel(4, upgrade_at_once, t.path('first.db'))
+    answers = t.parallel(4, upgrade_at_once, t.path('version1.db'))
     t.equal(sorted('were upgraded' in str(answer) for answer in answers), [False, False, False, True], str(answers))
 
 
-def test_tables_of_version_2_that_gave_themselves_out_as_1_are_upgraded_too(t):
-    """As the extension made them before its first release."""
+def test_tables_of_this_version_that_give_themselves_out_as_1_are_upgraded_too(t):
     db = t.database()
     before = t.all(db, OBJECTS)
     db.execute('UPDATE portal_state SET schema_version = 1')
