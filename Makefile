@@ -7,7 +7,7 @@
 # make fault      fails every allocation, disk access and system call of every call; half an hour
 # make coverage   counts which lines and branches the tests run; five minutes
 # make fuzz       feeds random inputs to everything; MINUTES=5 each
-# make bench      measures how fast it is, into tests/bench/RESULTS.md; make bench-big with 10,000,000
+# make bench      measures how fast it is, into tests/bench/RESULTS.md; make bench-big with 1,000,000 patients
 # make budgets    allows each call what it costs now
 # make install    DESTDIR= prefix=/usr/local; make uninstall takes it away again
 # make deb        builds Debian packages into build/packages

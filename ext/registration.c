@@ -68,11 +68,12 @@ static const char use[] =
 static const char revoke[] =
     "UPDATE main.portal_registration SET status = 'revoked', ended_at = ?2"
     " WHERE patient_id = ?1 AND status IN ('queued', 'live', 'superseded', 'expired')";
-static const char revoke_messages[] =
+/* Those of older links were cancelled when these were superseded. */
+static const char revoke_message[] =
     "UPDATE main.portal_message SET status = 'cancelled', due_at = NULL, detail = 'access was "
     "revoked'"
-    " WHERE due_at IS NOT NULL AND message_id IN"
-    " (SELECT registration_id FROM main.portal_registration WHERE patient_id = ?1)";
+    " WHERE due_at IS NOT NULL AND message_id ="
+    " (SELECT max(registration_id) FROM main.portal_registration WHERE patient_id = ?1)";
 /* OR FAIL, for the scope undoes it all: SQLite would copy every page before it changes it, to a file. */
 static const char expire[] =
     "UPDATE OR FAIL main.portal_registration SET status = 'expired', ended_at = expires_at"
@@ -485,7 +486,7 @@ int registration_revoke(struct portal *portal, const struct patient_id *patient)
 {
     int code = statement_run(portal, revoke, "pi", patient, connection_now(portal));
 
-    return code == SQLITE_OK ? statement_run(portal, revoke_messages, "p", patient) : code;
+    return code == SQLITE_OK ? statement_run(portal, revoke_message, "p", patient) : code;
 }
 
 int registration_expire(struct portal *portal, sqlite3_int64 *count)

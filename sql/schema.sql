@@ -155,6 +155,7 @@ CREATE TABLE IF NOT EXISTS main.portal_pin (
 );
 
 CREATE INDEX IF NOT EXISTS main.portal_pin_registration ON portal_pin (registration_id);
+CREATE INDEX IF NOT EXISTS main.portal_pin_expiry ON portal_pin (expires_at) WHERE status = 'live';
 
 CREATE TABLE IF NOT EXISTS main.portal_account (
     -- A person who can sign in: a patient, or a representative of one or several.
@@ -217,6 +218,7 @@ CREATE TABLE IF NOT EXISTS main.portal_reset (
 );
 
 CREATE INDEX IF NOT EXISTS main.portal_reset_account ON portal_reset (account_id);
+CREATE INDEX IF NOT EXISTS main.portal_reset_expiry ON portal_reset (expires_at) WHERE status = 'live';
 
 CREATE TABLE IF NOT EXISTS main.portal_throttle (
     -- Wrong passwords, per account and client; each goes by itself. 0 and 0 counts every try.
