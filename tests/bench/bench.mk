@@ -11,7 +11,7 @@ DRIVER_VERSION := 12.11.1
 bench: bench-prepare
 	tests/bench/run --write
 
-# What takes a database of 10,000,000 registrations, and 20 GB of disk under TMPDIR, added to it.
+# What takes databases of 10,000,000 registrations, half an hour and 20 GB of disk under TMPDIR, added to it.
 bench-big: bench-prepare
 	tests/bench/run --write --big --sides ours
 

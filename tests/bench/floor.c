@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-enum { HASH_SIZE = 32, NONCE_SIZE = 3 };
+enum { HASH_SIZE = 32, NONCE_SIZE = 4 };
 
 static sqlite3_int64 stand_in(sqlite3_int64 number)
 {

@@ -146,6 +146,28 @@ def expiry(results):
             + table(['among 1,000,000', 'among 10,000,000', 'ratio', 'wanted, at most', ''], rows))
 
 
+GROUP = '''## A practice group
+
+A practice group of 1,000,000 patients, 10,000,000 registrations and 1,000,000 pending requests beside a practice of 1,000
+patients, by turns, one call after another, each about patients that none before was about ([groups.py](groups.py)); medians, in
+microseconds (`make bench-big`, {}).
+
+'''
+ON_DISK = '''
+On disk each registration takes {portal_registration:.0f} bytes, its message {portal_message:.0f} and its events in the audit
+{portal_audit:.0f}, with their indexes; the whole database, with patients, accounts and requests, has {file:.0f} bytes for each
+of the {registrations:,} registrations.
+'''
+
+
+def group(results):
+    rows = [[row['name'], f'{1e6 * row["small"]:,.0f}', f'{1e6 * row["big"]:,.0f}', f'{row["ratio"]:.2f}', '2.00',
+             met(row['ratio'] <= 2)] for row in results['group']['rows']]
+    return (GROUP.format(results['big_when'])
+            + table(['what', 'of 1,000', 'of 1,000,000', 'ratio', 'wanted, at most', ''], rows)
+            + ON_DISK.format(**results['group']['size']))
+
+
 def layers(results):
     names = ['statement', 'call', 'lookup', 'hash', 'write', 'audit', 'hand-over']
     rows = [[cost['name'], rate(cost['instructions']), rate(cost['budget']),
@@ -160,7 +182,7 @@ def layers(results):
 def page(results):
     sections = [floors, peers, delivery, memory, loading, command, pages, layers]
     if 'big' in results:
-        sections.insert(6, expiry)
+        sections[6:6] = [expiry, group]
     return '\n'.join([INTRODUCTION.format(**results), *(section(results) for section in sections)])
 
 

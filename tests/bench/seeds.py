@@ -9,7 +9,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 BENCH = str(ROOT / 'build/bench/bench')
 PEERS = {'python': ['/usr/bin/python3', ROOT / 'tests/bench/peer.py'],
          'node': ['node', ROOT / 'tests/bench/peer.js']}
-SEEDED_ON = {'patients': None, 'queued': 'patients', 'texts': 'patients', 'sent': 'queued', 'practice': 'sent'}
+SEEDED_ON = {'patients': None, 'queued': 'patients', 'texts': 'patients', 'sent': 'queued', 'practice': 'sent', 'group': 'sent'}
 
 
 class Seeds:
@@ -31,7 +31,9 @@ class Seeds:
             if before:
                 copy(self.get(*before), path)
             tell(f'making {name}')
-            run(*command, path, size)
+            # What takes minutes says how far it is, and what fails says why.
+            if subprocess.run([*command, path, str(size)], cwd=ROOT, stdout=subprocess.DEVNULL).returncode != 0:
+                sys.exit(f'{name} could not be made')
             sync(path)
         return path
 
