@@ -25,7 +25,7 @@
 #define UNPADDED(mark, first, second) \
     BARE(first) " || '" mark "' || " BARE(second) " || strftime('" mark "%Y', @)"
 #define ANY_OF(mark, first, second) \
-    "$ IN (" PADDED(mark, first, second) ", " UNPADDED(mark, first, second) "," \
+    "$ IN (@, " PADDED(mark, first, second) ", " UNPADDED(mark, first, second) "," \
     " " BARE(first) " || strftime('" mark second mark "%Y', @)," \
     " strftime('" first mark "', @) || " BARE(second) " || strftime('" mark "%Y', @))"
 

@@ -166,8 +166,8 @@ static char *insert_make(const struct layout *layout, enum layout_insert insert)
         sql = sqlite3_mprintf("INSERT INTO main.\"%w\" (%s) SELECT %s"
                               " FROM (SELECT ?1 AS first_name, ?2 AS last_name, ?3 AS date_of_birth, ?4 AS email,"
                               " ?5 AS cell_phone, CAST(?6 AS TEXT) AS phr_active, '1' AS email_consent,"
-                              " '1' AS text_consent) AS o RETURNING \"%w\"",
-                              layout->table, texts[0], texts[1], layout->field[FIELD_patient_id].column);
+                              " '1' AS text_consent) AS o RETURNING \"%w\".\"%w\"",
+                              layout->table, texts[0], texts[1], layout->table, layout->field[FIELD_patient_id].column);
     }
     sqlite3_free(texts[0]);
     sqlite3_free(texts[1]);
@@ -181,9 +181,10 @@ static char *write_make(const struct layout *layout, const struct layout_field *
     bool emptied = field->not_null && (kind == FORMAT_TEXT || kind == FORMAT_LANGUAGE);
     sqlite3_str *out = sqlite3_str_new(NULL);
 
-    sqlite3_str_appendf(out, "UPDATE main.\"%w\" AS t SET \"%w\" = ", layout->table, field->column);
+    sqlite3_str_appendf(out, "UPDATE main.\"%w\" SET \"%w\" = ", layout->table, field->column);
     format_append(out, field->format->write, field->column, emptied ? "coalesce(?2, '')" : "?2");
-    sqlite3_str_appendf(out, " WHERE t.\"%w\" = ?1", layout->field[FIELD_patient_id].column);
+    /* Not by another name: that of a view SQLite does not find here. */
+    sqlite3_str_appendf(out, " WHERE \"%w\".\"%w\" = ?1", layout->table, layout->field[FIELD_patient_id].column);
     return sqlite3_str_finish(out);
 }
 

@@ -172,6 +172,17 @@ static const char *contact_normalize(struct portal *portal, enum medium medium, 
     return contact_normalize_phone(contact, setting_text(portal, SETTING_country_code), out);
 }
 
+static const char no_column[] = "no column of the patient table %s is mapped as %s; add one, tell it with "
+                                "portal_map_patient(), then send again";
+
+int patient_contact_new(struct portal *portal, enum medium medium, const char *contact, char out[CONTACT_SIZE])
+{
+    enum layout_field_id field = medium == MEDIUM_EMAIL ? FIELD_email : FIELD_cell_phone;
+
+    if (!layout_has(portal, field)) return refuse(portal, no_column, layout_table(portal), layout_column(portal, field));
+    return patient_contact_given(portal, medium, contact, out);
+}
+
 int patient_contact_given(struct portal *portal, enum medium medium, const char *contact,
                           char out[CONTACT_SIZE])
 {
@@ -197,9 +208,7 @@ int patient_contact(struct portal *portal, const struct patient *patient, enum m
     *problem = NULL;
     out[0] = '\0';
     if (!layout_has(portal, contact)) {
-        *problem = sqlite3_mprintf("no column of the patient table %s is mapped as %s; add one, tell it with "
-                                   "portal_map_patient(), then send again",
-                                   layout_table(portal), email ? "email" : "cell_phone");
+        *problem = sqlite3_mprintf(no_column, layout_table(portal), layout_column(portal, contact));
         return *problem == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
     }
     if (on_file[0] == '\0') {

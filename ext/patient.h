@@ -83,6 +83,9 @@ int patient_contact(struct portal *portal, const struct patient *patient, enum m
 int patient_contact_given(struct portal *portal, enum medium medium, const char *contact,
                           char out[CONTACT_SIZE]);
 
+/* The same for a patient whom Quick Add adds; REFUSED as well where the chart has no column for it. */
+int patient_contact_new(struct portal *portal, enum medium medium, const char *contact, char out[CONTACT_SIZE]);
+
 /* Keyed hash of a normalised contact; equal contacts, equal hashes. */
 sqlite3_int64 patient_destination(const struct keyring *keyring, const char *contact);
 

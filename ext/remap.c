@@ -17,10 +17,10 @@ static const char strange_key[] =
     "SELECT typeof(patient_id) FROM main.patient WHERE typeof(patient_id) NOT IN ('integer', 'text', 'null') LIMIT 1";
 static const char unread_births[] =
     "SELECT count(*), min(patient_id) FROM main.patient"
-    " WHERE date_of_birth <> '' AND date(date_of_birth) IS NOT date_of_birth";
+    " WHERE date_of_birth <> '' AND date(date_of_birth, '+0 days') IS NOT date_of_birth";
 static const char unread_deaths[] =
     "SELECT count(*), min(patient_id) FROM main.patient"
-    " WHERE deceased_on <> '' AND date(deceased_on) IS NOT deceased_on";
+    " WHERE deceased_on <> '' AND date(deceased_on, '+0 days') IS NOT deceased_on";
 static const char twice[] =
     "SELECT count(*), min(patient_id) FROM"
     " (SELECT patient_id FROM main.patient GROUP BY 1 HAVING count(*) > 1)";
@@ -103,9 +103,10 @@ static int column_take(struct portal *portal, struct draft *draft, struct layout
 static int member_take(struct portal *portal, struct draft *draft, struct json_reader *reader, const struct json_member *member)
 {
     char *nested = member->type == JSON_NESTED ? json_nested(reader) : NULL;
+    const char *text = member->type == JSON_STRING ? member->text : NULL;
     struct layout_field *field;
 
-    if (strcmp(member->name, "table") == 0) return text_take(portal, &draft->layout->table, "table", member->text);
+    if (strcmp(member->name, "table") == 0) return text_take(portal, &draft->layout->table, "table", text);
     if (strcmp(member->name, "requests") == 0) {
         draft->requests = nested;
         return nested != NULL ? SQLITE_OK : refuse(portal, "requests is an array of fields");
@@ -117,7 +118,7 @@ static int member_take(struct portal *portal, struct draft *draft, struct json_r
     field = layout_place(draft->layout, member->name);
     if (field == NULL) return known_refuse(portal, member->name);
     if (member->type == JSON_NESTED) return column_take(portal, draft, field, nested);
-    return text_take(portal, &field->column, field->name, member->type == JSON_STRING ? member->text : NULL);
+    return text_take(portal, &field->column, field->name, text);
 }
 
 static int request_take(struct portal *portal, struct draft *draft, const char *name)

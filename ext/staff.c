@@ -93,7 +93,7 @@ static int contact_read(struct call *call, enum medium medium, char out[CONTACT_
     const char *contact = NULL;
     int code = call_text(call, 4, "contact", &contact);
 
-    if (code == SQLITE_OK) code = patient_contact_given(call->portal, medium, contact, out);
+    if (code == SQLITE_OK) code = patient_contact_new(call->portal, medium, contact, out);
     return code == SQLITE_OK ? optout_check(call->portal, out) : code;
 }
 

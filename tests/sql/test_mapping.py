@@ -1,0 +1,494 @@
+"""A practice's own patient table: the whole workflow on each layout, and what mapping one refuses."""
+import csv
+import json
+import re
+import sqlite3
+
+import flows
+import harness
+import layouts
+import snapshot
+from layouts import LAYOUTS
+
+BORN = {'Ada': '1985-12-10', 'Grace': '1906-12-09', 'Emmy': '1982-03-23'}
+SYNTHEA = [harness.ROOT / place / 'data/synthea-patients.csv' for place in ('../shared', 'shared')]
+
+
+def practice(t, layout):
+    """A database with the practice's tables, mapped."""
+    db = t.database(init=False)
+    db.executescript(layout.schema)
+    before = own_schema(db)
+    t.contains(t.one(db, 'SELECT portal_init(?)', json.dumps(layout.mapping)), 'were made', 'Patients are kept in')
+    t.equal(own_schema(db), before)
+    return db
+
+
+def own_schema(db):
+    """All of the practice's schema."""
+    return db.execute("SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE tbl_name NOT LIKE 'portal\\_%' ESCAPE '\\'"
+                      ' ORDER BY 1, 2').fetchall()
+
+
+def key_of(t, db, name):
+    return t.one(db, 'SELECT patient_id FROM portal_find(?)', name)
+
+
+def token_of(t, db):
+    return t.token(flows.newest(t, db, '/r/'))
+
+
+def prove(t, db, token, last, first):
+    answer = flows.prove(t, db, token, last, BORN[first])
+    t.equal(answer['result'], 'pin_sent', f'{first}: {answer}')
+    return t.pin(t.mails(db)[-1])
+
+
+def raw(t, db, mapping, field, key):
+    """What stands in the practice's own column."""
+    column = mapping[field]['column'] if isinstance(mapping[field], dict) else mapping[field]
+    id_column = mapping['patient_id']['column'] if isinstance(mapping['patient_id'], dict) else mapping['patient_id']
+    quoted = [name.replace('"', '""') for name in (column, mapping['table'], id_column)]
+    return t.one(db, 'SELECT "{}" FROM "{}" WHERE "{}" = ?'.format(*quoted), key)
+
+
+def invited_and_registered(t, db, ada):
+    t.equal(t.all(db, "SELECT patient_name, date_of_birth FROM portal_find('12/10/1985')"), [('Ada Lovelace', '1985-12-10')])
+    t.equal(t.all(db, 'SELECT patient_id, status FROM portal_status WHERE patient_id = ?', ada), [(ada, 'not sent')])
+    t.contains(t.one(db, "SELECT send_registration(?, 'email')", ada), 'sent by email to a•••@example.com')
+    token = token_of(t, db)
+    t.equal(flows.prove(t, db, token, 'Lovelace', '1985-12-11')['result'], 'refused')
+    pin = prove(t, db, token, 'Lovelace', 'Ada')
+    t.equal(flows.enroll(t, db, token, pin, 'ada.l')['result'], 'registered')
+    session = flows.login(t, db, 'ada.l')
+    t.equal(flows.patients_of(t, db, session), [ada])
+    return session
+
+
+def asked_and_decided(t, db, layout, ada, session):
+    """City and email by the patient; one accepted, one in conflict."""
+    asked = {'city': 'Turin', 'email': 'countess@example.com'}
+    own = [name for name in layout.mapping['requests'] if name in ('occupation', 'shoe_size')]
+    asked.update({name: 'Thirty-nine' for name in own})
+    t.equal(flows.ask(t, db, 'SELECT submit_demographics(?, ?, ?)', session, ada, json.dumps(asked)),
+            {'result': 'submitted', 'requests': len(asked)})
+    chart = flows.ask(t, db, 'SELECT portal_demographics(?, ?)', session, ada)
+    fields = {field['field']: field for field in chart['fields']}
+    t.equal(sorted(fields), sorted(layout.mapping['requests']))
+    t.equal((fields['city']['value'], fields['city']['request']['value']), ('Paris', 'Turin'))
+    db.execute(layout.city, ['Oslo'])
+    t.equal(t.all(db, "SELECT current_value, proposed_value, conflict FROM pending_requests WHERE field = 'city'"), [('Oslo', 'Turin', 1)])
+    t.refuses(db, "SELECT accept_request(request_id) FROM pending_requests WHERE field = 'city'", says='in conflict')
+    t.one(db, "SELECT accept_request((SELECT request_id FROM pending_requests WHERE field = 'city'), 'force')")
+    db.execute("UPDATE pending_requests SET decision = 'accept'")
+    for field, value in asked.items():
+        t.equal(raw(t, db, layout.mapping, field, ada), value, f'{layout.name}: {field}')
+
+
+def added(t, db, layout):
+    """Quick Add: with a channel and without, and nobody twice."""
+    emmy = t.one(db, "SELECT quick_add('Emmy', 'Noether', '1982-03-23', 'text', '202-555-0142')")
+    t.true(isinstance(emmy, layout.key), f'{layout.name}: {emmy!r}')
+    t.equal(emmy, key_of(t, db, 'Noether'))
+    t.equal(raw(t, db, layout.mapping, 'date_of_birth', emmy), layout.born)
+    t.equal(raw(t, db, layout.mapping, 'cell_phone', emmy), '+12025550142')
+    t.refuses(db, "SELECT quick_add('emmy', 'noether', '1982-03-23')", says=('the same name', str(emmy)))
+    token = token_of(t, db)
+    before = len(t.mails(db))
+    t.equal(flows.prove(t, db, token, 'Noether', '1982-03-23')['result'], 'pin_sent')
+    t.equal(len(t.mails(db)), before + 1)
+    t.one(db, "SELECT quick_add('Mary', 'Somerville', '1980-12-26')")
+    t.equal(t.one(db, "SELECT patient_name FROM portal_find('1980-12-26')"), 'Mary Somerville')
+
+
+def revoked_and_granted(t, db, layout, ada):
+    t.one(db, 'SELECT revoke_access(?)', ada)
+    t.true(not flows.can_login(t, db, 'ada.l'))
+    t.advance(60)
+    t.one(db, "SELECT send_registration(?, 'email')", ada)
+    t.true(flows.can_login(t, db, 'ada.l'))
+    t.equal(flows.status(t, db, ada), 'registered')
+    if layout.consent:
+        db.execute(layout.consent)
+        t.refuses(db, "SELECT send_registration(?, 'email')", ada, says='has declined email')
+
+
+def story(t, layout):
+    db = practice(t, layout)
+    before = own_schema(db)
+    ada = key_of(t, db, 'Lovelace')
+    t.true(isinstance(ada, layout.key))
+    session = invited_and_registered(t, db, ada)
+    asked_and_decided(t, db, layout, ada, session)
+    added(t, db, layout)
+    t.equal(t.all(db, 'SELECT * FROM portal_check'), [], layout.name)
+    revoked_and_granted(t, db, layout, ada)
+    t.equal(own_schema(db), before, 'nothing of the practice is altered')
+    t.equal(json.loads(t.one(db, 'SELECT portal_map_patient()'))['table'], layout.mapping['table'])
+    t.equal((t.one(db, 'PRAGMA integrity_check'), t.one(db, 'SELECT portal_audit_verify()')), ('ok', None))
+
+
+def test_the_whole_workflow_runs_on_openemr(t):
+    story(t, LAYOUTS[0])
+
+
+def test_the_whole_workflow_runs_on_a_view_over_several_tables(t):
+    story(t, LAYOUTS[1])
+
+
+def test_the_whole_workflow_runs_on_keys_dates_and_consents_of_every_kind(t):
+    for layout in LAYOUTS[2:]:
+        story(t, layout)
+
+
+# Dates
+
+DATES = {
+    'YYYY-MM-DD': ('1985-12-10', '1985-12-10 00:00:00'), 'M/D/YYYY': ('12/10/1985',), 'MM/DD/YYYY': ('12/10/1985',),
+    'M-D-YYYY': ('12-10-1985',), 'MM-DD-YYYY': ('12-10-1985',), 'D/M/YYYY': ('10/12/1985',), 'DD/MM/YYYY': ('10/12/1985',),
+    'D-M-YYYY': ('10-12-1985',), 'DD-MM-YYYY': ('10-12-1985',), 'D.M.YYYY': ('10.12.1985',), 'DD.MM.YYYY': ('10.12.1985',),
+    'YYYYMMDD': ('19851210', 19851210), 'julian': (2446409.5, 2446410), 'unix': (503020800, 503020800 + 3600),
+    'unix milliseconds': (503020800000, 503020800001), 'excel': (31391, 31391.25)}
+FORMATTED = {'table': 'p', 'patient_id': 'id', 'first_name': 'f', 'last_name': 'l', 'email': 'm', 'deceased_on': 'dead'}
+
+
+def known_formats(t, db, field):
+    error = t.refuses(db, 'SELECT portal_map_patient(?)', json.dumps({**FORMATTED, field: {'column': 'b', 'format': '?'}}))
+    return re.search('is none of (.*)', error)[1].split(', ')
+
+
+def formatted(t, name, date_format, column_type=''):
+    db = t.database(init=False, name=name)
+    db.execute(f'CREATE TABLE p (id INTEGER PRIMARY KEY, f, l, b {column_type}, m, dead)')
+    db.execute('CREATE INDEX b ON p (b)')
+    t.one(db, 'SELECT portal_init(?)', json.dumps({**FORMATTED, 'date_of_birth': {'column': 'b', 'format': date_format}}))
+    return db
+
+
+def test_dates_of_every_format_are_read_written_and_found_by_an_index(t):
+    for number, (date_format, values) in enumerate(DATES.items()):
+        db = formatted(t, f'{number}.db', date_format)
+        for value in values:
+            db.execute("INSERT INTO p (f, l, b, m) VALUES ('Ada', 'Lovelace', ?, 'a@example.com')", [value])
+        for date in ('1905-03-04', '1969-12-31', '1970-01-01', '1988-02-29', '2005-11-30'):
+            t.one(db, 'SELECT quick_add(?, ?, ?)', 'Emmy', 'Noether', date)
+            t.refuses(db, 'SELECT quick_add(?, ?, ?)', 'Emmy', 'Noether', date, says='the same name')
+            t.equal(t.all(db, 'SELECT patient_name, date_of_birth FROM portal_find(?)', date), [('Emmy Noether', date)], date_format)
+        t.equal(t.all(db, "SELECT date_of_birth FROM portal_find('1985-12-10')"), [('1985-12-10',)] * len(values), date_format)
+        t.equal(t.all(db, "SELECT problem FROM portal_check WHERE problem LIKE '%can not be read%'"), [])
+    t.equal(sorted(DATES), sorted(known_formats(t, db, 'date_of_birth')), 'every format is tried here')
+
+
+def test_dates_are_written_as_the_practice_does(t):
+    for number, (date_format, written) in enumerate({
+            'M/D/YYYY': '3/4/2005', 'MM/DD/YYYY': '03/04/2005', 'D.M.YYYY': '4.3.2005', 'DD.MM.YYYY': '04.03.2005',
+            'YYYYMMDD': '20050304', 'julian': 2453433.5, 'unix': 1109894400, 'unix milliseconds': 1109894400000, 'excel': 38415}.items()):
+        db = formatted(t, f'{number}.db', date_format)
+        t.one(db, "SELECT quick_add('Emmy', 'Noether', '2005-03-04')")
+        t.equal(t.one(db, 'SELECT b FROM p'), written, date_format)
+        # However the zeros are written, it is the same day.
+        if date_format == 'M/D/YYYY':
+            for value in ('03/04/2005', '3/04/2005', '03/4/2005'):
+                db.execute('UPDATE p SET b = ?', [value])
+                t.refuses(db, "SELECT quick_add('Emmy', 'Noether', '2005-03-04')", says='the same name')
+
+
+def test_a_date_that_its_format_can_not_read_is_told_and_proves_nobody(t):
+    db = formatted(t, 'p.db', 'M/D/YYYY')
+    db.executemany("INSERT INTO p (id, f, l, b, m) VALUES (?, 'Ada', 'Lovelace', ?, 'a@example.com')",
+                   [(3, '12/10/1985'), (5, '13/10/1985'), (6, '1985-12-10'), (7, 'unknown'), (8, ''), (9, None), (10, '2/30/1985')])
+    t.contains(t.one(db, 'SELECT portal_map_patient(portal_map_patient())'), 'Look at patient 5: 3 of b can not be read as M/D/YYYY')
+    t.equal(t.all(db, "SELECT problem, subject FROM portal_check WHERE problem LIKE '%read%'"),
+            [('3 of b can not be read as M/D/YYYY', 'patient 5')])
+    for patient in (5, 7, 8, 9, 10):
+        t.refuses(db, "SELECT send_registration(?, 'email')", patient, says=('no date of birth as M/D/YYYY', 'correct b'))
+    t.contains(t.one(db, "SELECT send_registration(3, 'email')"), 'sent')
+    t.equal(t.one(db, "SELECT group_concat(patient_id) FROM portal_find('12/10/1985')"), '3,6', 'ours is read beside theirs')
+
+
+def test_dates_of_nobody_are_none_and_any_other_date_of_death_is_one(t):
+    db = formatted(t, 'p.db', 'YYYY-MM-DD')
+    alive, dead = (None, '', '0000-00-00', '0000-00-00 00:00:00', '0001-01-01'), ('2024-05-06', '2024-05-06 10:00:00', 'May 2024')
+    for number, value in enumerate([*alive, *dead]):
+        db.execute("INSERT INTO p VALUES (?, 'Ada', 'Lovelace', '1985-12-10', 'a@example.com', ?)", [number, value])
+        problem = t.one(db, "SELECT send_problem(?, 'email')", number)
+        t.equal('is deceased' in (problem or ''), value in dead, f'{value}: {problem}')
+
+
+# Consent and language
+
+def test_consent_is_what_the_practice_writes_for_it(t):
+    said = {'0/1': (('0',), ('1', '', None, '2')), 'YES/NO': (('NO', 'no', 'Unassigned', '0'), ('YES', 'yes', '', None)),
+            'Y/N': (('N',), ('Y', 'y', None)), 'true/false': (('false', '0', 'f'), ('true', '1', 't'))}
+    for number, (flag, (noes, yeses)) in enumerate(said.items()):
+        db = t.database(init=False, name=f'{number}.db')
+        db.execute('CREATE TABLE p (id INTEGER PRIMARY KEY, f, l, b, m, ok)')
+        columns = {**FORMATTED, 'date_of_birth': 'b', 'email_consent': {'column': 'ok', 'format': flag}}
+        del columns['deceased_on']
+        t.one(db, 'SELECT portal_init(?)', json.dumps(columns))
+        for value in (*noes, *yeses):
+            db.execute('DELETE FROM p')
+            db.execute("INSERT INTO p VALUES (1, 'Ada', 'Lovelace', '1985-12-10', 'a@example.com', ?)", [value])
+            problem = t.one(db, "SELECT send_problem(1, 'email')")
+            t.equal('has declined email (ok is ' in (problem or ''), value in noes, f'{flag}: {value}: {problem}')
+
+
+# What a mapping may be
+
+CLINIC = LAYOUTS[2]
+
+
+def changed(**columns):
+    """The mapping of the clinic with other columns; None leaves one out."""
+    return json.dumps({name: value for name, value in {**CLINIC.mapping, **columns}.items() if value is not None})
+
+
+def test_a_mapping_that_does_not_fit_is_refused_with_the_reason(t):
+    db = practice(t, CLINIC)
+    db.execute('CREATE VIEW v AS SELECT "No." AS n FROM "our patients"')
+    db.execute('CREATE TABLE b (k BLOB PRIMARY KEY, f, l, d)')
+    db.execute("INSERT INTO b VALUES (x'00', 'a', 'b', '1990-01-01')")
+    before = t.all(db, 'SELECT * FROM portal_mapping')
+    for mapping, says in (
+            (None, 'is NULL'), (17, 'must be JSON text'), ('nonsense', 'no JSON object'), ('[]', 'no JSON object'),
+            ('{"table": "x"', 'no JSON object'), ('{"table": "our patients"} x', 'no JSON object'), ('{"table": 1}', 'table must be the name'),
+            (changed(table=None), 'names no table'), (changed(table='gone'), 'there is no table or view gone'),
+            (changed(table='portal_message'), 'portal_message is no table of the practice'),
+            (changed(table='portal_status'), 'portal_status is no table of the practice'),
+            (changed(table='sqlite_schema'), 'is no table of the practice'),
+            (changed(patient_id=None), 'has no patient_id'), (changed(first_name=None), 'has no first_name'),
+            (changed(last_name=None), 'has no last_name'), (changed(date_of_birth=None), 'has no date_of_birth'),
+            (changed(name='full_name'), 'by the last name alone'), (changed(last_name='Given'), 'by the last name alone'),
+            (changed(email='fax'), 'has no column fax (email)'), (changed(patient_id='town'), 'town of our patients may be the same of two'),
+            (changed(fax='mobile'), "'fax' is no field of the portal (patient_id, first_name"),
+            (changed(Fax='mobile', requests=['Fax']), "'Fax' is no field"), (changed(requests=['fax']), "'fax' is no field"),
+            (changed(requests=['home_phone']), 'requests: home_phone has no column'),
+            (changed(requests=['date_of_birth']), 'is nothing that a patient may ask to change'),
+            (changed(requests='email'), 'requests is an array'), (changed(requests=[1]), 'requests is an array'),
+            (changed(city='full_name'), 'full_name is computed by our patients'),
+            (changed(date_of_birth={'column': 'born', 'format': 'YY'}), "date_of_birth: format 'YY' is none of YYYY-MM-DD, M/D/YYYY"),
+            (changed(email_consent={'column': 'mails', 'format': 'yes'}), 'none of 0/1, YES/NO, Y/N, true/false'),
+            (changed(patient_id={'column': 'No.', 'format': 'guid'}), 'none of default, uuid, next'),
+            (changed(city={'column': 'town', 'case': 'upper'}), 'city: a column is its name, or'),
+            (changed(city={'format': 'text'}), 'city: a column is its name, or'), (changed(city=['town']), 'city'),
+            (changed(city=''), 'city must be the name'), ('{"table": {"a": "}"}}', 'table must be the name'),
+            ('{}', 'no such table: main.patient'), ('x' * 70000, 'too long'), (b'\xff\xfe', 'is not valid text'),
+            (json.dumps({'table': 'b', 'patient_id': 'k', 'first_name': 'f', 'last_name': 'l', 'date_of_birth': 'd'}),
+             'neither a whole number nor text (blob)')):
+        t.refuses(db, 'SELECT portal_map_patient(?)', mapping, says=says)
+        t.equal(t.all(db, 'SELECT * FROM portal_mapping'), before, f'{mapping}')
+        t.equal(flows.status(t, db, 20), 'not sent', 'what was in force still is')
+    t.true(t.one(db, "SELECT count(*) FROM portal_audit WHERE action = 'call.refused' AND subject = 'portal_map_patient'") > 30)
+    t.equal(t.one(db, "SELECT count(*) FROM portal_audit WHERE action = 'mapping.changed' AND subject = 'our patients'"), 1)
+
+
+def test_a_mapping_is_given_as_json_that_can_be_edited_and_given_back(t):
+    db = practice(t, CLINIC)
+    told = json.loads(t.one(db, 'SELECT portal_map_patient()'))
+    t.equal(told, {**CLINIC.mapping, 'email_consent': 'mails'})
+    patch = {'city': None, 'shoe_size': None, 'requests': ['email']}
+    t.one(db, 'SELECT portal_map_patient(json_patch(portal_map_patient(), ?))', json.dumps(patch))
+    t.equal(json.loads(t.one(db, 'SELECT portal_map_patient()')),
+            {**{name: value for name, value in told.items() if name not in patch}, 'requests': ['email']})
+
+
+def test_without_a_list_of_requests_patients_may_ask_for_whatever_can_be_written(t):
+    db = practice(t, CLINIC)
+    t.one(db, 'SELECT portal_map_patient(?)', changed(requests=None, shoe_size=None, home_phone='full_name'))
+    t.equal(json.loads(t.one(db, 'SELECT portal_map_patient()'))['requests'],
+            ['first_name', 'last_name', 'email', 'cell_phone', 'city', 'email_consent'])
+
+
+def test_our_own_table_is_told_as_a_mapping_and_can_be_gone_back_to(t):
+    db = t.database()
+    own = json.loads(t.one(db, 'SELECT portal_map_patient()'))
+    t.equal((own['table'], own['postal_code'], 'sex' in own['requests']), ('patient', 'postal_code', True))
+    t.patient(db)
+    t.contains(t.one(db, 'SELECT portal_map_patient(?)', json.dumps({**own, 'requests': ['city']})), 'to change 1 of')
+    t.equal(t.one(db, 'SELECT count(*) FROM portal_mapping'), 20)
+    t.contains(t.one(db, "SELECT portal_map_patient('{}')"), 'in patient; they may ask to change 14')
+    t.equal(t.one(db, 'SELECT count(*) FROM portal_mapping'), 0)
+    t.contains(t.one(db, "SELECT send_registration(1, 'email')"), 'sent')
+
+
+def test_rows_edited_by_hand_are_in_force_on_every_connection_at_its_next_call(t):
+    db = practice(t, CLINIC)
+    other = t.connect(t.file(db))
+    t.contains(t.one(other, "SELECT send_problem(21, 'text')"), 'has no cell phone')
+    db.execute('ALTER TABLE "our patients" ADD COLUMN pager')
+    db.execute('UPDATE "our patients" SET pager = \'+12025550177\'')
+    db.execute("UPDATE portal_mapping SET source = 'pager' WHERE field = 'cell_phone'")
+    t.equal(t.one(other, "SELECT send_problem(21, 'text')"), None)
+    for row, says in (("UPDATE portal_mapping SET format = 'y' WHERE field = 'date_of_birth'", 'portal_mapping: date_of_birth has an unknown format'),
+                      ("DELETE FROM portal_mapping WHERE field = 'last_name'", 'portal_mapping: last_name is missing'),
+                      ("DELETE FROM portal_mapping WHERE field = 'table'", 'portal_mapping: table is missing'),
+                      ("INSERT INTO portal_mapping VALUES ('a b', 'x', NULL, 1)", "portal_mapping: a b is no name of a field"),
+                      ("UPDATE portal_mapping SET source = 'gone' WHERE field = 'table'", 'gone can not be read (no such table: main.gone)'),
+                      ("UPDATE portal_mapping SET source = 'patient' WHERE field = 'table'", 'main.patient'),
+                      ("""UPDATE portal_mapping SET source = 'x"; DROP TABLE clinic; --' WHERE field = 'city'""", 'has no column x"; DROP')):
+        mapping = t.one(db, 'SELECT portal_map_patient()')
+        db.execute(row)
+        for connection in (db, other):
+            t.refuses(connection, "SELECT send_registration(20, 'email')", says=(says, 'portal_map_patient()'))
+            t.refuses(connection, 'SELECT * FROM portal_status', says=says)
+            t.true([row for row in t.all(connection, 'SELECT * FROM portal_check') if says in row[0]], says)
+        t.contains(t.one(db, 'SELECT portal_map_patient(?)', mapping), 'our patients')
+        t.equal(t.one(other, "SELECT send_problem(20, 'email')"), None)
+    t.equal(t.one(db, 'SELECT count(*) FROM clinic'), 1)
+
+
+def test_a_mapping_that_is_rolled_back_is_not_in_force(t):
+    db = practice(t, CLINIC)
+    db.execute('BEGIN')
+    t.one(db, 'SELECT portal_map_patient(?)', changed(email=None, requests=['city'], shoe_size=None))
+    t.contains(t.one(db, "SELECT send_problem(20, 'email')"), 'no column of the patient table our patients is mapped as email')
+    db.execute('ROLLBACK')
+    t.equal(t.one(db, "SELECT send_problem(20, 'email')"), None)
+
+
+# The practice's schema
+
+def test_what_the_practices_schema_lost_is_told_by_every_call_and_by_the_check(t):
+    for number, (schema, says) in enumerate((('ALTER TABLE "our patients" RENAME COLUMN born TO birthday', 'has no column born (date_of_birth)'),
+                                            ('ALTER TABLE "our patients" RENAME TO people', 'our patients can not be read'),
+                                            ('DROP TABLE "our patients"', 'our patients can not be read'))):
+        db = t.database(init=False, name=f'{number}.db')
+        db.executescript(CLINIC.schema)
+        t.one(db, 'SELECT portal_init(?)', json.dumps(CLINIC.mapping))
+        other = t.connect(t.file(db))
+        flows.status(t, other, 20)
+        db.execute('PRAGMA foreign_keys = OFF')
+        db.execute(schema)
+        for connection in (db, other):
+            for sql in ("SELECT send_registration(20, 'email')", 'SELECT * FROM portal_status', "SELECT quick_add('a', 'b', '1990-01-01')",
+                        "SELECT * FROM portal_find('Ada')"):
+                t.refuses(connection, sql, says=(says, 'portal_map_patient()'))
+            t.true([row for row in t.all(connection, 'SELECT * FROM portal_check') if says in row[0]], says)
+    db = t.database(name='own.db')
+    t.patient(db)
+    db.execute('ALTER TABLE patient RENAME COLUMN email TO mail')
+    t.refuses(db, "SELECT send_registration(1, 'text')", says=('the patient table patient has no column email;', 'portal_map_patient()'))
+    t.contains(t.one(db, "SELECT portal_map_patient(json_patch(portal_map_patient(), '{\"email\": \"mail\"}'))"), 'patient')
+    t.contains(t.one(db, "SELECT send_registration(1, 'email')"), 'sent')
+
+
+def test_what_the_practices_schema_refuses_is_a_refusal_in_its_words_and_leaves_nothing(t):
+    db = practice(t, CLINIC)
+    session = invited_and_registered(t, db, 20)
+    db.execute('PRAGMA foreign_keys = ON')
+    db.execute('CREATE TRIGGER strict BEFORE UPDATE OF town ON "our patients" WHEN NEW.town = \'Atlantis\''
+               " BEGIN SELECT RAISE(ABORT, 'there is no such town'); END")
+    t.one(db, 'SELECT submit_demographics(?, 20, ?)', session,
+          json.dumps({'city': 'Atlantis', 'email': 'grace@example.com', 'shoe_size': '39'}))
+    for field, says in (('city', 'there is no such town'), ('email', 'UNIQUE constraint failed: our patients.mail')):
+        t.refuses(db, 'SELECT accept_request(request_id) FROM pending_requests WHERE field = ?', field, says=('refuses it', says))
+    db.execute('INSERT OR IGNORE INTO accept_request (request_id) SELECT request_id FROM pending_requests')
+    t.equal(t.all(db, 'SELECT field FROM pending_requests ORDER BY 1'), [('city',), ('email',)])
+    rows = t.one(db, 'SELECT count(*) FROM "our patients"')
+    db.execute('PRAGMA foreign_keys = OFF')
+    db.execute('DELETE FROM clinic')
+    db.execute('PRAGMA foreign_keys = ON')
+    for sql, says in ((f"SELECT quick_add('A', '{'b' * 70}', '1990-01-01')", 'CHECK constraint failed'),
+                      ("SELECT quick_add('A', 'B', '1990-01-01', 'email', 'grace@example.com')", 'UNIQUE constraint failed')):
+        t.refuses(db, sql, says=('refuses it', says))
+    t.refuses(db, "SELECT quick_add('A', 'B', '1990-01-01')", says='FOREIGN KEY constraint failed')
+    t.equal(t.one(db, 'SELECT count(*) FROM "our patients"'), rows)
+    t.equal(t.one(db, 'SELECT portal_audit_verify()'), None)
+
+
+def test_an_emptied_field_is_an_empty_text_where_the_practice_takes_no_null(t):
+    db = practice(t, LAYOUTS[0])
+    session = invited_and_registered(t, db, 11)
+    t.one(db, "SELECT submit_demographics(?, 11, ?)", session, json.dumps({'cell_phone': None, 'occupation': ''}))
+    db.execute("UPDATE pending_requests SET decision = 'accept'")
+    t.equal(t.all(db, 'SELECT phone_cell, occupation FROM patient_data WHERE pid = 11'), [('', None)])
+
+
+def test_a_mapping_under_which_people_would_lose_their_access_is_refused(t):
+    db = practice(t, CLINIC)
+    session = invited_and_registered(t, db, 20)
+    db.execute('ALTER TABLE "our patients" ADD COLUMN mrn INTEGER')
+    db.execute('UPDATE "our patients" SET mrn = 41 - "No."')
+    db.execute('CREATE UNIQUE INDEX mrn ON "our patients" (mrn)')
+    t.refuses(db, 'SELECT portal_map_patient(?)', changed(patient_id='mrn'), says=('1 of 1 logins would lose', 'revoke_access'))
+    t.refuses(db, 'SELECT portal_map_patient(?)', changed(date_of_birth={'column': 'born', 'format': 'julian'}), says='would lose')
+    t.equal(flows.patients_of(t, db, session), [20])
+    t.one(db, 'SELECT revoke_access(20)')
+    t.contains(t.one(db, 'SELECT portal_map_patient(?)', changed(patient_id='mrn')), 'our patients')
+    t.equal(t.one(db, "SELECT patient_id FROM portal_find('Lovelace')"), 21)
+
+
+def test_a_view_that_gives_a_patient_twice_is_found(t):
+    db = practice(t, LAYOUTS[1])
+    db.execute("INSERT INTO person_name VALUES (3, 'Augusta', 'King', 1)")
+    t.equal(t.all(db, "SELECT problem, subject FROM portal_check WHERE remedy LIKE '%view%'"), [('1 of person_id are of several rows', 'patient 3')])
+
+
+# Synthea
+
+def test_synthea_is_mapped_as_imported_once_staff_have_added_an_index_and_contacts(t):
+    source = next((file for file in SYNTHEA if file.exists()), None)
+    rows = [*csv.DictReader(source.open(encoding='utf-8-sig'), delimiter=';')] if source else [SYNTHEA_ROW]
+    file = source or t.path('patients.csv')
+    if not source:
+        file.write_text(';'.join(SYNTHEA_ROW) + '\n' + ';'.join(SYNTHEA_ROW.values()) + '\n')
+    path = t.path('synthea.db')
+    done = t.shell(path, f'.mode csv\n.separator ";"\n.import {file} patients\n', clock=False, extension=False)
+    t.equal(done.code, 0, done.stderr)
+    db = t.connect(path)
+    mapping = (layouts.MAPPINGS / 'synthea.json').read_text()
+    t.refuses(db, 'SELECT portal_init()', says=('none named patient', 'portal_init(mapping)'))
+    t.refuses(db, 'SELECT portal_init(?)', mapping, says=('Id of patients may be the same', 'unique index'))
+    db.execute('CREATE UNIQUE INDEX patients_id ON patients (Id)')
+    t.contains(t.one(db, 'SELECT portal_init(?)', mapping.encode()), 'Look at email: no column is mapped')
+    id, first, last, born = (rows[0][column] for column in ('Id', 'FIRST', 'LAST', 'BIRTHDATE'))
+    t.refuses(db, "SELECT send_registration(?, 'email')", id, says=('no column of the patient table patients is mapped as email', 'portal_map_patient()'))
+    t.refuses(db, "SELECT quick_add('Emmy', 'Noether', '1982-03-23', 'email', 'e@example.com')", says='mapped as email')
+    for column in ('EMAIL', 'CELL'):
+        db.execute(f'ALTER TABLE patients ADD COLUMN {column} TEXT')
+    t.one(db, "SELECT portal_map_patient(json_patch(portal_map_patient(), '{\"email\": \"EMAIL\", \"cell_phone\": \"CELL\"}'))")
+    db.execute("UPDATE patients SET EMAIL = 'first@example.com' WHERE Id = ?", [id])
+    t.equal(t.one(db, 'SELECT count(*) FROM portal_status'), len(rows))
+    t.equal(t.all(db, 'SELECT * FROM portal_check'), [])
+    month, day, year = (int(part) for part in born.split('/'))
+    date = f'{year:04}-{month:02}-{day:02}'
+    t.true((id, f'{first} {last}') in t.all(db, 'SELECT patient_id, patient_name FROM portal_find(?)', date))
+    t.contains(t.one(db, "SELECT send_registration(?, 'email')", id), 'sent by email')
+    t.equal(flows.prove(t, db, token_of(t, db), last, date)['result'], 'pin_sent')
+    dead = [row['Id'] for row in rows if row['DEATHDATE']]
+    t.true(all('is deceased' in t.one(db, "SELECT send_problem(?, 'email')", key) for key in dead), 'who has died is sent nothing')
+    emmy = t.one(db, "SELECT quick_add('Emmy', 'Noether', '1982-03-23', 'email', 'e@example.com')")
+    t.true(re.fullmatch('[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}', emmy), emmy)
+    t.equal(t.all(db, 'SELECT BIRTHDATE, EMAIL FROM patients WHERE Id = ?', emmy), [('3/23/1982', 'e@example.com')])
+
+
+SYNTHEA_ROW = dict.fromkeys(
+    'Id BIRTHDATE DEATHDATE SSN DRIVERS PASSPORT PREFIX FIRST LAST SUFFIX MAIDEN MARITAL RACE ETHNICITY GENDER BIRTHPLACE'
+    ' ADDRESS CITY STATE COUNTY ZIP LAT LON HEALTHCARE_EXPENSES HEALTHCARE_COVERAGE'.split(), '') | {
+    'Id': '1d604da9-9a81-4ba9-80c2-de3375d59b40', 'BIRTHDATE': '5/25/1989', 'FIRST': 'Ada', 'LAST': 'Lovelace', 'GENDER': 'F'}
+
+
+# Indexes
+
+def test_every_query_for_one_patient_uses_the_practices_own_indexes(t):
+    for layout in (LAYOUTS[0], *LAYOUTS[2:]):
+        db = t.database(init=False, name=f'{LAYOUTS.index(layout)}.db')
+        db.executescript(layout.schema)
+        t.one(db, 'SELECT portal_init(?)', json.dumps(layout.mapping))
+        ada = key_of(t, db, 'Lovelace')
+        seen = []
+        db.set_trace_callback(lambda sql: seen.append(re.sub('^-- ', '', sql, flags=re.M)))
+        session = invited_and_registered(t, db, ada)
+        asked_and_decided(t, db, layout, ada, session)
+        t.one(db, "SELECT quick_add('Emmy', 'Noether', '1982-03-23', 'text', '202-555-0142')")
+        db.set_trace_callback(None)
+        named = [sql for sql in dict.fromkeys(seen) if f'"{layout.mapping["table"]}"' in sql and not sql.startswith('PRAGMA')]
+        t.true(len(named) > 10, f'{layout.name}: {len(named)} statements')
+        plans = {sql: plan(db, sql) for sql in named}
+        t.equal({sql: how for sql, how in plans.items() if re.search(r'SCAN (t|p|patient)\b|MATERIALIZE|AUTOMATIC', how)}, {},
+                layout.name)
+
+
+def plan(db, sql):
+    marks = max([0, *map(int, re.findall(r'\?(\d+)', sql))])
+    return ' | '.join(row[3] for row in db.execute(f'EXPLAIN QUERY PLAN {sql}', [None] * marks))
