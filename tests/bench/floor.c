@@ -45,6 +45,7 @@ struct sending {
     sqlite3_int64 events;
     const char *user;
     char sent_by[64];
+    char language[16];
     unsigned char hash[HASH_SIZE];
 };
 
@@ -54,7 +55,8 @@ static void sending_open(struct sending *sending, sqlite3 *db)
 
     sending->db = db;
     sending->patient = bench_prepare(db, "SELECT first_name, date_of_birth, email, email_consent,"
-                                         " active, deceased_on FROM patient WHERE patient_id = ?1");
+                                         " active, deceased_on, preferred_language FROM patient"
+                                         " WHERE patient_id = ?1");
     sending->newest = bench_prepare(db, "SELECT registration_id FROM portal_registration"
                                         " WHERE patient_id = ?1 ORDER BY registration_id DESC LIMIT 1");
     sending->message = bench_prepare(db, "INSERT INTO portal_message (kind, channel, patient_id,"
@@ -62,8 +64,8 @@ static void sending_open(struct sending *sending, sqlite3 *db)
                                          " VALUES ('registration', 'email', ?1, ?2, 'queued', ?3, ?3)");
     sending->registration =
         bench_prepare(db, "INSERT INTO portal_registration (registration_id, patient_id, destination,"
-                          " identity, nonce, status, created_at, sent_by)"
-                          " VALUES (?1, ?2, ?3, ?4, ?5, 'queued', ?6, ?7)");
+                          " identity, nonce, status, created_at, sent_by, language)"
+                          " VALUES (?1, ?2, ?3, ?4, ?5, 'queued', ?6, ?7, ?8)");
     sending->event = bench_prepare(db, "INSERT INTO portal_audit (event_id, at, application, actor,"
                                        " action, patient_id, subject, detail, hash) VALUES"
                                        " (?1, ?2, 'ehr', ?3, 'registration.queued', ?4, ?5, 'email', ?6)");
@@ -89,6 +91,8 @@ static sqlite3_int64 message_insert(struct sending *sending, sqlite3_int64 patie
     bind_text(sending->message, 2, (const char *)sqlite3_column_text(sending->patient, 2));
     bind_integer(sending->message, 3, sending->now);
     bench_done(sending->message);
+    (void)snprintf(sending->language, sizeof sending->language, "%s",
+                   (const char *)sqlite3_column_text(sending->patient, 6));
     bench_done(sending->patient);
     return sqlite3_last_insert_rowid(sending->db);
 }
@@ -104,6 +108,7 @@ static void registration_insert(struct sending *sending, sqlite3_int64 id, sqlit
     bind_blob(insert, 5, sending->hash, NONCE_SIZE);
     bind_integer(insert, 6, sending->now);
     bind_text(insert, 7, sending->sent_by);
+    bind_text(insert, 8, sending->language);
     bench_done(insert);
 }
 

@@ -16,7 +16,7 @@ const PAGE = 10000;
 
 const CHART = `
 SELECT p.patient_id, p.email, p.email_consent, p.active, p.deceased_on,
-       p.first_name || p.date_of_birth AS person, r.registration_id, r.created_at
+       p.first_name || p.date_of_birth AS person, p.preferred_language, r.registration_id, r.created_at
   FROM patient AS p
   LEFT JOIN portal_registration AS r
     ON r.registration_id = (SELECT max(registration_id) FROM portal_registration
@@ -91,7 +91,8 @@ class Sending {
     this.message = db.prepare(`INSERT INTO portal_message (kind, channel, patient_id, recipient, status,
       created_at, due_at) VALUES ('registration', 'email', ?, ?, 'queued', ?, ?)`);
     this.registration = db.prepare(`INSERT INTO portal_registration (registration_id, patient_id,
-      destination, identity, nonce, status, created_at, sent_by) VALUES (?, ?, ?, ?, ?, 'queued', ?, ?)`);
+      destination, identity, nonce, status, created_at, sent_by, language)
+      VALUES (?, ?, ?, ?, ?, 'queued', ?, ?, ?)`);
     this.written = db.prepare(`INSERT INTO portal_audit (event_id, at, application, actor, action,
       patient_id, subject, detail, hash) VALUES (?, ?, 'ehr', ?, ?, ?, ?, ?, ?)`);
     this.superseded = db.prepare(`UPDATE portal_registration SET status = 'superseded', ended_at = ?
@@ -116,7 +117,7 @@ class Sending {
     }
     const id = this.message.run(chart.patient_id, chart.email, this.now, this.now).lastInsertRowid;
     this.registration.run(id, chart.patient_id, keyed(chart.email), keyed(chart.person),
-      crypto.randomBytes(3), this.now, `ehr:${USER}`);
+      crypto.randomBytes(3), this.now, `ehr:${USER}`, chart.preferred_language);
     if (chart.registration_id !== null) {
       this.superseded.run(this.now, chart.registration_id);
       this.cancelled.run(chart.registration_id);

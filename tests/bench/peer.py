@@ -23,7 +23,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 CHART = '''
 SELECT p.patient_id, p.email, p.email_consent, p.active, p.deceased_on,
-       p.first_name || p.date_of_birth AS person, r.registration_id, r.created_at
+       p.first_name || p.date_of_birth AS person, p.preferred_language, r.registration_id, r.created_at
   FROM patient AS p
   LEFT JOIN portal_registration AS r
     ON r.registration_id = (SELECT max(registration_id) FROM portal_registration
@@ -41,8 +41,8 @@ WRITES = {
     'messages': '''INSERT INTO portal_message (message_id, kind, channel, patient_id, recipient, status,
                    created_at, due_at) VALUES (?, 'registration', 'email', ?, ?, 'queued', ?, ?)''',
     'registrations': '''INSERT INTO portal_registration (registration_id, patient_id, destination,
-                        identity, nonce, status, created_at, sent_by)
-                        VALUES (?, ?, ?, ?, ?, 'queued', ?, ?)''',
+                        identity, nonce, status, created_at, sent_by, language)
+                        VALUES (?, ?, ?, ?, ?, 'queued', ?, ?, ?)''',
     'events': '''INSERT INTO portal_audit (event_id, at, application, actor, action, patient_id, subject,
                  detail, hash) VALUES (?, ?, 'ehr', ?, ?, ?, ?, ?, ?)''',
     'superseded': '''UPDATE portal_registration SET status = 'superseded', ended_at = ?
@@ -107,7 +107,7 @@ class Sending:
         self.rows = {name: [] for name in WRITES}
 
     def send(self, chart):
-        patient_id, email, consent, active, deceased_on, person, previous, created_at = chart
+        patient_id, email, consent, active, deceased_on, person, language, previous, created_at = chart
         check_chart(patient_id, email, consent, active, deceased_on)
         if created_at is not None and created_at > self.now - 60:
             raise Refused(f'patient {patient_id} was sent a registration a moment ago')
@@ -115,7 +115,7 @@ class Sending:
         rows = self.rows
         rows['messages'].append((self.message_id, patient_id, email, self.now, self.now))
         rows['registrations'].append((self.message_id, patient_id, keyed(email), keyed(person),
-                                      secrets.token_bytes(3), self.now, f'ehr:{USER}'))
+                                      secrets.token_bytes(3), self.now, f'ehr:{USER}', language))
         if previous is not None:
             rows['superseded'].append((self.now, previous))
             rows['cancelled'].append((previous,))

@@ -18,13 +18,14 @@ CREATE TABLE portal_message (
     created_at bigint NOT NULL, due_at bigint, attempts int NOT NULL DEFAULT 0, claim text,
     sent_at bigint, duplicate int NOT NULL DEFAULT 0, detail text);
 CREATE INDEX ON portal_message (due_at) WHERE due_at IS NOT NULL;
-CREATE INDEX ON portal_message (patient_id) WHERE due_at IS NOT NULL AND kind <> 'registration';
+CREATE INDEX ON portal_message (patient_id) WHERE kind <> 'registration';
 CREATE TABLE portal_registration (
     registration_id bigint PRIMARY KEY, patient_id bigint NOT NULL, destination bigint NOT NULL,
     identity bigint NOT NULL, nonce bytea NOT NULL, status text NOT NULL, created_at bigint NOT NULL,
     expires_at bigint, ended_at bigint, guesses int NOT NULL DEFAULT 0, pins int NOT NULL DEFAULT 0,
-    sent_by text NOT NULL);
+    sent_by text NOT NULL, language text, merged_from bigint);
 CREATE INDEX ON portal_registration (patient_id);
+CREATE INDEX ON portal_registration (created_at);
 CREATE INDEX ON portal_registration (destination);
 CREATE INDEX ON portal_registration (expires_at) WHERE status = 'live';
 CREATE TABLE portal_account (
@@ -128,7 +129,7 @@ BEGIN
     SELECT coalesce(max(message_id), 0) INTO last FROM portal_message;
     CREATE TEMP TABLE draft ON COMMIT DROP AS
     SELECT last + row_number() OVER (ORDER BY p.patient_id) AS id, p.patient_id, p.email,
-           p.first_name || p.date_of_birth AS person, r.registration_id AS previous, r.created_at
+           p.first_name || p.date_of_birth AS person, p.preferred_language, r.registration_id AS previous, r.created_at
       FROM patient AS p
       LEFT JOIN (SELECT patient_id, max(registration_id) AS newest
                    FROM portal_registration GROUP BY patient_id) AS n USING (patient_id)
@@ -142,8 +143,8 @@ BEGIN
     INSERT INTO portal_message (message_id, kind, channel, patient_id, recipient, status, created_at, due_at)
     SELECT id, 'registration', 'email', patient_id, email, 'queued', now, now FROM draft;
     INSERT INTO portal_registration (registration_id, patient_id, destination, identity, nonce, status,
-                                     created_at, sent_by)
-    SELECT id, patient_id, keyed(email), keyed(person), gen_random_bytes(3), 'queued', now, 'ehr:anna'
+                                     created_at, sent_by, language)
+    SELECT id, patient_id, keyed(email), keyed(person), gen_random_bytes(3), 'queued', now, 'ehr:anna', preferred_language
       FROM draft;
     UPDATE portal_registration AS r SET status = 'superseded', ended_at = now
       FROM draft WHERE r.registration_id = previous AND status IN ('queued', 'live', 'expired');
@@ -180,9 +181,9 @@ BEGIN
     INSERT INTO portal_message (kind, channel, patient_id, recipient, status, created_at, due_at)
     VALUES ('registration', 'email', id, chart.email, 'queued', now, now) RETURNING message_id INTO message;
     INSERT INTO portal_registration (registration_id, patient_id, destination, identity, nonce, status,
-                                     created_at, sent_by)
+                                     created_at, sent_by, language)
     VALUES (message, id, keyed(chart.email), keyed(chart.first_name || chart.date_of_birth),
-            gen_random_bytes(3), 'queued', now, 'ehr:anna');
+            gen_random_bytes(3), 'queued', now, 'ehr:anna', chart.preferred_language);
     IF previous.registration_id IS NOT NULL THEN
         UPDATE portal_registration SET status = 'superseded', ended_at = now
          WHERE registration_id = previous.registration_id AND status IN ('queued', 'live', 'expired');
