@@ -42,7 +42,7 @@ CFLAGS ?= -O2 -g -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2 -ffile-prefix-map=$(CURDI
 WARNINGS := -std=c11 -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes \
 	-Wmissing-prototypes -Werror
 HARDENING := -fPIC -fvisibility=hidden -fstack-protector-strong
-LDLIBS := -lutf8proc -lsodium -ldl
+LDLIBS := -lutf8proc -lsodium -ldl -lm
 
 EMBEDDED := build/embedded.c
 # What is compiled in; the rest of sql/ is run from its files.
@@ -55,19 +55,22 @@ SHELL_OBJECTS := $(patsubst %.c,build/%.o,$(wildcard shell/*.c))
 PAGE_FILES := $(wildcard page/pages/*)
 PAGE_SOURCES := $(sort $(wildcard page/*.c)) build/page_files.c shell/notify.c
 PAGE_OBJECTS := $(PAGE_SOURCES:%.c=build/%.o)
-PAGE_LDLIBS := -lsqlite3 -lmicrohttpd -lgnutls -lcjson -lpthread -lm
+PAGE_LDLIBS := -lsqlite3 -lmicrohttpd -lgnutls -lcjson -lpthread
 
 .PHONY: all demo demo-web reference install uninstall deb npm clean
 .DELETE_ON_ERROR:
 .SECONDEXPANSION:
 
-# Channels that are libraries of their own: what each is made of, besides its source, and linked with.
-CHANNELS := smtp kannel twilio
+# Channels, and the printer, that are libraries of their own: what each is made of, besides its source, and linked with.
+CHANNELS := smtp kannel twilio poster
 smtp_PARTS := account.o timing.o smtp_account.o smtp_connection.o smtp_session.o probe.o
+smtp_LDLIBS := -lcurl
 kannel_PARTS := http.o http_probe.o multi.o account.o timing.o probe.o received.o
-kannel_LDLIBS := -lnettle
+kannel_LDLIBS := -lcurl -lnettle
 twilio_PARTS := $(kannel_PARTS)
-twilio_LDLIBS := -lcjson -lnettle
+twilio_LDLIBS := -lcurl -lcjson -lnettle
+poster_PARTS := poster_paper.o
+poster_LDLIBS := -lhpdf -lqrencode
 CHANNEL_LIBRARIES := $(CHANNELS:%=build/portal.d/%.so)
 
 # Written partly by the command itself: from its table, and from what the extension says of itself.
@@ -86,7 +89,7 @@ $(CHANNEL_LIBRARIES): build/portal.d/%.so: \
 		build/ext/plugins/%.o $$(addprefix build/ext/plugins/,$$($$*_PARTS))
 	@mkdir -p $(@D)
 	@echo '  LINK    $@'
-	$(Q)$(CC) -shared -Wl,-z,defs,-z,relro,-z,now -o $@ $^ $(LDFLAGS) -lcurl $($*_LDLIBS)
+	$(Q)$(CC) -shared -Wl,-z,defs,-z,relro,-z,now -o $@ $^ $(LDFLAGS) $($*_LDLIBS)
 
 # The extension for programs that link SQLite themselves: sqlite3_auto_extension(sqlite3_portal_init).
 build/libportal.a: $(STATIC_OBJECTS)

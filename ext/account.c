@@ -207,8 +207,10 @@ static int contact_tell(struct portal *portal, const char *kind, sqlite3_int64 a
                         const char *contact)
 {
     sqlite3_int64 message_id = 0;
-    int code = outbox_queue(portal, kind, medium, NULL, contact, &message_id);
+    int code;
 
+    if (*contact == '\0') return SQLITE_OK;         /* whoever came with a letter had none */
+    code = outbox_queue(portal, kind, medium, NULL, contact, &message_id);
     return code == SQLITE_OK ? outbox_account(portal, message_id, account_id) : code;
 }
 

@@ -93,17 +93,17 @@ int call_integer(struct call *call, int index, const char *name, sqlite3_int64 *
     return refuse(call->portal, "%s must be a whole number", name);
 }
 
-int call_medium(struct call *call, int index, enum medium *medium)
+int call_medium(struct call *call, int index, int media, enum medium *medium)
 {
     static const struct { const char *name; enum medium medium; } rows[] = {
-        {"email", MEDIUM_EMAIL}, {"text", MEDIUM_TEXT}, {"sms", MEDIUM_TEXT},
+        {"email", MEDIUM_EMAIL}, {"text", MEDIUM_TEXT}, {"sms", MEDIUM_TEXT}, {"print", MEDIUM_PRINT},
     };
     const char *text = NULL;
     int code = call_text(call, index, "channel", &text);
 
     if (code != SQLITE_OK) return code;
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (sqlite3_stricmp(text, rows[i].name) == 0) {
+        if (sqlite3_stricmp(text, rows[i].name) == 0 && (media & (int)rows[i].medium) != 0) {
             *medium = rows[i].medium;
             return SQLITE_OK;
         }
@@ -282,10 +282,10 @@ static void binding_free(void *pointer)
     sqlite3_free(binding);
 }
 
-/* What a call answers may be a session. */
+/* What a call answers may be a session, or a letter. */
 static void answer_free(void *text)
 {
-    if (text != NULL) sodium_memzero(text, strlen(text));
+    if (text != NULL) sodium_memzero(text, (size_t)sqlite3_msize(text));
     sqlite3_free(text);
 }
 
@@ -295,6 +295,10 @@ static void result_set(sqlite3_context *context, struct call *call)
     case ANSWER_INTEGER: sqlite3_result_int64(context, call->integer); return;
     case ANSWER_TEXT:
         sqlite3_result_text(context, call->text, -1, answer_free);
+        call->text = NULL;
+        return;
+    case ANSWER_BLOB:
+        sqlite3_result_blob64(context, call->text, (sqlite3_uint64)call->integer, answer_free);
         call->text = NULL;
         return;
     case ANSWER_PATIENT:

@@ -18,7 +18,7 @@ enum call_flag {
     CALL_ALONE = 128        /* does what no ROLLBACK undoes: no lock may be held */
 };
 
-enum answer { ANSWER_NULL, ANSWER_INTEGER, ANSWER_TEXT, ANSWER_PATIENT };
+enum answer { ANSWER_NULL, ANSWER_INTEGER, ANSWER_TEXT, ANSWER_BLOB, ANSWER_PATIENT };
 
 struct call {
     struct portal *portal;
@@ -31,7 +31,7 @@ struct call {
     /* What comes out. */
     enum answer answer;
     sqlite3_int64 integer;
-    char *text;             /* ANSWER_TEXT, sqlite3_malloc'd */
+    char *text;             /* ANSWER_TEXT and, of `integer` bytes, ANSWER_BLOB; sqlite3_malloc'd */
 };
 
 struct function {
@@ -81,7 +81,7 @@ int call_patient(struct call *call, int index);                       /* into ca
 int call_text(struct call *call, int index, const char *name, const char **text);
 int call_text_or_null(struct call *call, int index, const char *name, const char **text);
 int call_integer(struct call *call, int index, const char *name, sqlite3_int64 *value);
-int call_medium(struct call *call, int index, enum medium *medium);   /* email, text, sms */
+int call_medium(struct call *call, int index, int media, enum medium *medium);   /* email, text, sms, print: of these */
 
 /*
 ** A text that a patient typed, however long: *text is "" for NULL or invalid text, which no check

@@ -68,39 +68,64 @@ void channel_clear(struct portal *portal)
     }
 }
 
+/* What somebody registers under a name (NULL: nothing that can be), to be filled in; else NULL, and `data` is destroyed. */
+static struct channel *channel_begin(struct portal *portal, const char *name, const char *release, void *data,
+                                     void (*destroy)(void *), int *code)
+{
+    struct channel *channel = NULL;
+
+    *code = SQLITE_MISUSE;
+    if (name != NULL && *name != '\0' && channel_find(portal, name) == NULL) {
+        *code = SQLITE_NOMEM;
+        channel = channel_new(name);
+    }
+    if (channel != NULL && (channel->api.release = sqlite3_mprintf("%s", release == NULL ? "" : release)) == NULL) {
+        channel_free(channel);
+        channel = NULL;
+    }
+    if (channel == NULL) {
+        if (destroy != NULL) destroy(data);
+        return NULL;
+    }
+    channel->data = data;
+    channel->destroy = destroy;
+    channel->file = "portal.d";
+    return channel;
+}
+
 static int register_channel(portal_api *api, const portal_channel *given, void *data,
                             void (*destroy)(void *))
 {
     struct portal *portal = (struct portal *)api;
-    struct channel *channel = NULL;
-    int code = SQLITE_MISUSE;
+    bool fits = given != NULL && given->version >= 1 && given->deliver != NULL &&
+                (given->serves & (PORTAL_EMAIL | PORTAL_TEXT)) != 0;
+    int code;
+    struct channel *channel = channel_begin(portal, fits ? given->name : NULL, fits ? given->release : NULL, data, destroy, &code);
 
-    if (given != NULL && given->version >= 1 && given->name != NULL && *given->name != '\0' &&
-        given->deliver != NULL && (given->serves & (PORTAL_EMAIL | PORTAL_TEXT)) != 0 &&
-        channel_find(portal, given->name) == NULL) {
-        channel = channel_new(given->name);
-        code = SQLITE_NOMEM;
-    }
-    if (channel == NULL) {
-        if (destroy != NULL) destroy(data);
-        return code;
-    }
+    if (channel == NULL) return code;
     channel->api.version = given->version;
-    channel->api.serves = given->serves;
+    channel->api.serves = given->serves & (PORTAL_EMAIL | PORTAL_TEXT);
     channel->api.deliver = given->deliver;
     channel->api.problem = given->problem;
     channel->api.options = given->options;
     /* Whoever was built for an earlier version has a struct that ends before these. */
     channel->api.probe = given->version >= 2 ? given->probe : NULL;
     channel->api.receive = given->version >= 3 ? given->receive : NULL;
-    channel->api.release = sqlite3_mprintf("%s", given->release == NULL ? "" : given->release);
-    channel->data = data;
-    channel->destroy = destroy;
-    if (channel->api.release == NULL) {
-        channel_free(channel);
-        return SQLITE_NOMEM;
-    }
-    channel->file = "portal.d";
+    channel_insert(portal, channel);
+    return SQLITE_OK;
+}
+
+static int register_printer(portal_api *api, const portal_printer *given, void *data, void (*destroy)(void *))
+{
+    struct portal *portal = (struct portal *)api;
+    bool fits = given != NULL && given->version >= 4 && given->print != NULL;
+    int code;
+    struct channel *channel = channel_begin(portal, fits ? given->name : NULL, fits ? given->release : NULL, data, destroy, &code);
+
+    if (channel == NULL) return code;
+    channel->api.version = given->version;
+    channel->api.serves = PORTAL_PRINT;
+    channel->print = given->print;
     channel_insert(portal, channel);
     return SQLITE_OK;
 }
@@ -155,6 +180,7 @@ void channel_api(struct portal *portal)
     portal->api.setting = api_setting;
     portal->api.secret = api_secret;
     portal->api.mail = message_mail;
+    portal->api.register_printer = register_printer;
 }
 
 /* Runs a plugin's entry point.  NULL, or what went wrong, sqlite3_mprintf() text. */
@@ -279,8 +305,10 @@ static int channel_check(struct portal *portal, const struct channel *channel, i
         return refuse(portal, "the plugin %s %s", channel->api.name, channel->problem);
     }
     if ((channel->api.serves & serves) != serves) {
-        return refuse(portal, "the channel %s does not carry %s", channel->api.name,
-                      serves == PORTAL_TEXT ? "text messages" : "email");
+        static const char *const what[] = {
+            [PORTAL_EMAIL] = "carry email", [PORTAL_TEXT] = "carry text messages", [PORTAL_PRINT] = "print",
+        };
+        return refuse(portal, "the channel %s does not %s", channel->api.name, what[serves]);
     }
     if (channel->api.problem == NULL) return SQLITE_OK;
     problem = channel->api.problem(channel->data);
@@ -344,7 +372,9 @@ int channel_try(struct portal *portal, const char *name, char **wrong)
 
 int channel_for(struct portal *portal, int serves, struct channel **channel)
 {
-    enum setting setting = serves == PORTAL_TEXT ? SETTING_text_channel : SETTING_email_channel;
+    static const enum setting settings[] = {
+        [PORTAL_EMAIL] = SETTING_email_channel, [PORTAL_TEXT] = SETTING_text_channel, [PORTAL_PRINT] = SETTING_print_channel,
+    };
 
-    return channel_open(portal, setting_text(portal, setting), serves, channel);
+    return channel_open(portal, setting_text(portal, settings[serves]), serves, channel);
 }

@@ -6,10 +6,11 @@
 
 #include "connection.h"
 
-/* One channel of a connection; a linked list in the order of registration. */
+/* One channel of a connection, or a printer, which is a channel that serves PORTAL_PRINT; a linked list by name. */
 struct channel {
     struct channel *next;
     portal_channel api;
+    int (*print)(void *data, const portal_sheet *sheet, portal_print *print);   /* of a printer; else NULL */
     void *data;
     void (*destroy)(void *);
     const char *file;        /* of the plugin, or "built in" */
@@ -29,7 +30,7 @@ int channel_look(struct portal *portal, const char *name, struct channel **chann
 */
 int channel_open(struct portal *portal, const char *name, int serves, struct channel **channel);
 
-/* The channel that carries a medium (PORTAL_EMAIL, PORTAL_TEXT), by the settings. */
+/* The channel that carries a medium (PORTAL_EMAIL, PORTAL_TEXT, PORTAL_PRINT), by the settings. */
 int channel_for(struct portal *portal, int serves, struct channel **channel);
 
 /*

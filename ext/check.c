@@ -259,12 +259,11 @@ static int links_check(struct cursor *cursor)
         const char *problem = NULL;
         struct patient_id id;
         struct patient patient;
+        enum medium medium = medium_from_name((const char *)sqlite3_column_text(statement, 3));
         patient_id_from_column(statement, 0, &id);
         code = chart_problem(portal, &id, sqlite3_column_int64(statement, 1), &patient, &problem);
-        if (code == SQLITE_OK && problem == NULL) {
-            code = destination_problem(
-                portal, &patient, medium_from_name((const char *)sqlite3_column_text(statement, 3)),
-                sqlite3_column_int64(statement, 2), &problem);
+        if (code == SQLITE_OK && problem == NULL && medium != MEDIUM_PRINT) {
+            code = destination_problem(portal, &patient, medium, sqlite3_column_int64(statement, 2), &problem);
         }
         if (code == SQLITE_OK && problem != NULL) {
             code = subject_add(cursor, problem, &id, "live link", "send again");

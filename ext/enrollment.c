@@ -31,6 +31,8 @@ static int pin_begin(struct portal *portal, void *data)
 
     if (code != SQLITE_OK || !attempt->open || !attempt->allowed) return code;
     attempt->allowed = false;
+    /* Whoever finds a letter has its link and its PIN: these are of no use before the proof. */
+    if (attempt->registration.medium == MEDIUM_PRINT && attempt->registration.pins == 0) return SQLITE_OK;
     code = statement_row(portal, &statement, read_pin, "ii", attempt->registration.registration_id,
                          now);
     if (code == SQLITE_DONE) return SQLITE_OK;     /* no PIN: a wrong guess like any other */

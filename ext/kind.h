@@ -1,6 +1,7 @@
 /*
 ** Kinds of message: one list.  A row says what a message of the kind carries, whether it may still
 ** be sent, and who is told what became of it; its templates are sql/messages/NAME.MEDIUM.LANGUAGE.txt.
+** A registration that is printed is a letter; the poster is of nobody, and in no outbox.
 */
 #ifndef PORTAL_KIND_H
 #define PORTAL_KIND_H
@@ -10,6 +11,7 @@
 
 struct kind {
     const char *name;
+    int media;                 /* by which it goes, as bits */
 
     /*
     ** May it still be sent?  *dead is a reason why not, or NULL: then what it carries is good from
@@ -22,7 +24,7 @@ struct kind {
 
     /* What it carries is derived from its row's nonce, for the purpose; NULL: nothing. */
     const char *nonce;
-    const char *path;          /* of the link below the portal's URL; NULL: a PIN */
+    const char *path;          /* of the link below the portal's URL; NULL: a PIN, or nothing */
     enum token_purpose purpose;
     enum setting lifetime;     /* of what it carries: there is no point in sending it later */
     int unit;                  /* of the lifetime, in seconds; 0: it has none */

@@ -7,6 +7,8 @@
 #include <sodium.h>
 #include <string.h>
 
+enum { HOUR = 3600 };
+
 static const char read_chart_language[] = "SELECT preferred_language FROM main.patient WHERE patient_id = ?1";
 /* Of whom the account is for: most likely its owner's, the patient's own before those represented. */
 static const char read_account_language[] =
@@ -19,8 +21,7 @@ static const char read_account_language[] =
 static const char dead_token[] = "SAMPLE-LINK-THAT-OPENS-NOTHING--";
 static const char dead_pin[] = "000000";
 
-/* One of them is the link or the PIN. */
-static void values_wipe(struct template_values *values)
+void message_wipe(struct template_values *values)
 {
     for (int i = 0; i < PLACEHOLDER_COUNT; i++) sodium_memzero(values->text[i], strlen(values->text[i]));
 }
@@ -47,17 +48,17 @@ static void link_write(const struct kind *kind, const char *url, const char *tok
 }
 
 /* Derives the link or the PIN of a message. */
-static int secret_add(struct portal *portal, const struct outbox_message *row,
-                      const struct kind *kind, struct template_values *values)
+static int secret_add(struct portal *portal, sqlite3_int64 message_id, const struct kind *kind,
+                      struct template_values *values)
 {
     const uint8_t *key = NULL;
     struct token token = {.generation = 0};
     char text[TOKEN_SIZE];
-    int code = token_read(portal, kind->nonce, row->message_id, &token);
+    int code = token_read(portal, kind->nonce, message_id, &token);
 
     if (code == SQLITE_OK) code = connection_key_of(portal, token.generation, &key);
     if (code != SQLITE_OK) return code;
-    if (key == NULL) return fail(portal, "message %lld was made with a key that is gone; send again", row->message_id);
+    if (key == NULL) return fail(portal, "message %lld was made with a key that is gone; send again", message_id);
     if (kind->path == NULL) {
         token_pin(key, &token, values->text[PLACEHOLDER_pin]);
         return SQLITE_OK;
@@ -68,7 +69,7 @@ static int secret_add(struct portal *portal, const struct outbox_message *row,
     return SQLITE_OK;
 }
 
-/* All but the link or the PIN. */
+/* All but what one message alone carries. */
 static void values_fill(struct portal *portal, const struct kind *kind, struct template_values *values)
 {
     const char *name = setting_text(portal, SETTING_practice_name);
@@ -79,7 +80,10 @@ static void values_fill(struct portal *portal, const struct kind *kind, struct t
     (void)sqlite3_snprintf(TEMPLATE_VALUE_SIZE, values->text[PLACEHOLDER_practice_name], "%s", name);
     (void)sqlite3_snprintf(TEMPLATE_VALUE_SIZE, values->text[PLACEHOLDER_practice],
                            *phone == '\0' ? "%s" : "%s, %s", name, phone);
-    if (kind->nonce == NULL) return;
+    (void)sqlite3_snprintf(TEMPLATE_VALUE_SIZE, values->text[PLACEHOLDER_practice_phone], "%s", phone);
+    /* The poster's is the portal itself. */
+    if (kind->nonce == NULL && kind->path != NULL) link_write(kind, setting_text(portal, SETTING_portal_url), "", values);
+    if (kind->lifetime == SETTING_COUNT) return;
     (void)sqlite3_snprintf(TEMPLATE_VALUE_SIZE, values->text[lifetime], "%lld", setting_number(portal, kind->lifetime));
 }
 
@@ -93,6 +97,17 @@ void message_sample(struct portal *portal, const struct kind *kind, const char *
     } else {
         (void)sqlite3_snprintf(TEMPLATE_VALUE_SIZE, values->text[PLACEHOLDER_pin], "%s", dead_pin);
     }
+}
+
+/* What a letter says besides. */
+static void letter_fill(const struct patient *patient, sqlite3_int64 until, struct template_values *values)
+{
+    char local[CALENDAR_TIME_SIZE];
+
+    calendar_local(until, local);
+    (void)sqlite3_snprintf(TEMPLATE_VALUE_SIZE, values->text[PLACEHOLDER_until], "%s", local);
+    (void)sqlite3_snprintf(TEMPLATE_VALUE_SIZE, values->text[PLACEHOLDER_patient_name], "%s%s%s", patient->first_name,
+                           patient->first_name[0] == '\0' ? "" : " ", patient->last_name);
 }
 
 /* RFC 5322 section 3.6.4; the same at every try, and another one in every database. */
@@ -196,7 +211,7 @@ static int row_render(struct portal *portal, const struct outbox_message *row, c
     int code = language_read(portal, row, language);
 
     if (code == SQLITE_OK) code = wording_find(portal, kind, row->medium, language, &wording);
-    if (code == SQLITE_OK && kind->nonce != NULL) code = secret_add(portal, row, kind, values);
+    if (code == SQLITE_OK && kind->nonce != NULL) code = secret_add(portal, row->message_id, kind, values);
     if (code == SQLITE_OK) code = parts_fill(portal, wording, values, message);
     if (code == SQLITE_OK) {
         code = header_write(portal, row, message->header, (int)sizeof message->header);
@@ -216,8 +231,33 @@ int message_render(struct portal *portal, const struct outbox_message *row, stru
     values_fill(portal, kind, &values);
     code = row_render(portal, row, kind, &values, message);
     if (code != SQLITE_OK) message_clear(message);
-    values_wipe(&values);
+    message_wipe(&values);
     return code;
+}
+
+int message_letter(struct portal *portal, const struct outbox_message *row, sqlite3_int64 pin_id,
+                   const struct patient *patient, sqlite3_int64 until, struct template_values *values,
+                   struct message *message)
+{
+    const struct kind *kind = kind_find(row->kind);
+    int code;
+
+    memset(message, 0, sizeof *message);
+    values_fill(portal, kind, values);
+    letter_fill(patient, until, values);
+    code = secret_add(portal, pin_id, kind_find("pin"), values);
+    return code == SQLITE_OK ? row_render(portal, row, kind, values, message) : code;
+}
+
+int message_poster(struct portal *portal, const char *language, struct template_values *values, struct message *message)
+{
+    const struct kind *kind = kind_find("poster");
+    const struct wording *wording = NULL;
+    int code = wording_find(portal, kind, MEDIUM_PRINT, language, &wording);
+
+    memset(message, 0, sizeof *message);
+    values_fill(portal, kind, values);
+    return code == SQLITE_OK ? parts_fill(portal, wording, values, message) : code;
 }
 
 int message_preview(struct portal *portal, const char *kind_name, const struct patient_id *id,
@@ -245,10 +285,14 @@ int message_preview(struct portal *portal, const char *kind_name, const struct p
     if (code == SQLITE_OK) code = wording_find(portal, kind, medium, language, &wording);
     if (code != SQLITE_OK) return code;
     message_sample(portal, kind, setting_text(portal, SETTING_portal_url), &values);
+    if (medium == MEDIUM_PRINT) {
+        letter_fill(&patient, connection_now(portal) + setting_number(portal, SETTING_link_hours) * HOUR, &values);
+        (void)sqlite3_snprintf(TEMPLATE_VALUE_SIZE, values.text[PLACEHOLDER_pin], "%s", dead_pin);
+    }
     code = parts_fill(portal, wording, &values, &message);
     if (code == SQLITE_OK) {
-        *text = medium == MEDIUM_EMAIL ? sqlite3_mprintf("Subject: %s\n\n%s", message.subject, message.text)
-                                       : sqlite3_mprintf("%s", message.text);
+        *text = medium == MEDIUM_TEXT ? sqlite3_mprintf("%s", message.text)
+                                      : sqlite3_mprintf("Subject: %s\n\n%s", message.subject, message.text);
         if (*text == NULL) code = fault(portal, SQLITE_NOMEM);
     }
     message_clear(&message);

@@ -27,6 +27,20 @@ void message_clear(struct message *message);
 /* The language of a patient's chart as a tag, "" when it names none.  SQLITE_OK or an error code. */
 int message_language(struct portal *portal, const struct patient_id *id, char out[LANGUAGE_SIZE]);
 
+/*
+** Renders the letter of a registration, which is printed with the PIN of a row of portal_pin, and works until then
+** (seconds UTC).  `values` gets what it was filled in with: message_wipe() it.  As message_render().
+*/
+int message_letter(struct portal *portal, const struct outbox_message *row, sqlite3_int64 pin_id,
+                   const struct patient *patient, sqlite3_int64 until, struct template_values *values,
+                   struct message *message);
+
+/* Renders the poster in a language. */
+int message_poster(struct portal *portal, const char *language, struct template_values *values, struct message *message);
+
+/* Values may hold a link or a PIN. */
+void message_wipe(struct template_values *values);
+
 /* The values of a kind with a link below `url` that opens nothing, or a PIN that proves nothing. */
 void message_sample(struct portal *portal, const struct kind *kind, const char *url,
                     struct template_values *values);

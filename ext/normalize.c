@@ -313,6 +313,11 @@ int normalize_lower(const char *text, char *out, size_t size)
     return rc;
 }
 
+char *normalize_composed(const char *text)
+{
+    return (char *)utf8proc_NFC((const utf8proc_uint8_t *)text);
+}
+
 long normalize_code_points(const char *text)
 {
     long count = 0;

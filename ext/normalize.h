@@ -48,6 +48,12 @@ int normalize_password(const char *password, char *out, size_t size);
 */
 int normalize_lower(const char *text, char *out, size_t size);
 
+/*
+** The text composed (NFC), every letter one with its accents; however long.  To be freed with free(); NULL without
+** memory or when it is not valid.
+*/
+char *normalize_composed(const char *text);
+
 /* Number of code points of valid UTF-8 text, or -1 when it is not valid. */
 long normalize_code_points(const char *text);
 

@@ -14,6 +14,9 @@ enum { SECOND_TRY_AFTER = 60, NOTICE_SECONDS = 72 * 3600, LAPSES = 8 };
 static const char insert_message[] = "INSERT INTO main.portal_message (kind, channel, patient_id, "
                                      "recipient, status, created_at, due_at)"
                                      " VALUES (?1, ?2, ?3, ?4, 'queued', ?5, ?5)";
+static const char record_message[] =
+    "INSERT INTO main.portal_message (kind, channel, patient_id, recipient, status, created_at, attempts, sent_at)"
+    " VALUES (?1, ?2, ?3, '', 'sent', ?4, 1, ?4)";
 static const char set_account[] =
     "UPDATE main.portal_message SET account_id = ?2 WHERE message_id = ?1";
 static const char cancel_message[] =
@@ -75,6 +78,14 @@ int outbox_queue(struct portal *portal, const char *kind, enum medium medium,
         portal->fresh[portal->fresh_count++].medium = (int)medium;
     }
     return SQLITE_OK;
+}
+
+int outbox_record(struct portal *portal, const char *kind, const struct patient_id *patient, sqlite3_int64 *message_id)
+{
+    int code = statement_run(portal, record_message, "sspi", kind, medium_name(MEDIUM_PRINT), patient, connection_now(portal));
+
+    if (code == SQLITE_OK) *message_id = sqlite3_last_insert_rowid(portal->db);
+    return code;
 }
 
 int outbox_account(struct portal *portal, sqlite3_int64 message_id, sqlite3_int64 account_id)

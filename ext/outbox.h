@@ -37,6 +37,9 @@ int outbox_queue(struct portal *portal, const char *kind, enum medium medium,
                  const struct patient_id *patient, const char *recipient,
                  sqlite3_int64 *message_id);
 
+/* The same of what is handed over in this very moment, on paper: its row says sent. */
+int outbox_record(struct portal *portal, const char *kind, const struct patient_id *patient, sqlite3_int64 *message_id);
+
 /* Says whose account a message is about; 0 is nobody's. */
 int outbox_account(struct portal *portal, sqlite3_int64 message_id, sqlite3_int64 account_id);
 

@@ -19,14 +19,23 @@ static const char insert_patient[] =
     " (first_name, last_name, date_of_birth, email, cell_phone, phr_active)"
     " VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING patient_id";
 
+static const char *const medium_names[] = {
+    [MEDIUM_EMAIL] = "email", [MEDIUM_TEXT] = "text", [MEDIUM_PRINT] = "print",
+};
+
 const char *medium_name(enum medium medium)
 {
-    return medium == MEDIUM_TEXT ? "text" : "email";
+    return medium_names[medium];
 }
 
 enum medium medium_from_name(const char *name)
 {
-    return name != NULL && strcmp(name, "text") == 0 ? MEDIUM_TEXT : MEDIUM_EMAIL;
+    static const enum medium others[] = {MEDIUM_TEXT, MEDIUM_PRINT};
+
+    for (size_t i = 0; name != NULL && i < sizeof others / sizeof others[0]; i++) {
+        if (strcmp(name, medium_names[others[i]]) == 0) return others[i];
+    }
+    return MEDIUM_EMAIL;
 }
 
 enum medium medium_of_contact(const char *contact)
@@ -262,12 +271,16 @@ int patient_changed(struct portal *portal, const struct patient *patient, enum m
     int code = connection_key(portal, &keyring);
 
     *changed = NULL;
-    if (code == SQLITE_OK) code = patient_contact(portal, patient, medium, contact, &problem);
+    if (code == SQLITE_OK && medium != MEDIUM_PRINT) {
+        code = patient_contact(portal, patient, medium, contact, &problem);
+    }
     if (code != SQLITE_OK) return code;
     if (patient_closed(patient) != NULL) {
         *changed = "the patient is deceased or not active";
     } else if (patient_identity(keyring, patient) != identity) {
         *changed = "the first name or date of birth on the chart has changed";
+    } else if (medium == MEDIUM_PRINT) {
+        *changed = NULL;          /* handed over: no contact had part in it */
     } else if (problem != NULL) {
         *changed = medium == MEDIUM_EMAIL
                        ? "the email address on the chart is gone, malformed or declined"

@@ -14,12 +14,12 @@ struct patient_id {
     char text[128];
 };
 
-/* How a message travels; also the bits of PORTAL_EMAIL and PORTAL_TEXT. */
-enum medium { MEDIUM_EMAIL = PORTAL_EMAIL, MEDIUM_TEXT = PORTAL_TEXT };
-const char *medium_name(enum medium medium);            /* "email", "text" */
-enum medium medium_from_name(const char *name);         /* of a row of ours; email unless "text" */
+/* How a message travels; also the bits of PORTAL_EMAIL, PORTAL_TEXT and PORTAL_PRINT. */
+enum medium { MEDIUM_EMAIL = PORTAL_EMAIL, MEDIUM_TEXT = PORTAL_TEXT, MEDIUM_PRINT = PORTAL_PRINT };
+const char *medium_name(enum medium medium);            /* "email", "text", "print" */
+enum medium medium_from_name(const char *name);         /* of a row of ours; email for what is none */
 enum medium medium_of_contact(const char *contact);     /* email when there is an "@" in it */
-enum medium medium_other(enum medium medium);
+enum medium medium_other(enum medium medium);          /* of email and text */
 
 enum { PATIENT_NAME_SIZE = 256, PATIENT_CONTACT_SIZE = 320, PATIENT_SHORT_SIZE = 40 };
 

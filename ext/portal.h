@@ -1,10 +1,9 @@
 /*
 ** portal.h: the plugin API of the patient-portal registration extension for SQLite.
 **
-** A channel hands messages over to a mail server, an SMS gateway, a printer.  It is a shared library
-** in the folder portal.d beside portal.so, named after the channel (portal.d/smtp.so), written
-** against this header alone, and is loaded at the first use of its channel.  It exports one
-** function:
+** A channel hands messages over to a mail server or an SMS gateway; a printer makes sheets of paper.  Each is
+** a shared library in the folder portal.d beside portal.so, named after it (portal.d/smtp.so), written
+** against this header alone, and is loaded at its first use.  It exports one function:
 **
 **     SQLITE_EXTENSION_INIT1
 **     int portal_plugin_init(sqlite3 *db, char **error, const sqlite3_api_routines *routines)
@@ -43,7 +42,7 @@ SQLITE_EXTENSION_INIT3
 extern "C" {
 #endif
 
-#define PORTAL_API_VERSION 3
+#define PORTAL_API_VERSION 4
 
 typedef struct portal_api portal_api;
 typedef struct portal_channel portal_channel;
@@ -53,10 +52,14 @@ typedef struct portal_report portal_report;
 typedef struct portal_batch portal_batch;
 typedef struct portal_request portal_request;
 typedef struct portal_news portal_news;
+typedef struct portal_sheet portal_sheet;
+typedef struct portal_print portal_print;
+typedef struct portal_printer portal_printer;
 
 /* What a channel carries, as bits. */
 #define PORTAL_EMAIL 1
 #define PORTAL_TEXT 2
+#define PORTAL_PRINT 4   /* of printers alone */
 
 /* What became of one message. */
 typedef enum portal_result {
@@ -216,6 +219,50 @@ struct portal_channel {
     int (*receive)(void *data, const portal_request *request, portal_news *news);
 };
 
+/*
+** A sheet to hang up or to hand over: what it says.  The strings are NUL-terminated UTF-8 (composed, NFC) and
+** live until print() returns; url and code may be secrets: do not log them.
+*/
+struct portal_sheet {
+    const char *paper;              /* "A4" or "Letter" */
+    const char *language;           /* language tag, "en" */
+    const char *color;              /* the practice's, "#rrggbb" */
+    const char *ink;                /* black or white, whichever can be read on that colour; white: and that on white */
+    const char *practice;           /* its name */
+    const char *title;
+    /*
+    ** Paragraphs, an empty line between them.  One that is `url` alone is where the QR code goes, one that is
+    ** `code` alone is what somebody has to type; those that begin with "1. " are steps; what follows these is the foot.
+    */
+    const char *text;
+    const char *url;                /* what the QR code says */
+    const char *code;               /* of a letter to one person; NULL: a poster, to be read from afar */
+    sqlite3_int64 created_at;       /* seconds UTC */
+};
+
+enum { PORTAL_CHARACTER_SIZE = 8 };
+
+/* What print() made of it. */
+struct portal_print {
+    void *pdf;                      /* sqlite3_malloc() */
+    size_t size;
+    char *wrong;                    /* sqlite3_mprintf() text: what went wrong, and the remedy */
+    char character[PORTAL_CHARACTER_SIZE];  /* which can not be printed; "": all can */
+};
+
+/* A printer: how sheets look. */
+struct portal_printer {
+    int version;            /* PORTAL_API_VERSION it was written for */
+    const char *name;       /* "poster"; also its file's name; copied */
+    const char *release;    /* version text of the plugin, for portal_channels; copied */
+
+    /*
+    ** Makes a PDF of a sheet, the same bytes of the same sheet, into *print, which comes zeroed.  SQLITE_OK;
+    ** SQLITE_ERROR with `wrong` or `character` set; or SQLITE_NOMEM.  Whatever is set the caller frees.
+    */
+    int (*print)(void *data, const portal_sheet *sheet, portal_print *print);
+};
+
 /* What the extension offers to a plugin.  All calls belong to the thread that uses the connection. */
 struct portal_api {
     int version;
@@ -247,6 +294,10 @@ struct portal_api {
     */
     char *(*mail)(portal_api *api, const portal_outgoing *message, const char *line_end,
                   size_t *size);
+
+    /* Since version 4.  Adds a printer, as register_channel() adds a channel. */
+    int (*register_printer)(portal_api *api, const portal_printer *printer, void *data,
+                            void (*destroy)(void *));
 };
 
 /* The API of a connection on which portal is loaded, or NULL. */

@@ -27,6 +27,8 @@ static const char insert_pin[] =
 static const char count_pin[] =
     "UPDATE main.portal_registration SET pins = pins + 1"
     " WHERE registration_id = ?1 AND pins < ?2 AND status = 'live'";
+static const char open_letter[] =
+    "UPDATE main.portal_registration SET pins = 1 WHERE registration_id = ?1";
 static const char read_pins[] =
     "SELECT pins FROM main.portal_registration WHERE registration_id = ?1";
 static const char uncount_try[] =
@@ -72,12 +74,13 @@ int proof_wrong(struct portal *portal, void *data)
 {
     struct proof_attempt *attempt = data;
     int code = registration_guess_wrong(portal, &attempt->registration);
+    int changes = 0;
 
     if (code == SQLITE_OK && attempt->pin_id != 0) {
-        code =
-            statement_run(portal, spend_pin, "ii", attempt->pin_id, (sqlite3_int64)PROOF_PIN_TRIES);
+        code = statement_change(portal, &changes, spend_pin, "ii", attempt->pin_id, (sqlite3_int64)PROOF_PIN_TRIES);
     }
-    return code;
+    if (code != SQLITE_OK || changes == 0 || attempt->registration.medium != MEDIUM_PRINT) return code;
+    return registration_spend(portal, &attempt->registration, "5 wrong codes of a letter, which has no other");
 }
 
 int proof_right(struct portal *portal, void *data)
@@ -183,6 +186,14 @@ struct pin_step {
     struct proof_answer *answer;
 };
 
+/* Nothing is sent: the PIN is in the patient's hand, and counts from now on. */
+static int letter_open(struct portal *portal, const struct proof_attempt *attempt, struct proof_answer *answer)
+{
+    answer->result = PROOF_SENT;
+    answer->medium = MEDIUM_PRINT;
+    return statement_run(portal, open_letter, "i", attempt->registration.registration_id);
+}
+
 static int pin_step(struct portal *portal, void *data)
 {
     struct pin_step *step = data;
@@ -192,6 +203,7 @@ static int pin_step(struct portal *portal, void *data)
     int code = proof_right(portal, attempt);
 
     memset(step->answer, 0, sizeof *step->answer);
+    if (code == SQLITE_OK && attempt->registration.medium == MEDIUM_PRINT) return letter_open(portal, attempt, step->answer);
     if (code == SQLITE_OK) {
         code = cooldown(portal, attempt->registration.registration_id, &step->answer->seconds);
     }
@@ -233,6 +245,18 @@ int proof_request(struct portal *portal, const char *token, const char *last_nam
         return scope_insist(portal, proof_wrong, &attempt);
     }
     return scope_insist(portal, pin_step, &step);
+}
+
+int proof_print(struct portal *portal, const struct patient_id *patient, sqlite3_int64 registration_id,
+                sqlite3_int64 expires_at, sqlite3_int64 *pin_id)
+{
+    uint8_t kept[TOKEN_KEPT_SIZE];
+    int code = connection_token(portal, kept);
+
+    if (code == SQLITE_OK) code = outbox_record(portal, "pin", patient, pin_id);
+    if (code != SQLITE_OK) return code;
+    return statement_run(portal, insert_pin, "iibii", *pin_id, registration_id, kept, TOKEN_KEPT_SIZE, connection_now(portal),
+                         expires_at);
 }
 
 int proof_claim(struct portal *portal, const struct outbox_message *message, const char **dead)

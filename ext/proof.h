@@ -13,7 +13,7 @@ enum proof_result { PROOF_REFUSED, PROOF_OPTED_OUT, PROOF_WAIT, PROOF_SENT };
 
 struct proof_answer {
     enum proof_result result;
-    enum medium medium;          /* PROOF_SENT: where the PIN goes */
+    enum medium medium;          /* PROOF_SENT: where the PIN goes; print: it is on the letter */
     sqlite3_int64 seconds;       /* PROOF_WAIT */
 };
 
@@ -39,6 +39,12 @@ struct proof_attempt {
 int proof_begin(struct portal *portal, void *data);
 int proof_wrong(struct portal *portal, void *data);
 int proof_right(struct portal *portal, void *data);
+
+/*
+** The PIN of a letter: it counts once who the patient is was proved, and lives as long as the link.  Within a scope.
+*/
+int proof_print(struct portal *portal, const struct patient_id *patient, sqlite3_int64 registration_id,
+                sqlite3_int64 expires_at, sqlite3_int64 *pin_id);
 
 /* A link that can not work is told for the price of a hash, before the write lock is taken. */
 int proof_unknown(struct portal *portal, const char *token, bool *unknown);

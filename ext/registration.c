@@ -86,6 +86,7 @@ int registration_requires(const struct portal *portal, enum medium medium)
                                                        : SETTING_ehr_requires);
     int required = (int)medium;
 
+    if (medium == MEDIUM_PRINT) return 0;
     if (strstr(list, "email") != NULL) required |= PORTAL_EMAIL;
     if (strstr(list, "cell_phone") != NULL) required |= PORTAL_TEXT;
     return required;
@@ -131,12 +132,32 @@ static int missing_check(struct portal *portal, const struct patient *patient, i
                   patient_id_text(&patient->id, id));
 }
 
+/* A letter is for whom no message can reach. */
+static int unreachable_check(struct portal *portal, struct registration_draft *draft)
+{
+    enum medium medium = MEDIUM_EMAIL;
+    char id[PATIENT_ID_TEXT_SIZE];
+    char *problem = NULL;
+    int code = optout_reach_either(portal, &draft->patient, &medium, draft->contact, &problem);
+
+    draft->contact[0] = '\0';
+    if (code == SQLITE_OK && problem == NULL) {
+        (void)patient_id_text(&draft->patient.id, id);
+        code = refuse(portal, "patient %s can be reached by %s, and a letter is for whom no message reaches; "
+                      "send_registration(%s, '%s')", id, medium_name(medium), id, medium_name(medium));
+    }
+    sqlite3_free(problem);
+    return code;
+}
+
 static int contacts_check(struct portal *portal, struct registration_draft *draft, int required)
 {
     enum medium other = medium_other(draft->medium);
     char *problem = NULL;
-    int code = missing_check(portal, &draft->patient, required);
+    int code;
 
+    if (draft->medium == MEDIUM_PRINT) return unreachable_check(portal, draft);
+    code = missing_check(portal, &draft->patient, required);
     if (code != SQLITE_OK) return code;
     code = optout_reach(portal, &draft->patient, draft->medium, draft->contact, &problem);
     if (code == SQLITE_OK) code = contact_refuse(portal, problem);
@@ -213,6 +234,9 @@ static int cooldown_check(struct portal *portal, const struct registration_draft
 
 int registration_limits(struct portal *portal, const struct registration_draft *draft)
 {
+    static const char *const nouns[] = {
+        [MEDIUM_EMAIL] = "email address", [MEDIUM_TEXT] = "cell phone", [MEDIUM_PRINT] = "person",
+    };
     sqlite3_int64 yesterday = connection_now(portal) - DAY;
     sqlite3_int64 most = setting_number(portal, SETTING_sends_per_day);
     sqlite3_int64 sent_at = 0;
@@ -229,7 +253,7 @@ int registration_limits(struct portal *portal, const struct registration_draft *
     return refuse(portal,
                   "this patient or this %s has been sent %lld registrations in 24 hours, which is "
                   "the limit (sends_per_day); send again tomorrow",
-                  draft->medium == MEDIUM_EMAIL ? "email address" : "cell phone", most);
+                  nouns[draft->medium], most);
 }
 
 int registration_check_draft(struct portal *portal, enum medium medium, int required,
@@ -256,7 +280,9 @@ int registration_check_draft(struct portal *portal, enum medium medium, int requ
     }
     code = contacts_check(portal, draft, required);
     if (code != SQLITE_OK) return code;
-    draft->destination = patient_destination(keyring, draft->contact);
+    /* A letter has none: it goes into the patient's own hand. */
+    draft->destination = patient_destination(keyring, medium == MEDIUM_PRINT ? patient_id_text(&draft->patient.id, text)
+                                                                             : draft->contact);
     code = cooldown_check(portal, draft, connection_now(portal));
     return code == SQLITE_OK ? registration_limits(portal, draft) : code;
 }
@@ -288,11 +314,13 @@ int registration_queue(struct portal *portal, const struct registration_draft *d
     struct token token;
     uint8_t kept[TOKEN_KEPT_SIZE];
     char language[LANGUAGE_SIZE] = "";
+    bool printed = draft->medium == MEDIUM_PRINT;
     int code = connection_key(portal, &keyring);
 
     if (code == SQLITE_OK) code = message_language(portal, id, language);
     if (code == SQLITE_OK) {
-        code = outbox_queue(portal, "registration", draft->medium, id, draft->contact, message_id);
+        code = printed ? outbox_record(portal, "registration", id, message_id)
+                       : outbox_queue(portal, "registration", draft->medium, id, draft->contact, message_id);
     }
     if (code == SQLITE_OK && *message_id > UINT32_MAX) {
         return refuse(portal, "the outbox is full: 4294967295 messages; run portal_purge");
@@ -310,10 +338,16 @@ int registration_queue(struct portal *portal, const struct registration_draft *d
     if (code == SQLITE_OK && draft->previous != 0) code = older_end(portal, draft->previous, now);
     if (code == SQLITE_OK && draft->previous != 0) code = access_grant_again(portal, id);
     if (code == SQLITE_OK) {
-        code = audit_write_about(portal, "registration.queued", id, "message", *message_id,
-                                 medium_name(draft->medium));
+        code = audit_write_about(portal, printed ? "registration.printed" : "registration.queued", id, "message",
+                                 *message_id, medium_name(draft->medium));
     }
     return code;
+}
+
+int registration_begin(struct portal *portal, sqlite3_int64 registration_id, sqlite3_int64 *expires_at)
+{
+    *expires_at = connection_now(portal) + setting_number(portal, SETTING_link_hours) * HOUR;
+    return statement_run(portal, make_live, "ii", registration_id, *expires_at);
 }
 
 int registration_chart(struct portal *portal, const struct patient_id *id, enum medium medium,
@@ -348,6 +382,7 @@ int registration_claim(struct portal *portal, const struct outbox_message *messa
     struct patient patient;
     sqlite3_int64 destination;
     sqlite3_int64 identity;
+    sqlite3_int64 expires_at;
     char status[32];
     int code = statement_row(portal, &statement, read_for_claim, "i", message->message_id);
 
@@ -364,8 +399,7 @@ int registration_claim(struct portal *portal, const struct outbox_message *messa
     if (code != SQLITE_OK) return code;
     if (*dead != NULL) return end(portal, message->message_id, &id, "changed", *dead);
     /* From here on somebody may have the link: provisional, until the hand-over is reported. */
-    return statement_run(portal, make_live, "ii", message->message_id,
-                         connection_now(portal) + setting_number(portal, SETTING_link_hours) * HOUR);
+    return registration_begin(portal, message->message_id, &expires_at);
 }
 
 int registration_fate(struct portal *portal, const struct outbox_message *message,
@@ -462,15 +496,26 @@ int registration_guess_right(struct portal *portal, sqlite3_int64 registration_i
     return statement_run(portal, uncount_guess, "i", registration_id);
 }
 
-int registration_guess_wrong(struct portal *portal, const struct registration *registration)
+/* With so many guesses. */
+static int spend_at(struct portal *portal, const struct registration *registration, sqlite3_int64 guesses, const char *why)
 {
     int changes = 0;
-    int code = statement_change(portal, &changes, spend, "iii", registration->registration_id,
-                                (sqlite3_int64)REGISTRATION_GUESSES, connection_now(portal));
+    int code = statement_change(portal, &changes, spend, "iii", registration->registration_id, guesses,
+                                connection_now(portal));
 
     if (code != SQLITE_OK || changes == 0) return code;
     return audit_write_about(portal, "registration.spent", &registration->patient, "message",
-                             registration->registration_id, "10 wrong proofs or PINs");
+                             registration->registration_id, why);
+}
+
+int registration_guess_wrong(struct portal *portal, const struct registration *registration)
+{
+    return spend_at(portal, registration, REGISTRATION_GUESSES, "10 wrong proofs or PINs");
+}
+
+int registration_spend(struct portal *portal, const struct registration *registration, const char *why)
+{
+    return spend_at(portal, registration, 0, why);
 }
 
 int registration_use(struct portal *portal, sqlite3_int64 registration_id, bool *used)

@@ -23,7 +23,8 @@ int registration_requires(const struct portal *portal, enum medium medium);
 
 /*
 ** Everything that may speak against sending to a patient on file: the requirements, malformed or
-** declined contacts, deceased or inactive patients, the cooldown, the daily limits.  Reads only.
+** declined contacts, deceased or inactive patients, the cooldown, the daily limits; against a letter, that the patient
+** can be sent to.  Reads only.
 ** SQLITE_OK and the draft, REFUSED or an error code.
 */
 int registration_check(struct portal *portal, const struct patient_id *id, enum medium medium,
@@ -41,10 +42,14 @@ int registration_limits(struct portal *portal, const struct registration_draft *
 
 /*
 ** Queues a checked registration: message, registration, audit event; supersedes the older link and
-** grants again what a revoke suspended.  Within a scope.  *message_id gets its id.
+** grants again what a revoke suspended.  One that is printed is recorded as handed over.  Within a scope.
+** *message_id gets its id.
 */
 int registration_queue(struct portal *portal, const struct registration_draft *draft,
                        sqlite3_int64 *message_id);
+
+/* The link of a queued registration is good from now on; *expires_at gets until when.  Within a scope. */
+int registration_begin(struct portal *portal, sqlite3_int64 registration_id, sqlite3_int64 *expires_at);
 
 /* patient_changed() of the chart of today, which *patient gets. */
 int registration_chart(struct portal *portal, const struct patient_id *id, enum medium medium,
@@ -92,6 +97,9 @@ int registration_guess(struct portal *portal, const struct registration *registr
                        bool *allowed);
 int registration_guess_right(struct portal *portal, sqlite3_int64 registration_id);
 int registration_guess_wrong(struct portal *portal, const struct registration *registration);
+
+/* Ends a link, when no PIN can be had any more: `why` is for staff.  Within a scope. */
+int registration_spend(struct portal *portal, const struct registration *registration, const char *why);
 
 /* Uses a link up: one guarded update.  *used is false when somebody else was faster.  In a scope. */
 int registration_use(struct portal *portal, sqlite3_int64 registration_id, bool *used);

@@ -48,7 +48,7 @@ static const char read_requester[] =
     "  FROM main.portal_request AS r JOIN main.portal_account AS u ON u.account_id = r.account_id"
     "  JOIN main.portal_access AS a ON a.account_id = r.account_id AND a.patient_id = r.patient_id"
     "  JOIN main.patient AS p ON p.patient_id = r.patient_id"
-    " WHERE r.request_id = ?1 AND a.status = 'active' AND coalesce(p.deceased_on, '') = ''"
+    " WHERE r.request_id = ?1 AND u.contact <> '' AND a.status = 'active' AND coalesce(p.deceased_on, '') = ''"
     "   AND NOT EXISTS (SELECT 1 FROM main.portal_message AS m"
     "     WHERE m.patient_id = r.patient_id AND m.due_at IS NOT NULL AND m.kind <> 'registration'"
     "       AND m.kind = 'request_decided' AND m.status = 'queued' AND m.recipient = u.contact)";

@@ -13,7 +13,7 @@ enum { DAY = 86400, MINUTE = 60 };
 
 static const char may_reset[] =
     "SELECT a.account_id, a.channel, a.contact FROM main.portal_account AS a"
-    " WHERE a.username_key = ?1"
+    " WHERE a.username_key = ?1 AND a.contact <> ''"
     "   AND EXISTS (SELECT 1 FROM main.portal_access AS x"
     "                WHERE x.account_id = a.account_id AND x.status = 'active')"
     "   AND NOT EXISTS (SELECT 1 FROM main.portal_reset AS r"

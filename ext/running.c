@@ -255,7 +255,7 @@ static int claim_act(struct call *call)
         code = refuse(call->portal, "limit is from 1 to %d", (int)CLAIM_MOST);
     }
     if (code == SQLITE_OK && call->argc > 1 && sqlite3_value_type(call->argv[1]) != SQLITE_NULL) {
-        code = call_medium(call, 1, &medium);
+        code = call_medium(call, 1, MEDIUM_EMAIL | MEDIUM_TEXT, &medium);
         media = (int)medium;
     }
     if (code == SQLITE_OK) code = outbox_claim(call->portal, limit, media, claim);

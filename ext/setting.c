@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum kind { LINE, PHONE, URL, ANY_URL, EMAIL, DIGITS, NUMBER, NAME, CONTACTS, COLOR };
+enum kind { LINE, PHONE, URL, ANY_URL, EMAIL, DIGITS, NUMBER, NAME, CONTACTS, COLOR, PAPER };
 
 /* What a value has to be like. */
 struct form {
@@ -180,6 +180,7 @@ static const char *value_problem(const struct form *form, const char *value)
     case CONTACTS: return contacts_problem(value);
     case COLOR:
         return *value == '#' && consists_of(value + 1, "0123456789abcdefABCDEF") ? NULL : "must be a colour as #rrggbb";
+    case PAPER: return strcmp(value, "A4") == 0 || strcmp(value, "Letter") == 0 ? NULL : "is neither A4 nor Letter";
     case NUMBER:
     case LINE: break;
     }

@@ -39,6 +39,10 @@ struct portal;
       "Channel that carries email.") \
     X(text_channel, "maildir", NAME, 1, 40, \
       "Channel that carries text messages.") \
+    X(print_channel, "poster", NAME, 1, 40, \
+      "Printer that makes posters and letters.") \
+    X(paper, "Letter", PAPER, 2, 6, \
+      "Size of posters and letters: A4 or Letter.") \
     X(text_segments, "1", NUMBER, 1, 10, \
       "Segments that a text message may take, as its template is written: what it costs.") \
     X(maildir, "", LINE, 0, 1000, \

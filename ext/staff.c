@@ -9,12 +9,13 @@
 #include "message.h"
 #include "normalize.h"
 #include "optout.h"
+#include "print.h"
 #include "request.h"
 #include "status.h"
 
 #include <string.h>
 
-enum { REASON_MAX = 500 };
+enum { REASON_MAX = 500, SENT = MEDIUM_EMAIL | MEDIUM_TEXT };
 
 /* An optional reason: NULL, or text that can stand in the audit. */
 static int reason_read(struct call *call, int index, const char **reason)
@@ -32,12 +33,12 @@ static int reason_read(struct call *call, int index, const char **reason)
 }
 
 /* What may speak against sending, checked alike for asking and for doing. */
-static int send_check(struct call *call, struct registration_draft *draft)
+static int send_check(struct call *call, int media, struct registration_draft *draft)
 {
     enum medium medium = MEDIUM_EMAIL;
     int code = call_patient(call, 0);
 
-    if (code == SQLITE_OK) code = call_medium(call, 1, &medium);
+    if (code == SQLITE_OK) code = call_medium(call, 1, media, &medium);
     if (code != SQLITE_OK) return code;
     return registration_check(call->portal, &call->patient, medium,
                               registration_requires(call->portal, medium), draft);
@@ -46,7 +47,7 @@ static int send_check(struct call *call, struct registration_draft *draft)
 static int send_act(struct call *call)
 {
     struct registration_draft draft;
-    int code = send_check(call, &draft);
+    int code = send_check(call, SENT, &draft);
 
     if (code == SQLITE_OK) code = registration_queue(call->portal, &draft, &call->id);
     if (code == SQLITE_OK) call->patient = draft.patient.id;
@@ -62,7 +63,7 @@ static int send_say(struct call *call)
 static int problem_act(struct call *call)
 {
     struct registration_draft draft;
-    int code = send_check(call, &draft);
+    int code = send_check(call, SENT | MEDIUM_PRINT, &draft);
 
     return code == REFUSED ? answer_text(call, "%s", call->portal->error) : code;
 }
@@ -110,7 +111,7 @@ static int entry_read(struct call *call, struct patient_entry *entry)
 static int new_draft(struct call *call, const struct keyring *keyring,
                      struct registration_draft *draft)
 {
-    int code = call_medium(call, 3, &draft->medium);
+    int code = call_medium(call, 3, SENT, &draft->medium);
 
     if (code == SQLITE_OK) code = contact_read(call, draft->medium, draft->contact);
     if (code != SQLITE_OK) return code;
@@ -339,9 +340,49 @@ static int preview_act(struct call *call)
     int code = call_text(call, 0, "kind", &kind);
 
     if (code == SQLITE_OK) code = call_patient(call, 1);
-    if (code == SQLITE_OK) code = call_medium(call, 2, &medium);
+    if (code == SQLITE_OK) code = call_medium(call, 2, SENT | MEDIUM_PRINT, &medium);
     call->answer = ANSWER_TEXT;
     return code == SQLITE_OK ? message_preview(call->portal, kind, &call->patient, medium, &call->text) : code;
+}
+
+/* The answer takes the PDF over. */
+static int answer_pdf(struct call *call, portal_print *print)
+{
+    call->answer = ANSWER_BLOB;
+    call->text = print->pdf;
+    call->integer = (sqlite3_int64)print->size;
+    print->pdf = NULL;
+    print_clear(print);
+    return SQLITE_OK;
+}
+
+static int poster_act(struct call *call)
+{
+    const char *paper = NULL;
+    const char *language = NULL;
+    portal_print print;
+    int code = call_text_or_null(call, 0, "paper", &paper);
+
+    if (code == SQLITE_OK) code = call_text_or_null(call, 1, "language", &language);
+    if (code == SQLITE_OK) code = print_poster(call->portal, paper, language, &print);
+    return code == SQLITE_OK ? answer_pdf(call, &print) : code;
+}
+
+/* The printer is looked for, and loaded, while no lock is held. */
+static int letter_before(struct call *call)
+{
+    return print_ready(call->portal);
+}
+
+static int letter_act(struct call *call)
+{
+    const char *paper = NULL;
+    portal_print print;
+    int code = call_patient(call, 0);
+
+    if (code == SQLITE_OK) code = call_text_or_null(call, 1, "paper", &paper);
+    if (code == SQLITE_OK) code = print_letter(call->portal, &call->patient, paper, &print);
+    return code == SQLITE_OK ? answer_pdf(call, &print) : code;
 }
 
 const struct function staff_functions[] = {
@@ -414,6 +455,19 @@ const struct function staff_functions[] = {
      .description = "Sets the email address or telephone number that password resets go to; the "
                     "old and the new one are told.",
      .act = contact_act, .say = contact_say},
+    {.name = "portal_poster", .arguments = "[paper [, language]]", .least = 0, .most = 2,
+     .allowed = STAFF, .flags = 0,
+     .result = "a PDF",
+     .description = "The poster for the waiting room: how to register, and a QR code of portal_url. Paper is 'A4' or "
+                    "'Letter' (the setting paper), the language that of a template (en).",
+     .act = poster_act},
+    {.name = "portal_letter", .arguments = "patient_id [, paper]", .least = 1, .most = 2,
+     .allowed = STAFF, .flags = CALL_WRITES | CALL_ALONE | CALL_AUDITED,
+     .result = "a PDF",
+     .description = "Registers a patient whom neither email nor text message reaches: a letter with link, QR code and "
+                    "PIN, good for 72 hours from now, to be handed over once staff have seen who it is. It supersedes "
+                    "older links, and grants access again, as send_registration does.",
+     .act = letter_act, .before = letter_before},
     {.name = "portal_opt_out", .arguments = "contact", .least = 1, .most = 1,
      .allowed = ANYBODY, .flags = CALL_WRITES,
      .result = "one sentence",

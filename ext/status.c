@@ -24,10 +24,16 @@ static void time_of(sqlite3_stmt *row, enum status_column column, char out[CALEN
     calendar_local(sqlite3_column_int64(row, (int)column), out);
 }
 
-/* To whom: "a•••@example.com". */
-static void recipient_of(sqlite3_stmt *row, char masked[CONTACT_SIZE])
+enum { WAY_SIZE = CONTACT_SIZE + 16 };
+
+/* How it went: "by email to a•••@example.com", "as a printed letter". */
+static void way_of(sqlite3_stmt *row, char way[WAY_SIZE])
 {
-    contact_mask(statement_string(row, STATUS_RECIPIENT), masked, CONTACT_SIZE);
+    char masked[CONTACT_SIZE];
+
+    contact_mask(statement_string(row, STATUS_RECIPIENT), masked, sizeof masked);
+    (void)sqlite3_snprintf(WAY_SIZE, way, statement_is(row, STATUS_CHANNEL, "print") ? "as a printed letter" : "by %s to %s",
+                           statement_string(row, STATUS_CHANNEL), masked);
 }
 
 static char *say_none(struct portal *portal, sqlite3_stmt *row)
@@ -40,7 +46,7 @@ static char *say_none(struct portal *portal, sqlite3_stmt *row)
 static char *say_queued(struct portal *portal, sqlite3_stmt *row)
 {
     char created[CALENDAR_TIME_SIZE];
-    char recipient[CONTACT_SIZE];
+    char way[WAY_SIZE];
     const char *why = statement_string(row, STATUS_DETAIL);
     const char *medium = statement_string(row, STATUS_CHANNEL);
     struct channel *channel = NULL;
@@ -51,30 +57,29 @@ static char *say_queued(struct portal *portal, sqlite3_stmt *row)
     } else if (code != SQLITE_OK) {
         return NULL;
     }
-    recipient_of(row, recipient);
+    way_of(row, way);
     time_of(row, STATUS_CREATED_AT, created);
-    return sqlite3_mprintf("Portal registration queued by %s to %s on %s, not handed over yet%s%s.",
-                           medium, recipient, created, *why == '\0' ? "" : ": ", why);
+    return sqlite3_mprintf("Portal registration queued %s on %s, not handed over yet%s%s.", way, created, *why == '\0' ? "" : ": ", why);
 }
 
 static char *say_sent(struct portal *portal, sqlite3_stmt *row)
 {
     char sent[CALENDAR_TIME_SIZE];
     char expires[CALENDAR_TIME_SIZE];
-    char recipient[CONTACT_SIZE];
+    char way[WAY_SIZE];
     bool detail = !is_null(row, STATUS_DETAIL);
     bool delivered = statement_is(row, STATUS_MESSAGE_STATUS, "delivered");
     sqlite3_int64 hours = (sqlite3_column_int64(row, STATUS_EXPIRES_AT) -
                            sqlite3_column_int64(row, STATUS_SENT_AT)) / 3600;
 
     (void)portal;
-    recipient_of(row, recipient);
+    way_of(row, way);
     time_of(row, STATUS_SENT_AT, sent);
     time_of(row, STATUS_EXPIRES_AT, expires);
     return sqlite3_mprintf(
-        "Portal registration sent%s by %s to %s on %s%s%s%s. The link is valid for %lld hour%s, "
+        "Portal registration sent%s %s on %s%s%s%s. The link is valid for %lld hour%s, "
         "until %s.",
-        delivered ? " and delivered" : "", statement_string(row, STATUS_CHANNEL), recipient, sent, detail ? " (" : "", statement_string(row, STATUS_DETAIL), detail ? ")" : "", hours,
+        delivered ? " and delivered" : "", way, sent, detail ? " (" : "", statement_string(row, STATUS_DETAIL), detail ? ")" : "", hours,
         hours == 1 ? "" : "s", expires);
 }
 
@@ -82,22 +87,20 @@ static char *say_expired(struct portal *portal, sqlite3_stmt *row)
 {
     char sent[CALENDAR_TIME_SIZE];
     char expires[CALENDAR_TIME_SIZE];
-    char recipient[CONTACT_SIZE];
+    char way[WAY_SIZE];
 
     (void)portal;
-    recipient_of(row, recipient);
+    way_of(row, way);
     time_of(row, is_null(row, STATUS_SENT_AT) ? STATUS_CREATED_AT : STATUS_SENT_AT, sent);
     time_of(row, STATUS_EXPIRES_AT, expires);
-    return sqlite3_mprintf(
-        "Portal registration sent by %s to %s on %s expired on %s without a registration.",
-        statement_string(row, STATUS_CHANNEL), recipient, sent, expires);
+    return sqlite3_mprintf("Portal registration sent %s on %s expired on %s without a registration.", way, sent, expires);
 }
 
 /* Why a registration failed: words that stand after a colon, and what the channel said to them, or "". */
 static const char *failure(sqlite3_stmt *row, const char **detail)
 {
     static const struct { enum status_column column; const char *status, *words; } rows[] = {
-        {STATUS_REGISTRATION_STATUS, "spent", "ten wrong answers or PINs were given"},
+        {STATUS_REGISTRATION_STATUS, "spent", "too many wrong answers or PINs were given"},
         {STATUS_REGISTRATION_STATUS, "revoked", "it was revoked"},
         {STATUS_MESSAGE_STATUS, "cancelled", NULL},
         {STATUS_REGISTRATION_STATUS, "changed", "the chart has changed since it was sent"},
@@ -118,16 +121,15 @@ static const char *failure(sqlite3_stmt *row, const char **detail)
 static char *say_failed(struct portal *portal, sqlite3_stmt *row)
 {
     char ended[CALENDAR_TIME_SIZE];
-    char recipient[CONTACT_SIZE];
+    char way[WAY_SIZE];
     const char *detail;
     const char *words = failure(row, &detail);
     bool more = *detail != '\0';
 
     (void)portal;
-    recipient_of(row, recipient);
+    way_of(row, way);
     time_of(row, is_null(row, STATUS_ENDED_AT) ? STATUS_CREATED_AT : STATUS_ENDED_AT, ended);
-    return sqlite3_mprintf("Portal registration by %s to %s failed on %s: %s%s%s%s.",
-                           statement_string(row, STATUS_CHANNEL), recipient, ended, words,
+    return sqlite3_mprintf("Portal registration %s failed on %s: %s%s%s%s.", way, ended, words,
                            more ? " (" : "", detail, more ? ")" : "");
 }
 
@@ -153,15 +155,25 @@ static char *say_revoked(struct portal *portal, sqlite3_stmt *row)
                            statement_string(row, STATUS_REVOKED_BY));
 }
 
-/* SQLITE_OK when a registration can be sent now by one channel, REFUSED with why not, or an error. */
+/*
+** SQLITE_OK when a registration can be sent now by one channel, REFUSED with why not, or an error.  Whoever can not be
+** reached at all can still be handed a letter.
+*/
 static int sendable(struct portal *portal, struct registration_draft *draft)
 {
-    int required = registration_requires(portal, MEDIUM_TEXT);
-    int code = registration_check_draft(portal, MEDIUM_TEXT, required, draft);
+    static const enum medium media[] = {MEDIUM_TEXT, MEDIUM_PRINT, MEDIUM_EMAIL};
+    char id[PATIENT_ID_TEXT_SIZE];
+    bool printable = false;
+    int code = REFUSED;
 
-    if (code != REFUSED) return code;
-    required = registration_requires(portal, MEDIUM_EMAIL);
-    return registration_check_draft(portal, MEDIUM_EMAIL, required, draft);
+    for (size_t i = 0; i < sizeof media / sizeof media[0] && code == REFUSED; i++) {
+        code = registration_check_draft(portal, media[i], registration_requires(portal, media[i]), draft);
+        if (code != SQLITE_OK || media[i] != MEDIUM_PRINT) continue;
+        printable = true;
+        code = REFUSED;
+    }
+    if (code != REFUSED || !printable) return code;
+    return refuse(portal, "%s; or hand over a letter: portal_letter(%s)", portal->error, patient_id_text(&draft->patient.id, id));
 }
 
 /* What to do when something can be sent, or why it can not. */
@@ -208,7 +220,8 @@ static int step_again(struct portal *portal, sqlite3_stmt *row, struct registrat
     int code = registration_check_draft(portal, medium, registration_requires(portal, medium), draft);
 
     if (code != SQLITE_OK && code != REFUSED) return code;
-    *text = sqlite3_mprintf("%s", code == REFUSED ? portal->error : "send the registration again");
+    *text = sqlite3_mprintf("%s", code == REFUSED ? portal->error
+                            : medium == MEDIUM_PRINT ? "print another letter" : "send the registration again");
     return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
 }
 
@@ -231,7 +244,7 @@ static int step_deliver(struct portal *portal, sqlite3_stmt *row, struct registr
 }
 
 /* Why no PIN can be sent to somebody who opens the link; else *text is NULL. */
-static int step_pin(struct portal *portal, const struct patient *patient, char **text)
+static int step_pin(struct portal *portal, sqlite3_stmt *row, const struct patient *patient, char **text)
 {
     enum medium medium = MEDIUM_TEXT;
     char contact[CONTACT_SIZE];
@@ -239,7 +252,7 @@ static int step_pin(struct portal *portal, const struct patient *patient, char *
     int code;
 
     /* The contact of the link is there, or step_chart() would have told. */
-    if (!portal->opt_outs) return SQLITE_OK;
+    if (!portal->opt_outs || statement_is(row, STATUS_CHANNEL, "print")) return SQLITE_OK;
     code = optout_reach_either(portal, patient, &medium, contact, &problem);
     if (code != SQLITE_OK || problem == NULL) return code;
     *text = sqlite3_mprintf("the link works, but no PIN can be sent: %s", problem);
@@ -253,7 +266,7 @@ static int step_wait(struct portal *portal, sqlite3_stmt *row, struct registrati
     int guesses = sqlite3_column_int(row, STATUS_GUESSES);
     int code = step_chart(portal, row, draft, text);
 
-    if (code == SQLITE_OK && *text == NULL) code = step_pin(portal, &draft->patient, text);
+    if (code == SQLITE_OK && *text == NULL) code = step_pin(portal, row, &draft->patient, text);
     if (code != SQLITE_OK || *text != NULL) return code;
     if (sqlite3_column_int(row, STATUS_PINS) >= REGISTRATION_PINS) {
         *text = sqlite3_mprintf(
@@ -274,12 +287,14 @@ static int step_wait(struct portal *portal, sqlite3_stmt *row, struct registrati
 /* No link to choose a new password would reach this person. */
 static int person_contact_step(struct portal *portal, sqlite3_stmt *person, char **text)
 {
-    int code = optout_check(portal, statement_string(person, 3));
+    bool has_contact = *statement_string(person, 3) != '\0';
+    int code = has_contact ? optout_check(portal, statement_string(person, 3)) : REFUSED;
 
     if (code != REFUSED) return code;
-    *text = sqlite3_mprintf("'%s' could be sent no link to choose a new password, having opted out of "
-                            "messages; set_account_contact('%q', contact) gives another contact",
-                            statement_string(person, 1), statement_string(person, 1));
+    *text = sqlite3_mprintf("'%s' could be sent no link to choose a new password, having %s; "
+                            "set_account_contact('%q', contact) gives %s contact", statement_string(person, 1),
+                            has_contact ? "opted out of messages" : "come with a letter", statement_string(person, 1),
+                            has_contact ? "another" : "a");
     return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
 }
 

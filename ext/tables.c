@@ -271,11 +271,11 @@ static int settings_open(struct cursor *cursor, sqlite3_value *key[2])
 
 static int channel_row(struct cursor *cursor, const struct channel *channel)
 {
-    static const char *const serves[] = {"", "email", "text", "email, text"};
+    static const char *const serves[] = {"", "email", "text", "email, text", "print"};
     bool asks = channel->problem == NULL && channel->api.problem != NULL;
     char *told = asks ? channel->api.problem(channel->data) : NULL;
     const char *problem = asks ? told : channel->problem;
-    int code = table_add(cursor, channel->api.name, serves[channel->api.serves & 3], channel->file,
+    int code = table_add(cursor, channel->api.name, serves[channel->api.serves], channel->file,
                          channel->api.release, problem == NULL ? "1" : "0", problem);
 
     sqlite3_free(told);

@@ -180,8 +180,8 @@ static bool placeholders_check(const struct template_rules *rules, const struct 
                                char problem[TEMPLATE_PROBLEM_SIZE])
 {
     struct template_part parsed;
-    unsigned allowed = part->line ? rules->allowed & ~(1u << rules->carries) : rules->allowed;
-    bool carries = rules->carries == PLACEHOLDER_COUNT || part->line;
+    unsigned allowed = part->line ? rules->allowed & ~rules->carries : rules->allowed;
+    unsigned lacks = part->line ? 0 : rules->carries;
     char list[TEMPLATE_PROBLEM_SIZE / 2];
     size_t used;
 
@@ -194,7 +194,7 @@ static bool placeholders_check(const struct template_rules *rules, const struct 
     for (int i = 0; i < parsed.count; i++) {
         enum placeholder then = parsed.piece[i].then;
         if (then == PLACEHOLDER_COUNT) continue;
-        carries = carries || then == rules->carries;
+        lacks &= ~(1u << then);
         if ((allowed & (1u << then)) == 0) {
             (void)snprintf(problem, TEMPLATE_PROBLEM_SIZE, "has {{%s}}, which is not for it; it may have %s",
                            names[then], list);
@@ -204,8 +204,9 @@ static bool placeholders_check(const struct template_rules *rules, const struct 
             return refuse(problem, part->name, "has something right before or after {{link}}; put blanks around it");
         }
     }
-    if (carries) return true;
-    (void)snprintf(problem, TEMPLATE_PROBLEM_SIZE, "lacks {{%s}}", names[rules->carries]);
+    if (lacks == 0) return true;
+    allowed_list(lacks, list, sizeof list);
+    (void)snprintf(problem, TEMPLATE_PROBLEM_SIZE, "lacks %s", list);
     return refuse(problem, part->name, problem);
 }
 
@@ -231,9 +232,11 @@ bool template_check(const struct template_rules *rules, const struct template_so
     };
 
     if (source->text == NULL) return refuse(problem, "text", "is missing");
-    if (rules->mail && source->subject == NULL) return refuse(problem, "subject", "is missing");
-    if (!rules->mail && source->subject != NULL) return refuse(problem, "subject", "is for email alone; leave it NULL");
-    if (!rules->mail && source->html != NULL) return refuse(problem, "html", "is for email alone; leave it NULL");
+    if (rules->subject && source->subject == NULL) return refuse(problem, "subject", "is missing");
+    if (!rules->subject && source->subject != NULL) {
+        return refuse(problem, "subject", "is for email and what is printed alone; leave it NULL");
+    }
+    if (!rules->html && source->html != NULL) return refuse(problem, "html", "is for email alone; leave it NULL");
     for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
         if (parts[i].text != NULL && !part_check(rules, &parts[i], problem)) return false;
     }

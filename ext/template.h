@@ -9,7 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define PLACEHOLDER_LIST(X) X(practice_name) X(practice) X(link) X(hours) X(pin) X(minutes)
+#define PLACEHOLDER_LIST(X) X(practice_name) X(practice) X(link) X(hours) X(pin) X(minutes) \
+    X(practice_phone) X(patient_name) X(until)
 
 enum placeholder {
 #define PLACEHOLDER_ENUM(name) PLACEHOLDER_##name,
@@ -63,10 +64,11 @@ struct template_source {
 
 /* What one has to be like. */
 struct template_rules {
-    bool mail;                   /* has a subject, may have HTML; else a text message, with neither */
+    bool subject;                /* has one: mail, and the title of what is printed */
+    bool html;                   /* may have some: mail alone */
     bool opt_out;                /* says STOP */
     unsigned allowed;            /* placeholders, as bits */
-    enum placeholder carries;    /* must be in text and HTML, and may not be in the subject */
+    unsigned carries;            /* likewise: those must be in text and HTML, and may not be in the subject */
 };
 
 /*

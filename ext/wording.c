@@ -101,15 +101,18 @@ static bool parts_cut(struct wording *wording)
     static const char field[] = "Subject: ";
     char *blank = strstr(wording->owned, "\n\n");
     char *rule = strstr(wording->owned, "\n---\n");
+    bool mail = wording->medium == MEDIUM_EMAIL;
 
     wording->source.text = wording->owned;
     if (wording->medium == MEDIUM_TEXT) return true;
-    if (strncmp(wording->owned, field, sizeof field - 1) != 0 || blank == NULL || rule == NULL || rule < blank) {
+    if (strncmp(wording->owned, field, sizeof field - 1) != 0 || blank == NULL ||
+        (mail && (rule == NULL || rule < blank))) {
         return false;
     }
     wording->source.subject = wording->owned + sizeof field - 1;
     *blank = '\0';
     wording->source.text = blank + 2;
+    if (!mail) return true;
     rule[1] = '\0';
     wording->source.html = rule + 5;
     return true;
@@ -151,7 +154,7 @@ bool wording_from_row(sqlite3_stmt *row, struct wording *wording, char problem[T
     wording->source.text = text_or_null(row, 4);
     wording->source.html = text_or_null(row, 5);
     wording->edited_at = sqlite3_column_int64(row, 6);
-    if (wording->kind == NULL || strcmp(wording->language, language) != 0 || *language == '\0' ||
+    if (wording->kind == NULL || (wording->kind->media & (int)wording->medium) == 0 || strcmp(wording->language, language) != 0 || *language == '\0' ||
         strcmp(medium_name(wording->medium), statement_string(row, 1)) != 0) {
         (void)sqlite3_snprintf(TEMPLATE_PROBLEM_SIZE, problem, "it is for no message");
         return false;
@@ -267,7 +270,7 @@ int wording_find(struct portal *portal, const struct kind *kind, enum medium med
         *strrchr(language, '-') = '\0';
     }
     if (found == NULL) found = wording_of(first, kind, medium, "en");
-    if (found == NULL) return fail(portal, "there is no template for %s by %s", kind->name, medium_name(medium));
+    if (found == NULL) return refuse(portal, "%s does not go by %s", kind->name, medium_name(medium));
     *wording = found;
     return found->part == NULL ? parse(portal, found) : SQLITE_OK;
 }

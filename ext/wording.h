@@ -5,6 +5,7 @@
 **     registration.email.en.txt   a line "Subject: ...", an empty line, the text; then a line "---"
 **                                 and the HTML
 **     registration.text.es.txt    the text alone
+**     poster.print.en.txt         as mail, the subject being the title, without HTML
 */
 #ifndef PORTAL_WORDING_H
 #define PORTAL_WORDING_H

@@ -35,10 +35,10 @@ static const char *wording_name(const struct wording *wording, char out[NAME_SIZ
 
 /*
 ** The rowid must name a row while others come and go: a statement that changes many gathers their rowids
-** first.  It is the language as a number, then the medium, then the kind, which 63 bits just hold.
+** first.  It is the language as a number, then the kind, then the medium, which 63 bits just hold.
 */
 static const char language_digits[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
-enum { LANGUAGE_BASE = sizeof language_digits, KIND_BASE = 16 };
+enum { LANGUAGE_BASE = sizeof language_digits, KIND_BASE = 12, MEDIUM_BASE = 3 };
 
 static sqlite3_int64 wording_id(const struct wording *wording)
 {
@@ -49,7 +49,7 @@ static sqlite3_int64 wording_id(const struct wording *wording)
         id = id * LANGUAGE_BASE + 1 + (strchr(language_digits, *at) - language_digits);
     }
     while (kind_row(kind) != wording->kind) kind++;
-    return (id * 2 + (wording->medium == MEDIUM_TEXT)) * KIND_BASE + kind;
+    return (id * KIND_BASE + kind) * MEDIUM_BASE + ((int)wording->medium >> 1);
 }
 
 /* The text of a message with the practice's name and the sample URL; sqlite3_malloc'd, NULL without memory. */
@@ -229,8 +229,9 @@ static int row_insert(struct portal *portal, struct wording *first, sqlite3_valu
         return refuse(portal, "there is no kind of message '%.40s'; SELECT DISTINCT kind FROM portal_template "
                       "lists them", kind);
     }
-    if (strcmp(medium_name(wording.medium), channel) != 0) {
-        return refuse(portal, "channel '%.40s' is neither email nor text", channel);
+    if (strcmp(medium_name(wording.medium), channel) != 0 || (wording.kind->media & (int)wording.medium) == 0) {
+        return refuse(portal, "%s does not go by '%.40s'; SELECT DISTINCT channel FROM portal_template WHERE kind = '%s' "
+                      "lists how it does", kind, channel, kind);
     }
     wording_language(value_string(column[LANGUAGE]), wording.language);
     if (wording.language[0] == '\0') {

@@ -10,6 +10,8 @@
 const struct cookie_kind cookie_kinds[COOKIES] = {
     [COOKIE_SESSION] = {"__Host-session", "; Path=/; Secure; HttpOnly; SameSite=Strict"},
     [COOKIE_LINK] = {"__Host-link", "; Path=/; Secure; HttpOnly; SameSite=Lax"},
+    /* The PIN is on a letter, "1": what was told once the proof was right. */
+    [COOKIE_LETTER] = {"__Host-letter", "; Path=/; Secure; HttpOnly; SameSite=Strict"},
     [COOKIE_RESET] = {"__Host-reset", "; Path=/; Secure; HttpOnly; SameSite=Lax"},
     [COOKIE_FORM] = {"__Host-form", "; Path=/; Secure; HttpOnly; SameSite=Strict"},
     [COOKIE_LANGUAGE] = {"language", "; Path=/; HttpOnly; SameSite=Lax; Max-Age=31536000"},

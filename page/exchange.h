@@ -22,7 +22,7 @@ enum {
 };
 
 /* Cookies, by the names below. */
-enum cookie { COOKIE_SESSION, COOKIE_LINK, COOKIE_RESET, COOKIE_FORM, COOKIE_LANGUAGE, COOKIES };
+enum cookie { COOKIE_SESSION, COOKIE_LINK, COOKIE_LETTER, COOKIE_RESET, COOKIE_FORM, COOKIE_LANGUAGE, COOKIES };
 
 struct cookie_kind {
     const char *name;

@@ -22,6 +22,7 @@ cJSON *page_values(struct exchange *exchange, struct desk *desk)
         randombytes_buf(bytes, sizeof bytes);
         exchange_set(exchange, COOKIE_FORM, sodium_bin2hex(text, sizeof text, bytes, sizeof bytes));
     }
+    if (*exchange->cookie[COOKIE_LETTER] != '\0') cJSON_AddTrueToObject(values, "letter");
     (void)cJSON_AddStringToObject(values, "base", exchange->base);
     (void)cJSON_AddStringToObject(values, "form", exchange->cookie[COOKIE_FORM]);
     return values;

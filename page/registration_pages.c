@@ -69,7 +69,9 @@ void page_prove(struct exchange *exchange, struct desk *desk)
     cJSON *answer = NULL;
     int code = desk_ask(desk, ASK_PIN, &answer, texts);
     const char *result = page_answered(answer, "result");
+    const char *letter = strcmp(page_answered(answer, "channel"), "print") == 0 ? "1" : "";
 
+    if (strcmp(exchange->cookie[COOKIE_LETTER], letter) != 0) exchange_set(exchange, COOKIE_LETTER, letter);
     if (code != SQLITE_OK) {
         page_failed(exchange, desk, code);
     } else if (strcmp(result, "pin_sent") == 0) {

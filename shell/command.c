@@ -13,6 +13,9 @@
 #define THE_PATIENT {"patient", PATIENT, true, "number, name, date of birth, email or phone"}
 #define REQUEST {"request", NUMBER, true, "number, as `portal requests` shows it"}
 
+#define PDF {"file", FILE_NAME, false, "the PDF; - or none is standard output"}
+#define ON_PAPER {"paper", PAPER, false, "A4 or Letter; the setting paper without"}
+
 #define REQUESTS \
     "SELECT request_id, patient_id, patient_name, field, current_value, proposed_value, submitted_by," \
     "       submitted_at, conflict FROM pending_requests"
@@ -23,7 +26,7 @@ const struct value value_kinds[] = {
     [PATIENT] = {"PATIENT", NULL}, [CHANNEL] = {"CHANNEL", "email text"}, [FILE_NAME] = {"FILE", NULL},
     [SQL] = {"SQL", NULL},       [APPLICATION] = {"APPLICATION", "ehr scheduling"}, [COMMAND] = {"COMMAND", NULL},
     [MAIL_CARRIER] = {"CHANNEL", "maildir smtp"}, [TEXT_CARRIER] = {"CHANNEL", "maildir kannel twilio"},
-    [KEY_ACTION] = {"ACTION", "rotate"},
+    [KEY_ACTION] = {"ACTION", "rotate"}, [PAPER] = {"PAPER", "A4 Letter"},
 };
 
 const struct parameter general_options[] = {
@@ -109,6 +112,13 @@ const struct command commands[] = {
     {.name = "grant", .summary = "Give access again after a revoke",
      .text = "The same user names and passwords work as before; a link is sent as well.",
      .sql = SEND, .arguments = {THE_PATIENT}, .options = {BY}},
+    {.name = "letter", .summary = "Register a patient by a printed letter",
+     .text = "For whom neither email nor text message reaches. Hand it over once you have seen who it is.",
+     .sql = "SELECT portal_letter(:patient, :paper)", .run = print_run,
+     .arguments = {THE_PATIENT, PDF}, .options = {ON_PAPER}},
+    {.name = "poster", .summary = "Make the poster for the waiting room",
+     .sql = "SELECT portal_poster(:paper, :language)", .run = print_run,
+     .arguments = {PDF}, .options = {ON_PAPER, {"language", WORD, false, "en, es, or that of a template; en without"}}},
     {.name = "revoke", .summary = "End a patient's access, links and sessions",
      .text = "The patient is told by email.",
      .sql = "SELECT revoke_access(:patient, :reason) AS message", .arguments = {THE_PATIENT}, .options = {REASON}},
@@ -261,15 +271,22 @@ static void value_bind(struct invocation *invocation, sqlite3_stmt *statement, i
     else practice_bind(statement, parameter, *place);
 }
 
-int command_query(struct invocation *invocation, const char *sql)
+sqlite3_stmt *command_prepare(struct invocation *invocation, const char *sql)
 {
     sqlite3_stmt *statement = practice_prepare(&invocation->practice, sql);
+
+    for (int i = 1; statement != NULL && i <= sqlite3_bind_parameter_count(statement); i++) {
+        value_bind(invocation, statement, i, sqlite3_bind_parameter_name(statement, i) + 1);
+    }
+    return statement;
+}
+
+int command_query(struct invocation *invocation, const char *sql)
+{
+    sqlite3_stmt *statement = command_prepare(invocation, sql);
     int code;
 
     if (statement == NULL) return EXIT_DATABASE;
-    for (int i = 1; i <= sqlite3_bind_parameter_count(statement); i++) {
-        value_bind(invocation, statement, i, sqlite3_bind_parameter_name(statement, i) + 1);
-    }
     code = output_rows(&invocation->practice, statement, stdout, invocation->form, invocation->command->empty, NULL);
     (void)sqlite3_finalize(statement);
     return code;

@@ -12,7 +12,7 @@ enum { ARGUMENTS_MOST = 4, OPTIONS_MOST = 10 };
 /* What an argument is, and with that how it is checked, bound and completed. */
 enum value_kind {
     FLAG, WORD, NUMBER, PATIENT, CHANNEL, FILE_NAME, SQL, APPLICATION, COMMAND, MAIL_CARRIER, TEXT_CARRIER,
-    KEY_ACTION
+    KEY_ACTION, PAPER
 };
 
 /* What help calls a value, and what it may be: words with a space between, or NULL. */
@@ -72,6 +72,9 @@ const char *command_near(const char *word);
 /* The value of an option or argument by its name; NULL when it was not given. */
 const char *command_value(const struct invocation *invocation, const char *name);
 
+/* SQL with all its values bound, to be stepped and finalised; NULL when it can not be prepared, which is told. */
+sqlite3_stmt *command_prepare(struct invocation *invocation, const char *sql);
+
 /* Runs the command's SQL with all its values bound.  An exit code. */
 int command_query(struct invocation *invocation, const char *sql);
 
@@ -82,6 +85,7 @@ int deliver_run(struct invocation *invocation);
 int import_run(struct invocation *invocation);
 int init_run(struct invocation *invocation);
 int send_all_run(struct invocation *invocation);
+int print_run(struct invocation *invocation);
 int nightly_run(struct invocation *invocation);
 int audit_run(struct invocation *invocation);
 int doctor_run(struct invocation *invocation);

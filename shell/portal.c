@@ -75,6 +75,7 @@ static const char *value_problem(enum value_kind kind, const char *value)
         errno = 0;
         return strtoll(value, &end, 10) > 0 && *end == '\0' && errno == 0 ? NULL : "a whole number from 1 on";
     }
+    if (kind == PAPER) return strcmp(value, "A4") == 0 || strcmp(value, "Letter") == 0 ? NULL : "A4 or Letter";
     if (kind == KEY_ACTION) return strcmp(value, "rotate") == 0 ? NULL : "rotate";
     if (kind != CHANNEL) return NULL;
     for (size_t i = 0; i < sizeof channels / sizeof channels[0]; i++) {

@@ -121,7 +121,7 @@ $(ASAN_CHANNELS): build/asan/portal.d/%.so: build/asan/ext/plugins/%.o \
 		$$(addprefix build/asan/ext/plugins/,$$($$*_PARTS))
 	@mkdir -p $(@D)
 	@echo '  CC      $@'
-	$(Q)$(CC) $(SANITIZE) -shared -o $@ $^ -lcurl $($*_LDLIBS)
+	$(Q)$(CC) $(SANITIZE) -shared -o $@ $^ $($*_LDLIBS)
 
 build/asan/%.o: %.c $(TEST_HEADERS) $(EMBEDDED)
 	@mkdir -p $(@D)

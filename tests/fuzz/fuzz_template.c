@@ -34,7 +34,7 @@ static char *filled(const char *text, bool html)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     struct input input = {data, size};
-    struct template_rules rules = {true, false, (1u << PLACEHOLDER_COUNT) - 1, PLACEHOLDER_COUNT};
+    struct template_rules rules = {true, true, false, (1u << PLACEHOLDER_COUNT) - 1, 0};
     char problem[TEMPLATE_PROBLEM_SIZE] = "";
     char *text[3];
     struct template_source source;

@@ -7,8 +7,8 @@
 
 enum { NAME = 1 << PLACEHOLDER_practice_name, LINK = 1 << PLACEHOLDER_link };
 
-static const struct template_rules mail = {true, false, NAME | LINK, PLACEHOLDER_link};
-static const struct template_rules invitation = {false, true, NAME | LINK, PLACEHOLDER_link};
+static const struct template_rules mail = {true, true, false, NAME | LINK, LINK};
+static const struct template_rules invitation = {false, false, true, NAME | LINK, LINK};
 
 static char problem[TEMPLATE_PROBLEM_SIZE];
 
