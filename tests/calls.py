@@ -18,7 +18,8 @@ def practice(t):
         'request_id': '1', 'from_id': str(ada), 'into_id': str(ben), 'json': '\'{"city": "Paris"}\'', 'key': "'link_hours'",
         'value': "'72'", 'application': "'ehr'", 'user': "'anna'", 'limit': '10', 'days': '30',
         'kind': "'pin'", 'claim': "'none'", 'message_id': '1', 'status': "'sent'", 'reason': "'moved'",
-        'force': "'force'", 'detail': "'250 OK'", 'query': "'a=b'", 'headers': "'{}'", 'mapping': "'{}'", 'body': "'c=d'"}
+        'force': "'force'", 'detail': "'250 OK'", 'query': "'a=b'", 'headers': "'{}'", 'mapping': "'{}'", 'body': "'c=d'",
+        'paper': "'A4'", 'language': "'es'"}
 
 
 def functions(db, kind='function'):

@@ -28,6 +28,7 @@ struct flow {
     float scale;
     float x, y, width;
     float box_end;           /* of the QR code, which text may stand beside; 0: none does */
+    bool linked;             /* the QR code is there */
     bool failed;
 };
 
@@ -74,6 +75,7 @@ static void put_url(struct flow *flow, const char *text)
     bool beside = flow->sheet->code != NULL;
     struct type type = type_of(flow, BOLD, flow->style->url);
 
+    flow->linked = true;
     flow->failed = !paper_qr(flow->paper, text, beside ? flow->x : flow->x + (flow->width - side) / 2, flow->y, side);
     if (beside) {
         flow->box_end = flow->y + side;
@@ -186,6 +188,7 @@ static void put_body(struct flow *flow, const char **foot)
         sqlite3_free(paragraph);
     }
     sqlite3_free(paragraph);
+    if (!flow->linked) put_url(flow, flow->sheet->url);      /* the template has it within a sentence */
     box_leave(flow);
 }
 
@@ -214,6 +217,7 @@ static bool lay_out(struct flow *flow, float scale, bool drawing)
     float bottom = flow->paper->height - 0.6F * flow->style->margin;
 
     flow->scale = scale;
+    flow->linked = false;
     flow->x = flow->style->margin;
     flow->width = flow->paper->width - 2 * flow->style->margin;
     flow->paper->drawing = drawing;
@@ -253,7 +257,7 @@ static int draw(struct paper *paper, const portal_sheet *sheet, portal_print *pr
         print->wrong = sqlite3_mprintf("the text does not fit on one sheet; shorten the template");
         return SQLITE_ERROR;
     }
-    return flow.failed ? SQLITE_NOMEM : paper_finish(paper, print);
+    return !flow.failed && paper_finish(paper, print) ? SQLITE_OK : SQLITE_NOMEM;
 }
 
 static int print_sheet(void *data, const portal_sheet *sheet, portal_print *print)

@@ -9,8 +9,6 @@
 #define POSTER_FONTS "/usr/share/fonts/truetype/dejavu"
 #endif
 
-SQLITE_EXTENSION_INIT3
-
 static const float leading = 1.35F;
 
 /* What is printed may be somebody's link: its memory is wiped. */
@@ -291,18 +289,15 @@ bool paper_qr(const struct paper *paper, const char *text, float x, float y, flo
     return true;
 }
 
-int paper_finish(struct paper *paper, portal_print *print)
+/* All of it is in memory, zlib's as well: nothing else can be wanting. */
+bool paper_finish(struct paper *paper, portal_print *print)
 {
     HPDF_UINT32 size;
 
     (void)HPDF_SaveToStream(paper->doc);
-    if (HPDF_GetError(paper->doc) != HPDF_OK) {
-        return HPDF_GetError(paper->doc) == HPDF_FAILD_TO_ALLOC_MEM ? SQLITE_NOMEM : SQLITE_ERROR;
-    }
+    if (HPDF_GetError(paper->doc) != HPDF_OK) return false;
     size = HPDF_GetStreamSize(paper->doc);
     print->pdf = sqlite3_malloc64(size);
-    if (print->pdf == NULL) return SQLITE_NOMEM;
-    if (HPDF_ReadFromStream(paper->doc, print->pdf, &size) != HPDF_OK) return SQLITE_ERROR;
     print->size = size;
-    return SQLITE_OK;
+    return print->pdf != NULL && HPDF_ReadFromStream(paper->doc, print->pdf, &size) == HPDF_OK;
 }

@@ -55,7 +55,7 @@ void paper_disc(const struct paper *paper, struct color color, float x, float y,
 /* A QR code with its quiet zone in a square; false when there is no memory. */
 bool paper_qr(const struct paper *paper, const char *text, float x, float y, float side);
 
-/* The file, into *print.  SQLITE_OK, SQLITE_ERROR or SQLITE_NOMEM. */
-int paper_finish(struct paper *paper, portal_print *print);
+/* The file, into *print; false when there is no memory. */
+bool paper_finish(struct paper *paper, portal_print *print);
 
 #endif

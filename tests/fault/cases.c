@@ -80,6 +80,20 @@ static const char opted_out[] =
 static const char edited[] = "UPDATE portal_template SET text = '{{pin}} edited' WHERE kind = 'pin'";
 static const char within_the_hour[] = "SELECT portal_setting('resend_seconds', 3600)";
 
+/* Whom no message reaches, and what a printed sheet names. */
+static const char in_person[] =
+    "UPDATE patient SET email = NULL, cell_phone = NULL WHERE patient_id IN (2, 5, 6);"
+    "SELECT portal_setting('practice_name', 'Elm Street');"
+    "SELECT portal_setting('practice_phone', '202 555 0100');"
+    "SELECT portal_setting('portal_url', 'https://elm.example')";
+/* Ben's link becomes that of a letter. */
+static const char on_paper[] =
+    "UPDATE patient SET email = NULL, cell_phone = NULL WHERE patient_id = 2;"
+    "UPDATE portal_message SET channel = 'print', recipient = '' WHERE patient_id = 2";
+static const char on_paper_last_try[] =
+    "UPDATE portal_message SET channel = 'print', recipient = '' WHERE patient_id = 2;"
+    "UPDATE portal_pin SET tries = 4 WHERE status = 'live'";
+
 #define TOLD_LATER "Done, but what became of it can not be read now: portal_status tells."
 
 /* What stat() says is not there is no plugin. */
@@ -106,7 +120,12 @@ const struct fault_case fault_cases[] = {
      .alternative = TOLD_LATER},
     {.name = "send_registration", .arguments = "6, 'email'", .more = "5, 'email'", .set_up = within_the_hour,
      .alternative = TOLD_LATER},
+    {.name = "send_problem", .arguments = "5, 'print'", .set_up = in_person},
+    {.name = "portal_poster", .arguments = "'A4', 'es'", .set_up = in_person},
+    {.name = "portal_letter", .arguments = "5", .set_up = in_person},
+    {.name = "portal_letter", .arguments = "6, 'A4'", .set_up = in_person},
     {.name = "preview_message", .arguments = "'registration', 1, 'email'"},
+    {.name = "preview_message", .arguments = "'registration', 1, 'print'"},
     {.name = "preview_message", .arguments = "'pin', 1, 'text'", .set_up = edited},
     {.name = "quick_add", .arguments = "'Gil', 'Green', '2001-02-03'",
      .more = "'Hal', 'Holt', '2002-02-03'"},
@@ -141,6 +160,7 @@ const struct fault_case fault_cases[] = {
     {.name = "request_pin", .arguments = "@link, 'Bitdiddle', '1980-01-02'"},
     {.name = "request_pin", .arguments = "@link, 'Bitdiddle', '1980-01-02'", .set_up = no_cell_phone},
     {.name = "request_pin", .arguments = "@link, 'Bitdiddle', '1980-01-02'", .set_up = opted_out},
+    {.name = "request_pin", .arguments = "@link, 'Bitdiddle', '1980-01-02'", .set_up = on_paper},
     {.name = "request_pin", .arguments = "@link, 'Wrong', '1980-01-02'"},
     {.name = "request_pin", .arguments = "@link, 'Spent', '1980-01-02'", .set_up = last_guess},
     {.name = "register_patient", .arguments = "@link, @pin, 'ben.b', " PASSWORD},
@@ -149,6 +169,8 @@ const struct fault_case fault_cases[] = {
     {.name = "register_patient", .arguments = "@link, 'wrong', 'ben.b', " PASSWORD},
     {.name = "register_patient", .arguments = "@link, 'spent', 'ben.b', " PASSWORD,
      .set_up = last_try},
+    {.name = "register_patient", .arguments = "@link, @pin, 'ben.b', " PASSWORD, .set_up = on_paper},
+    {.name = "register_patient", .arguments = "@link, 'spent', 'ben.b', " PASSWORD, .set_up = on_paper_last_try},
     {.name = "register_representative",
      .arguments = "@link, @pin, 'bea.b', " PASSWORD ", 'Bea Bitdiddle', 'spouse'"},
     {.name = "portal_login", .arguments = "'ada.l', " PASSWORD},

@@ -141,6 +141,17 @@ static int deliver(void *data, portal_batch *batch)
     return code;
 }
 
+static int print_nothing(void *data, const portal_sheet *sheet, portal_print *print)
+{
+    (void)data;
+    REQUIRE(sheet->url[0] != '\0' && sheet->practice[0] != '\0' && strstr(sheet->text, sheet->url) != NULL);
+    REQUIRE(sheet->code == NULL || strstr(sheet->text, sheet->code) != NULL);
+    REQUIRE_TELL(!normalize_has_hidden_lines(sheet->text) && !normalize_has_hidden(sheet->title), "%s", sheet->text);
+    print->pdf = sqlite3_mprintf("%%PDF");
+    print->size = 4;
+    return print->pdf == NULL ? SQLITE_NOMEM : SQLITE_OK;
+}
+
 int __wrap_maildir_register(portal_api *api);
 
 int __wrap_maildir_register(portal_api *api)
@@ -149,5 +160,8 @@ int __wrap_maildir_register(portal_api *api)
         PORTAL_API_VERSION, "maildir", PORTAL_EMAIL | PORTAL_TEXT, "1", deliver, NULL, NULL, NULL, NULL,
     };
 
-    return api->register_channel(api, &channel, api, NULL);
+    static const portal_printer printer = {PORTAL_API_VERSION, "poster", "1", print_nothing};
+    int code = api->register_printer(api, &printer, NULL, NULL);
+
+    return code == SQLITE_OK ? api->register_channel(api, &channel, api, NULL) : code;
 }

@@ -58,10 +58,13 @@ static struct right {
     {"revoked_patient", SQLITE_INTEGER, "3"},
     {"from_id", SQLITE_INTEGER, "4"},
     {"into_id", SQLITE_INTEGER, "1"},
+    {"unreached_patient", SQLITE_INTEGER, "7"},
     {"kind", SQLITE_TEXT, "pin"},
     {"query", SQLITE_TEXT, "a=b"},
     {"headers", SQLITE_TEXT, "{}"},
     {"body", SQLITE_TEXT, "c=d"},
+    {"paper", SQLITE_TEXT, "A4"},
+    {"language", SQLITE_TEXT, "es"},
 };
 
 enum { RIGHTS = sizeof rights / sizeof rights[0], CALLABLES_MAX = 80 };
@@ -321,7 +324,8 @@ static const char patients[] =
     "  ('Cyn', 'Child', '2019-05-05', 'rita@example.com', '202 555 0103'),"
     "  ('Dan', 'Late', '1990-01-01', 'dan@example.com', NULL),"
     "  ('Fay', 'Texts', '1991-01-01', 'fay@example.com', '2025550105'),"
-    "  ('Gus', 'Gone', '1930-01-01', 'gus@example.com', NULL)";
+    "  ('Gus', 'Gone', '1930-01-01', 'gus@example.com', NULL),"
+    "  ('Hal', 'Unreached', '1940-01-01', NULL, NULL)";
 
 /* Registers whom the link, and then the PIN, was sent to last. */
 static void registered(sqlite3 *db, const char *proof, const char *call)
@@ -336,6 +340,8 @@ static void populate(sqlite3 *db)
 {
     must(db, "SELECT portal_init()");
     must(db, "SELECT portal_setting('resend_seconds', '0')");
+    must(db, "SELECT portal_setting('practice_name', 'Elm Street'), portal_setting('practice_phone', '202 555 0100'),"
+             "       portal_setting('portal_url', 'https://elm.example')");
     must(db, patients);
     must(db, "SELECT send_registration(1, 'email')");
     registered(db, "SELECT request_pin(:token, 'Lovelace', '1985-12-10')",
@@ -358,6 +364,7 @@ static void populate(sqlite3 *db)
     must(db, "SELECT request_pin(:token, 'Short', '1980-02-29')");
     learn("pin", carrier.pin);
     must(db, "INSERT INTO send_registration VALUES (4, 'email'), (5, 'text')");
+    must(db, "SELECT portal_letter(7)");
     learn_answer(db, "claim", "SELECT claim_messages(1, 'email')");
     learn_answer(db, "message_id", "SELECT message_id FROM portal_message WHERE claim = :claim");
     must(db, "SELECT portal_secret('gateway', 'hush')");

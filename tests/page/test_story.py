@@ -3,6 +3,8 @@ import html
 import re
 
 import flows
+import harness
+import paper
 import snapshot
 from browser import Browser, Server
 from visits import PASSWORD, new_pin, practice, register, says, send, sign_in
@@ -50,6 +52,35 @@ def test_a_representative_registers_and_acts_for_the_patient(t):
     sign_in(t, browser, 'rita')
     says(t, browser, 'Ada Lovelace')
     t.equal(t.one(db, 'SELECT relationship FROM portal_access'), 'parent')
+
+
+@harness.release_only
+def test_whoever_has_a_letter_is_told_that_the_pin_is_on_it_in_either_language(t):
+    db, server = practice(t, email=None, cell_phone=None)
+    words = {'en': ('printed on your letter', 'the code of six digits on your letter', 'newest message or letter'),
+             'es': ('están en su carta', 'el código de seis cifras de su carta', 'último mensaje o su carta')}
+    for language, (before, after, wrong) in words.items():
+        letter = paper.Letter(t, db, 1)
+        browser = Browser(server)
+        browser.open(letter.link().removeprefix(server.url))
+        browser.open(f'/register?language={language}')
+        says(t, browser, before)
+        browser.open('/register/who')
+        browser.submit('/register/who', last_name='Lovelace', date_of_birth='1985-12-10')
+        says(t, browser, after)
+        t.true('We have sent' not in browser.text() and 'Hemos enviado' not in browser.text(), browser.text())
+        browser.submit('/register/account', pin=flows.wrong_pin(letter.pin), username='ada', password=PASSWORD)
+        says(t, browser, wrong, after, status=422)
+        t.advance(60)
+    browser.submit('/register/account', pin=letter.pin, username='ada', password=PASSWORD)
+    t.equal(flows.status(t, db, 1), 'registered')
+    t.equal(t.mails(db), [])
+    # The next one in the same browser is sent a PIN, and told so.
+    db.execute("UPDATE patient SET email = 'ada@example.com'")
+    browser.open(send(t, db))
+    browser.open('/register/who')
+    browser.submit('/register/who', last_name='Lovelace', date_of_birth='1985-12-10')
+    t.true('carta' not in browser.text(), browser.text())
 
 
 def test_another_field_does_not_take_back_what_waits(t):

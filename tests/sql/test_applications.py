@@ -15,6 +15,8 @@ FUNCTIONS = {
     'send_problem': ("(1, 'email')", STAFF),
     'preview_message': ("('pin', 1, 'email')", STAFF),
     'quick_add': ("('Grace', 'Hopper', '1906-12-09')", STAFF),
+    'portal_poster': ('()', STAFF),
+    'portal_letter': ('(1)', STAFF),
     'accept_request': ('(1)', STAFF),
     'decline_request': ('(1)', STAFF),
     'revoke_access': ('(1)', ADMIN),

@@ -4,7 +4,7 @@ import re
 import flows
 import harness
 
-TEMPLATES = sorted((harness.ROOT / 'sql/messages').glob('*.en.txt'))
+TEMPLATES = [file for file in sorted((harness.ROOT / 'sql/messages').glob('*.en.txt')) if '.print.' not in file.name]
 KINDS = ['access_ended', 'account_contact_changed', 'contact_changed', 'deactivated', 'password_reset', 'pin',
          'registration', 'request_decided']
 # 3GPP TS 23.038: the basic character set, without its extension table.

@@ -148,7 +148,7 @@ def test_a_link_spent_by_wrong_answers_failed(t):
             t.contains(row(t, db, ada)['next_step'], '4 wrong')
     found = row(t, db, ada)
     t.equal(found['status'], 'failed')
-    t.contains(found['message'], 'ten wrong answers')
+    t.contains(found['message'], 'too many wrong answers')
     t.contains(t.one(db, 'SELECT group_concat(problem) FROM portal_check'), 'spent')
 
 

@@ -1,4 +1,5 @@
 """Templates: what is shipped, what a practice may write instead, and whose language is chosen."""
+import itertools
 import re
 
 import flows
@@ -39,8 +40,8 @@ def newest_text(t, db):
 def test_every_kind_is_shipped_for_email_and_text_in_english_and_spanish(t):
     db = t.database()
     t.equal(t.all(db, 'SELECT kind, channel, language FROM portal_template ORDER BY 1, 2, 3'),
-            [(kind, channel, language) for kind in KINDS for channel in ('email', 'text')
-             for language in ('en', 'es')])
+            sorted([(kind, channel, language) for language in ('en', 'es') for kind, channel in
+                    [*itertools.product(KINDS, ('email', 'text')), ('registration', 'print'), ('poster', 'print')]]))
     t.equal(t.one(db, 'SELECT count(edited) FROM portal_template'), 0)
 
 
@@ -180,7 +181,8 @@ def test_only_what_there_can_be_a_message_for_is_added(t):
     db = t.database()
     insert = 'INSERT INTO portal_template (kind, channel, language, text) VALUES (?, ?, ?, ?)'
     t.refuses(db, insert, 'birthday', 'text', 'fr', 'x', says="no kind of message 'birthday'")
-    t.refuses(db, insert, 'pin', 'fax', 'fr', '{{pin}}', says="channel 'fax' is neither email nor text")
+    t.refuses(db, insert, 'pin', 'fax', 'fr', '{{pin}}', says="pin does not go by 'fax'")
+    t.refuses(db, insert, 'pin', 'print', 'fr', '{{pin}}', says="pin does not go by 'print'")
     t.refuses(db, insert, 'pin', 'text', 'en', '{{pin}}', says='there is a template for pin by text in en; UPDATE it')
     for language in ['', 'f', 'français', '12', 'fr-!', None]:
         t.refuses(db, insert, 'pin', 'text', language, '{{pin}}', says='is no language tag')
@@ -240,7 +242,7 @@ def test_a_template_that_would_not_do_its_work_is_refused(t):
     refuses_text(t, db, f'{{{{{"x" * 31}}}}}', f'unknown placeholder {{{{{"x" * 30}}}}}')
     for more in (31, 32):
         refuses_text(t, db, '{{link}}' + '{{hours}}' * more, 'more than 31 placeholders')
-    t.refuses(db, "UPDATE portal_template SET subject = 'x' WHERE channel = 'text'", says='for email alone')
+    t.refuses(db, "UPDATE portal_template SET subject = 'x' WHERE channel = 'text'", says='for email and what is printed alone')
     t.refuses(db, "UPDATE portal_template SET subject = NULL WHERE channel = 'email'", says='subject is missing')
     t.refuses(db, "UPDATE portal_template SET html = '<p>hello</p>' WHERE kind = 'registration'"
                   " AND channel = 'email'", says='html lacks {{link}}')
