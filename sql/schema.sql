@@ -58,9 +58,9 @@ END;
 CREATE TABLE IF NOT EXISTS main.portal_wording (
     -- Templates of messages that the practice wrote; portal_template shows them all, and checks what is written.
     kind      TEXT NOT NULL,            -- registration, pin, ...
-    channel   TEXT NOT NULL,            -- email or text
+    channel   TEXT NOT NULL,            -- email, text or print
     language  TEXT NOT NULL,            -- en, es, es-mx, ...
-    subject   TEXT,                     -- of mail
+    subject   TEXT,                     -- of mail; of what is printed, its title
     text      TEXT NOT NULL,            -- with {{placeholders}}
     html      TEXT,                     -- of mail; NULL: it goes as text alone
     edited_at INTEGER NOT NULL,         -- when
@@ -88,10 +88,10 @@ CREATE TABLE IF NOT EXISTS main.portal_message (
     -- hand-over and never stored.
     message_id INTEGER PRIMARY KEY,
     kind       TEXT NOT NULL,           -- registration, pin, deactivated, password_reset, ...
-    channel    TEXT NOT NULL,           -- email or text
+    channel    TEXT NOT NULL,           -- email, text or print
     patient_id,                         -- whose, where there is one
     account_id INTEGER,                 -- whose, of a message about an account
-    recipient  TEXT NOT NULL,           -- normalised address or number
+    recipient  TEXT NOT NULL,           -- normalised address or number; empty: handed over on paper
     status     TEXT NOT NULL,           -- queued, claimed, sent, delivered, failed, bounced, opted_out, cancelled
     created_at INTEGER NOT NULL,        -- when it was queued
     due_at     INTEGER,                 -- next try, or end of the claim's lease; NULL when finished
@@ -124,7 +124,7 @@ CREATE TABLE IF NOT EXISTS main.portal_registration (
     -- A link that was sent, or is to be.  Only the newest of a patient works.
     registration_id INTEGER PRIMARY KEY,  -- message_id of the message that carries the link
     patient_id      NOT NULL,             -- who is invited
-    destination     INTEGER NOT NULL,     -- keyed hash of the contact it goes to
+    destination     INTEGER NOT NULL,     -- keyed hash of the contact it goes to; of a letter, of patient_id
     identity        INTEGER NOT NULL,     -- keyed hash of who the patient was: first name, date of birth
     nonce           BLOB NOT NULL,        -- part of the link, useless without the key
     status          TEXT NOT NULL,        -- queued, live, used, revoked, superseded, expired, failed, changed, spent
@@ -132,7 +132,7 @@ CREATE TABLE IF NOT EXISTS main.portal_registration (
     expires_at      INTEGER,              -- NULL until a channel may have it
     ended_at        INTEGER,              -- when it was used, revoked, ...
     guesses         INTEGER NOT NULL DEFAULT 0,  -- wrong proofs and PINs; at 10 the link is spent
-    pins            INTEGER NOT NULL DEFAULT 0,  -- PIN messages; at most 5
+    pins            INTEGER NOT NULL DEFAULT 0,  -- PIN messages; at most 5; of a letter 1 once its PIN counts
     sent_by         TEXT NOT NULL,        -- application and user, as "ehr:anna"
     language        TEXT,                 -- of the chart by then, as a tag: en, es-mx; NULL: none, or sent before version 3
     merged_from                           -- patient_id it was sent under, when that was merged into this one since
@@ -144,7 +144,7 @@ CREATE INDEX IF NOT EXISTS main.portal_registration_created ON portal_registrati
 CREATE INDEX IF NOT EXISTS main.portal_registration_expiry ON portal_registration (expires_at) WHERE status = 'live';
 
 CREATE TABLE IF NOT EXISTS main.portal_pin (
-    -- A PIN that was sent to somebody who opened a link and proved who the patient is.
+    -- A PIN that was sent to somebody who opened a link and proved who the patient is, or that is on a letter.
     pin_id          INTEGER PRIMARY KEY,  -- message_id of the message that carries it
     registration_id INTEGER NOT NULL,     -- the link it belongs to
     nonce           BLOB NOT NULL,        -- part of the PIN, useless without the key
@@ -164,8 +164,8 @@ CREATE TABLE IF NOT EXISTS main.portal_account (
     username_key  TEXT NOT NULL UNIQUE,   -- as compared
     password      TEXT NOT NULL,          -- Argon2id, with its parameters
     name          TEXT NOT NULL,          -- of the person
-    channel       TEXT NOT NULL,          -- where password resets go: email or text
-    contact       TEXT NOT NULL,          -- normalised address or number
+    channel       TEXT NOT NULL,          -- where password resets go: email or text; print: nowhere yet
+    contact       TEXT NOT NULL,          -- normalised address or number; empty: none, after a letter
     created_at    INTEGER NOT NULL,       -- when they registered
     last_login_at INTEGER                 -- NULL: never
 );

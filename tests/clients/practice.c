@@ -1,6 +1,6 @@
 /*
 ** A practice's portal from C, with the extension linked in: staff send, decide and revoke, a patient signs in.
-** Usage: practice DATABASE.  cc practice.c build/libportal.a -lsqlite3 -lutf8proc -lsodium -ldl -lpthread
+** Usage: practice DATABASE.  cc practice.c build/libportal.a -lsqlite3 -lutf8proc -lsodium -ldl -lm -lpthread
 */
 #include <pthread.h>
 #include <sqlite3.h>

@@ -6,7 +6,7 @@ import sysconfig
 
 import harness
 
-CHANNELS = ['portal.d/kannel.so', 'portal.d/smtp.so', 'portal.d/twilio.so']
+CHANNELS = ['portal.d/kannel.so', 'portal.d/poster.so', 'portal.d/smtp.so', 'portal.d/twilio.so']
 PAGES = [f'pages/portal.{name}' for name in ('1', '7', 'bash', 'zsh')]
 UNITS = ['portal-deliver@.service', 'portal-nightly@.service', 'portal-nightly@.timer', 'portal-page@.service',
          'portal-page@.socket']

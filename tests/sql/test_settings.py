@@ -35,6 +35,8 @@ SETTINGS = {
     'requests_per_day': number('200', 1, 10000),
     'email_channel': ('maildir', ['smtp', 'my_mail_2'], ['', 'SMTP', 'a/b', '../x', 'a b', 'x' * 41, 'a.so']),
     'text_channel': ('maildir', ['twilio', 'kannel'], ['', 'Twilio', '/x', 'x' * 41]),
+    'print_channel': ('poster', ['press'], ['', 'Poster', '/x', 'x' * 41]),
+    'paper': ('Letter', ['A4'], ['', 'a4', 'letter', 'A3', 'Legal']),
     'text_segments': number('1', 1, 10),
     'maildir': ('', ['', '/var/mail/practice', 'Mail Dir'], ['x' * 1001] + BAD_TEXT),
     'ehr_requires': ('email', ['', 'email', 'cell_phone', 'email, cell_phone', 'cell_phone,email', 'email,'],
