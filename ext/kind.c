@@ -11,21 +11,21 @@ enum { MINUTE = 60, HOUR = 3600 };
 enum { SENT = MEDIUM_EMAIL | MEDIUM_TEXT };
 
 static const struct kind kinds[] = {
-    {"registration", SENT | MEDIUM_PRINT, registration_claim, registration_fate,
-     "SELECT nonce FROM main.portal_registration WHERE registration_id = ?1", "/r/", TOKEN_LINK,
-     SETTING_link_hours, HOUR},
-    {"pin", SENT, proof_claim, proof_fate,
-     "SELECT nonce FROM main.portal_pin WHERE pin_id = ?1", NULL, TOKEN_PIN, SETTING_pin_minutes,
-     MINUTE},
-    {"password_reset", SENT, reset_claim, reset_fate,
-     "SELECT nonce FROM main.portal_reset WHERE reset_id = ?1", "/p/", TOKEN_RESET,
+    {"registration", registration_claim, registration_fate,
+     "SELECT nonce FROM main.portal_registration WHERE registration_id = ?1", "/r/", SENT | MEDIUM_PRINT,
+     TOKEN_LINK, SETTING_link_hours, HOUR},
+    {"pin", proof_claim, proof_fate,
+     "SELECT nonce FROM main.portal_pin WHERE pin_id = ?1", NULL, SENT, TOKEN_PIN,
+     SETTING_pin_minutes, MINUTE},
+    {"password_reset", reset_claim, reset_fate,
+     "SELECT nonce FROM main.portal_reset WHERE reset_id = ?1", "/p/", SENT, TOKEN_RESET,
      SETTING_reset_minutes, MINUTE},
-    {"deactivated", SENT, NULL, NULL, NULL, NULL, TOKEN_LINK, SETTING_COUNT, 0},
-    {"access_ended", SENT, NULL, NULL, NULL, NULL, TOKEN_LINK, SETTING_COUNT, 0},
-    {"contact_changed", SENT, NULL, NULL, NULL, NULL, TOKEN_LINK, SETTING_COUNT, 0},
-    {"account_contact_changed", SENT, NULL, NULL, NULL, NULL, TOKEN_LINK, SETTING_COUNT, 0},
-    {"request_decided", SENT, NULL, NULL, NULL, NULL, TOKEN_LINK, SETTING_COUNT, 0},
-    {"poster", MEDIUM_PRINT, NULL, NULL, NULL, "", TOKEN_LINK, SETTING_link_hours, 0},
+    {"deactivated", NULL, NULL, NULL, NULL, SENT, TOKEN_LINK, SETTING_COUNT, 0},
+    {"access_ended", NULL, NULL, NULL, NULL, SENT, TOKEN_LINK, SETTING_COUNT, 0},
+    {"contact_changed", NULL, NULL, NULL, NULL, SENT, TOKEN_LINK, SETTING_COUNT, 0},
+    {"account_contact_changed", NULL, NULL, NULL, NULL, SENT, TOKEN_LINK, SETTING_COUNT, 0},
+    {"request_decided", NULL, NULL, NULL, NULL, SENT, TOKEN_LINK, SETTING_COUNT, 0},
+    {"poster", NULL, NULL, NULL, "", MEDIUM_PRINT, TOKEN_LINK, SETTING_link_hours, 0},
 };
 
 const struct kind *kind_row(int index)

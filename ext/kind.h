@@ -11,7 +11,6 @@
 
 struct kind {
     const char *name;
-    int media;                 /* by which it goes, as bits */
 
     /*
     ** May it still be sent?  *dead is a reason why not, or NULL: then what it carries is good from
@@ -25,6 +24,7 @@ struct kind {
     /* What it carries is derived from its row's nonce, for the purpose; NULL: nothing. */
     const char *nonce;
     const char *path;          /* of the link below the portal's URL; NULL: a PIN, or nothing */
+    int media;                 /* by which it goes, as bits */
     enum token_purpose purpose;
     enum setting lifetime;     /* of what it carries: there is no point in sending it later */
     int unit;                  /* of the lifetime, in seconds; 0: it has none */

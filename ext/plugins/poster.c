@@ -236,7 +236,10 @@ static bool lay_out(struct flow *flow, float scale, bool drawing)
 /* As large as it fits. */
 static bool fit(struct flow *flow)
 {
-    for (float scale = 1.25F; scale > 0.55F; scale -= 0.025F) {
+    enum { MOST = 125, LEAST = 55, STEP = 2 };
+
+    for (int percent = MOST; percent >= LEAST; percent -= STEP) {
+        float scale = (float)percent / 100;
         if (lay_out(flow, scale, false)) return lay_out(flow, scale, true);
     }
     return false;
