@@ -351,6 +351,21 @@ static int report_delivery(void *data, portal_batch *batch)
     return SQLITE_OK;
 }
 
+/* Prints what it is given, and remembers what that was. */
+static struct { char paper[8], code[8], url[300]; } printed;
+
+static int print_plainly(void *data, const portal_sheet *sheet, portal_print *print)
+{
+    (void)data;
+    (void)snprintf(printed.paper, sizeof printed.paper, "%s", sheet->paper);
+    (void)snprintf(printed.code, sizeof printed.code, "%s", sheet->code == NULL ? "none" : sheet->code);
+    (void)snprintf(printed.url, sizeof printed.url, "%s", sheet->url);
+    if (strstr(sheet->practice, "jam") != NULL) return SQLITE_ERROR;
+    print->pdf = sqlite3_mprintf("%s", sheet->title);
+    print->size = print->pdf == NULL ? 0 : strlen(print->pdf);
+    return print->pdf == NULL ? SQLITE_NOMEM : SQLITE_OK;
+}
+
 static void count_up(void *data)
 {
     ++*(int *)data;
@@ -408,6 +423,44 @@ static void test_plugin_api(void)
         CHECK(api->setting(api, "pigeon") == NULL);
         closes(db);
         CHECK(destroyed == 7);
+    }
+    TEST("a printer that is linked in makes posters and letters, and none is registered without version, name or print()") {
+        static const portal_printer printers[] = {
+            {3, "press", NULL, print_plainly}, {PORTAL_API_VERSION, "", NULL, print_plainly},
+            {PORTAL_API_VERSION, "press", NULL, NULL}, {PORTAL_API_VERSION, "maildir", NULL, print_plainly},
+        };
+        static const portal_printer press = {PORTAL_API_VERSION, "press", "1", print_plainly};
+        sqlite3 *db = practice("printer.db");
+        portal_api *api = portal_api_from_db(db);
+        char answer[512];
+        int destroyed = 0;
+        DO(db, "SELECT count(*) FROM portal_channels");
+        for (int i = 0; i < (int)(sizeof printers / sizeof printers[0]); i++) {
+            CHECK(api->register_printer(api, &printers[i], &destroyed, count_up) == SQLITE_MISUSE);
+            CHECK(destroyed == i + 1);
+        }
+        CHECK(api->register_printer(api, &press, &destroyed, count_up) == SQLITE_OK);
+        DO(db, "SELECT portal_setting('print_channel', 'press'), portal_setting('practice_name', 'Elm Street'),"
+               "       portal_setting('practice_phone', '555 0100'), portal_setting('portal_url', 'https://elm.example')");
+        ASK(db, answer, "SELECT portal_poster('A4')");
+        CHECK_TEXT(answer, "See your health information online");
+        CHECK_TEXT(printed.paper, "A4");
+        CHECK_TEXT(printed.url, "https://elm.example");
+        CHECK_TEXT(printed.code, "none");
+        DO(db, "INSERT INTO patient (first_name, last_name, date_of_birth) VALUES ('Ada', 'Lovelace', '1985-12-10')");
+        ASK(db, answer, "SELECT portal_letter(1)");
+        CHECK_TEXT(answer, "Your invitation to the patient portal");
+        CHECK(strncmp(printed.url, "https://elm.example/r/", 22) == 0 && strlen(printed.code) == 6);
+        ASK(db, answer, "SELECT token_valid(%Q)", printed.url + 22);
+        CHECK_TEXT(answer, "1");
+        DO(db, "SELECT portal_setting('practice_name', 'jammed'), portal_setting('resend_seconds', 0)");
+        refused(db, "SELECT portal_letter(1)", "the printer failed");
+        ASK(db, answer, "SELECT count(*) FROM portal_registration");
+        CHECK_TEXT(answer, "1");
+        ASK(db, answer, "SELECT token_valid(%Q)", printed.url + 22);
+        CHECK_TEXT(answer, "0");
+        closes(db);
+        CHECK(destroyed == 5);
     }
     TEST("a connection without the extension has no API for plugins") {
         sqlite3 *db = NULL;
