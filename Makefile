@@ -215,7 +215,7 @@ deb: all
 	$(Q)shell/package/build $(PACKAGES) $(VERSION) $(RELEASED)
 
 # For this platform.
-NPM_SQL := sql/nightly.sql $(wildcard sql/mappings/*.json sql/reports/*.sql)
+NPM_SQL := sql/nightly.sql $(wildcard sql/mappings/* sql/reports/*)
 npm: STAGE = $(PACKAGES)/npm
 npm: all
 	$(Q)$(RM) -r $(STAGE) $(PACKAGES)/sqlite-portal-*.tgz

@@ -181,8 +181,7 @@ def layers(results):
 
 def page(results):
     sections = [floors, peers, delivery, memory, loading, command, pages, layers]
-    if 'big' in results:
-        sections[6:6] = [expiry, group]
+    sections[6:6] = [section for found, section in (('big', expiry), ('group', group)) if results.get(found)]
     return '\n'.join([INTRODUCTION.format(**results), *(section(results) for section in sections)])
 
 

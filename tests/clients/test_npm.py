@@ -61,7 +61,7 @@ def test_the_npm_package_works_in_a_clean_folder(t):
     t.contains(run(t, 'node', 'use.mjs'), 'were made')
     (clean / 'use.cjs').write_text(REQUIRED)
     version, there, sql = run(t, 'node', 'use.cjs').rsplit(maxsplit=2)
-    t.contains(version, 'portal ', 'maildir', 'smtp', 'kannel', 'twilio')
+    t.contains(version, 'portal ', 'maildir', 'smtp', 'kannel', 'twilio', 'poster')
     t.equal((there, pathlib.Path(sql)), ('true', package / 'sql'))
     nightly = run(t, 'sqlite3', 'practice.db', input=(package / 'sql/nightly.sql').read_text())
     t.contains(nightly, 'Patient portal of')
@@ -69,7 +69,7 @@ def test_the_npm_package_works_in_a_clean_folder(t):
     told = json.loads((package / 'package.json').read_text())
     t.equal(told['version'], re.search(r'portal (\S+)', version)[1].split()[0])
     t.equal((told['os'], told['cpu'], 'scripts' in told), (['linux'], [run(t, 'node', '-p', 'process.arch').strip()], False))
-    for file in ('LICENSE', 'index.d.ts'):
+    for file in ('LICENSE', 'index.d.ts', 'sql/mappings/openemr.json'):
         t.true((package / file).exists(), file)
 
     (clean / 'typed.ts').write_text(TYPED)

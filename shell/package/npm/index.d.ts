@@ -1,7 +1,7 @@
 /** The library, without the suffix that SQLite adds: for drivers and pools that load it by themselves. */
 export const path: string;
 
-/** The folder of nightly.sql, the night's work for the sqlite3 shell. */
+/** The folder of nightly.sql, the night's work for the sqlite3 shell; of mappings/ and reports/. */
 export const sql: string;
 
 /** A connection of better-sqlite3, of node:sqlite, or of another driver that loads extensions alike. */
