@@ -7,17 +7,12 @@
 ** portal_check() tells of the others.
 */
 
-/* MySQL's and OpenDental's dates of nobody are none. */
-#define NO_DATE "('', '0000-00-00', '0001-01-01')"
-
-/* 5/25/1989 and the like.  A number is read as far as its digits go. */
-#define AFTER(text, mark) "substr(" text ", instr(" text ", '" mark "') + 1)"
+/* 5/25/1989 and the like.  %d takes a text for a number as far as its digits go. */
 #define PARTS(mark, month, day) \
     "CASE WHEN $ GLOB '[0-9]*" mark "[0-9]*" mark "[0-9][0-9][0-9][0-9]'" \
-    " THEN format('%04d-%02d-%02d', CAST(" AFTER(AFTER("$", mark), mark) " AS INTEGER)," \
-    " CAST(" month " AS INTEGER), CAST(" day " AS INTEGER)) ELSE $ END"
+    " THEN format('%s-%02d-%02d', substr($, -4), " month ", " day ") ELSE $ END"
 #define FIRST_OF(mark) "$"
-#define SECOND_OF(mark) AFTER("$", mark)
+#define SECOND_OF(mark) "substr($, instr($, '" mark "') + 1)"
 
 /* With and without leading zeros, so that an index on the column is used. */
 #define BARE(part) "CAST(strftime('" part "', @) AS INTEGER)"
@@ -38,14 +33,17 @@
 
 /* Any word for yes is 1, none is NULL, and whatever else is no yes. */
 #define WORDS(yes, no) \
-    "CASE WHEN $ = '' THEN NULL WHEN $ IS NOT NULL THEN lower($) IN ('yes', 'y', 'true', 't', '1') END", \
+    "CASE lower($) WHEN 'yes' THEN 1 WHEN 'y' THEN 1 WHEN 'true' THEN 1 WHEN 't' THEN 1 WHEN '1' THEN 1" \
+    " WHEN '' THEN NULL ELSE iif($ IS NULL, NULL, 0) END", \
     "CASE @ WHEN '1' THEN '" yes "' WHEN '0' THEN '" no "' END", NULL, no
 
 static const struct format formats[] = {
     {"text", FORMAT_TEXT, "$", "@", NULL, NULL},
 
     {"YYYY-MM-DD", FORMAT_DATE,
-     "CASE WHEN substr($, 1, 10) NOT IN " NO_DATE " THEN substr($, 1, 10) END", "@",
+     /* MySQL's and OpenDental's dates of nobody are none.  IN would make a table of them for every statement. */
+     "CASE substr($, 1, 10) WHEN '' THEN NULL WHEN '0000-00-00' THEN NULL WHEN '0001-01-01' THEN NULL"
+     " ELSE substr($, 1, 10) END", "@",
      "$ >= @ AND $ < date(@, '+1 day')", NULL},
     MONTH_FIRST("M/D/YYYY", "/", UNPADDED), MONTH_FIRST("MM/DD/YYYY", "/", PADDED),
     MONTH_FIRST("M-D-YYYY", "-", UNPADDED), MONTH_FIRST("MM-DD-YYYY", "-", PADDED),

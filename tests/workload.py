@@ -372,6 +372,7 @@ CALLS = [
     (1, reading('SELECT * FROM portal_status')), (1, reading("SELECT send_problem(1, 'email')")),
     (1, reading("SELECT preview_message('registration', 1, 'email')")),
     (1, reading("SELECT portal_as('ehr', 'front desk')")), (0.2, reading("SELECT portal_try_channel('maildir')")), (1, reading('SELECT portal_version()')), (1, reading('SELECT portal_everywhere()')),
+    (0.5, reading('SELECT portal_map_patient()')),
     (1, reading("SELECT * FROM portal_find('patient1')")), (1, reading('SELECT portal_practice()')),
     (1, reading("SELECT portal_callback('maildir', '', '{}', '')")), (3, look),
 ]

@@ -15,6 +15,11 @@
 
 #define VALUE(name) "(SELECT value FROM scene WHERE name = '" name "')"
 #define PASSWORD "'correct horse battery staple'"
+/* Our own table, as if it were a practice's. */
+#define MAPPING \
+    "'{\"table\":\"patient\",\"patient_id\":\"patient_id\",\"first_name\":\"first_name\",\"last_name\":\"last_name\"," \
+    "\"date_of_birth\":{\"column\":\"date_of_birth\",\"format\":\"YYYY-MM-DD\"},\"email\":\"email\"," \
+    "\"cell_phone\":\"cell_phone\",\"city\":\"city\",\"text_consent\":\"text_consent\"}'"
 
 const char *const scene[] = {
     "SELECT portal_init();"
@@ -77,6 +82,7 @@ static const char forgotten[] = "SELECT forgot_password('ada.l');";
 /* Of whom the scene has something waiting, a link or an account. */
 static const char opted_out[] =
     "SELECT portal_opt_out(email) FROM patient; SELECT portal_opt_out(cell_phone) FROM patient";
+static const char mapped[] = "SELECT portal_map_patient(" MAPPING ")";
 static const char edited[] = "UPDATE portal_template SET text = '{{pin}} edited' WHERE kind = 'pin'";
 static const char within_the_hour[] = "SELECT portal_setting('resend_seconds', 3600)";
 
@@ -109,6 +115,10 @@ const struct fault_case fault_cases[] = {
     {.name = "portal_secret", .arguments = "'gateway', NULL"},
     {.name = "portal_audit_verify", .arguments = ""},
     {.name = "portal_restored", .arguments = ""},
+    {.name = "portal_map_patient", .arguments = ""},
+    {.name = "portal_map_patient", .arguments = MAPPING},
+    {.name = "portal_map_patient", .arguments = "'{}'", .set_up = mapped},
+    {.name = "portal_init", .arguments = MAPPING},
     {.name = "portal_key_rotate", .arguments = ""},
     {.name = "portal_try_channel", .arguments = "'maildir'", .alternative = "the Maildir practice.db-outbox: "},
 
@@ -127,6 +137,9 @@ const struct fault_case fault_cases[] = {
     {.name = "preview_message", .arguments = "'registration', 1, 'email'"},
     {.name = "preview_message", .arguments = "'registration', 1, 'print'"},
     {.name = "preview_message", .arguments = "'pin', 1, 'text'", .set_up = edited},
+    {.name = "quick_add", .arguments = "'Gil', 'Green', '2001-02-03'", .set_up = mapped,
+     .more = "'Hal', 'Holt', '2002-02-03'"},
+    {.name = "accept_request", .arguments = "2, 'force'", .more = "4, NULL", .set_up = mapped, .alternative = TOLD_LATER},
     {.name = "quick_add", .arguments = "'Gil', 'Green', '2001-02-03'",
      .more = "'Hal', 'Holt', '2002-02-03'"},
     {.name = "quick_add", .arguments = "'Gil', 'Green', '2001-02-03', 'email', 'gil@example.com'",
@@ -205,6 +218,7 @@ const struct fault_case fault_cases[] = {
 
     {.name = "portal_status"},
     {.name = "portal_status", .set_up = opted_out},
+    {.name = "portal_status", .set_up = mapped},
     {.name = "portal_opt_outs", .set_up = opted_out},
     {.name = "portal_settings"},
     {.name = "portal_template", .arguments = "'{{practice_name}}: {{pin}}'"},

@@ -19,7 +19,7 @@ static struct carrier carried;
 static struct right {
     const char *name;
     int type;
-    char text[65];
+    char text[200];
 } rights[] = {
     {"patient_id", SQLITE_INTEGER, "1"},
     {"channel", SQLITE_TEXT, "email"},
@@ -65,6 +65,8 @@ static struct right {
     {"body", SQLITE_TEXT, "c=d"},
     {"paper", SQLITE_TEXT, "A4"},
     {"language", SQLITE_TEXT, "es"},
+    {"mapping", SQLITE_TEXT, "{\"table\":\"patient\",\"patient_id\":\"patient_id\",\"first_name\":\"first_name\","
+     "\"last_name\":\"last_name\",\"date_of_birth\":\"date_of_birth\",\"email\":\"email\",\"requests\":[\"email\"]}"},
 };
 
 enum { RIGHTS = sizeof rights / sizeof rights[0], CALLABLES_MAX = 80 };
