@@ -179,6 +179,7 @@ PARTS = 755:build/portal:$(bindir)/portal \
 	644:build/libportal.a:$(libdir)/libportal.a \
 	644:ext/portal.h:$(includedir)/portal.h \
 	644:sql/nightly.sql:$(datadir)/nightly.sql \
+	$(foreach file,$(wildcard sql/mappings/*),644:$(file):$(datadir)/mappings/$(notdir $(file))) \
 	644:README.md:$(docdir)/README.md \
 	644:LICENSE:$(docdir)/LICENSE \
 	644:page/proxies/nginx.conf:$(docdir)/examples/nginx.conf \
@@ -232,7 +233,7 @@ npm: all
 uninstall:
 	$(RM) $(foreach part,$(PARTS),"$(DESTDIR)$(lastword $(subst :, ,$(part)))") \
 		$(if $(loaddir),"$(DESTDIR)$(loaddir)/portal.so")
-	for folder in $(libdir)/portal.d $(libdir) $(datadir) $(docdir)/examples $(docdir); do \
+	for folder in $(libdir)/portal.d $(libdir) $(datadir)/mappings $(datadir) $(docdir)/examples $(docdir); do \
 		[ ! -d "$(DESTDIR)$$folder" ] || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$$folder"; \
 	done
 

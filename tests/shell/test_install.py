@@ -17,7 +17,8 @@ INSTALLED = sorted([
     *(f'lib/portal/{name}' for name in CHANNELS), *(f'lib/systemd/system/{name}' for name in UNITS),
     'lib/sysusers.d/portal.conf', 'share/bash-completion/completions/portal', 'share/doc/portal/LICENSE',
     'share/doc/portal/README.md', 'share/doc/portal/examples/Caddyfile', 'share/doc/portal/examples/nginx.conf',
-    'share/man/man1/portal.1', 'share/man/man7/portal.7', 'share/portal/nightly.sql',
+    'share/man/man1/portal.1', 'share/man/man7/portal.7', 'share/portal/mappings/openemr.json',
+    'share/portal/mappings/persons.json', 'share/portal/mappings/persons.sql', 'share/portal/mappings/synthea.json', 'share/portal/nightly.sql',
     'share/zsh/site-functions/_portal'])
 
 
