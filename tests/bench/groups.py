@@ -123,9 +123,12 @@ ACTIONS = [
     Action('unlock_account', sql, 'INSERT INTO unlock_account VALUES (:username)', 250),
     Action('set_account_contact', sql,
            "INSERT INTO set_account_contact VALUES (:username, 'u' || :registered || '@example.org')", 250),
+    Action('confirm_representative', sql,
+           'INSERT INTO confirm_representative VALUES (:represented, :username)', 250),
     Action('remove_representative', sql,
            'INSERT INTO remove_representative (patient_id, username) VALUES (:represented, :username)', 250),
     Action('revoke_access', sql, 'INSERT INTO revoke_access (patient_id) VALUES (:registered)', 250),
+    Action('merge_patients', sql, 'INSERT INTO merge_patients (from_id, into_id) VALUES (:third, :fourth)', 250),
     Action('expire_links, none due', sql, 'SELECT expire_links()', 101),
 ]
 SIZES = 1_000, 1_000_000

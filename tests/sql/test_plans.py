@@ -43,6 +43,7 @@ def workflow(t, db, ada, ben):
     t.one(db, 'SELECT portal_logout(?)', rita)
     t.one(db, "SELECT set_account_contact('rita.p', 'rita@example.org')")
     t.one(db, "SELECT unlock_account('rita.p')")
+    t.one(db, 'SELECT confirm_representative(?, ?)', ada, 'rita.p')
     t.one(db, 'SELECT remove_representative(?, ?)', ada, 'rita.p')
     t.one(db, 'SELECT revoke_access(?)', ada)
     t.one(db, "SELECT send_registration(?, 'text')", ada)
@@ -53,6 +54,7 @@ def workflow(t, db, ada, ben):
     claim = t.one(db, 'SELECT claim_messages(1)')
     for message, in t.all(db, 'SELECT message_id FROM portal_claimed(?)', claim):
         t.one(db, "SELECT report_delivery(?, ?, 'sent')", claim, message)
+    t.one(db, 'SELECT merge_patients(?, ?)', ada, ben)
     t.one(db, "SELECT portal_opt_out('nobody@example.com')")
     t.one(db, "SELECT portal_opt_in('nobody@example.com')")
     t.one(db, 'SELECT expire_links()')
