@@ -3,8 +3,8 @@
 #include "ageing.h"
 #include "call.h"
 #include "channel.h"
+#include "fitting.h"
 #include "patient.h"
-#include "remap.h"
 #include "schema.h"
 #include "wording_table.h"
 
@@ -373,7 +373,7 @@ int check_open(struct cursor *cursor, sqlite3_value *key[2])
         code = check_one(cursor, &checks[i]);
     }
     if (code != SQLITE_OK || broken) return code;
-    code = remap_check(cursor->portal, mapping_found, cursor);
+    code = fitting_tell(cursor->portal, mapping_found, cursor);
     if (code == SQLITE_OK) code = access_check(cursor);
     if (code == SQLITE_OK) code = links_check(cursor);
     return code;

@@ -402,8 +402,8 @@ static char *missing_list(struct portal *portal, const struct layout *layout)
 {
     sqlite3_str *out = sqlite3_str_new(NULL);
 
-    for (int i = 0; i < FIELD_COUNT || (layout != NULL && i < layout->count); i++) {
-        const char *name = i < FIELD_COUNT ? own[i].name : layout->field[i].name;
+    for (int i = 0; i < (layout == NULL ? FIELD_COUNT : layout->count); i++) {
+        const char *name = layout == NULL ? own[i].name : layout->field[i].name;
         const char *column = layout == NULL ? name : layout->field[i].column;
         if (column == NULL || is_there(portal, layout == NULL ? "patient" : layout->table, column)) continue;
         sqlite3_str_appendf(out, "%s%s", sqlite3_str_length(out) == 0 ? "" : ", ", column);

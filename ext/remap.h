@@ -17,13 +17,9 @@ int remap_tell(struct portal *portal, char **json);
 
 /*
 ** Checks a new layout, stores it and puts it in force; {} is our own table.  *said gets the answer, one
-** sentence and what is to be looked at, sqlite3_free().  The JSON is unescaped in its place.  SQLITE_OK, REFUSED,
-** or an error code.  In a scope.
+** sentence and what is to be looked at, sqlite3_free().  SQLITE_OK, REFUSED or an error code.
+** In a scope.
 */
-int remap_store(struct portal *portal, char *json, char **said);
-
-/* What the layout in force can not read: the problem and its subject go to found(), which returns a code. */
-typedef int remap_found(void *data, const char *problem, const char *subject, const char *remedy);
-int remap_check(struct portal *portal, remap_found *found, void *data);
+int remap_store(struct portal *portal, const char *json, char **said);
 
 #endif

@@ -24,7 +24,7 @@ static int init_answer(struct call *call, const char *became, const char *mapped
                        *mapped == '\0' ? "" : " ", mapped);
 }
 
-/* A mapping, copied to be unescaped in its place: text, or the blob that readfile() gives. */
+/* A mapping: text, or the blob that readfile() gives. */
 static int mapping_read(struct call *call, char **json)
 {
     sqlite3_value *value = call->argv[0];

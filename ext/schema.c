@@ -152,7 +152,7 @@ static void undo(struct portal *portal, bool outermost, sqlite3_stmt *guard)
     }
 }
 
-int schema_init(struct portal *portal, char *mapping, enum schema_was *was, char **mapped)
+int schema_init(struct portal *portal, const char *mapping, enum schema_was *was, char **mapped)
 {
     bool outermost = sqlite3_get_autocommit(portal->db) != 0;
     sqlite3_stmt *guard = NULL;

@@ -11,7 +11,7 @@ enum schema_was { SCHEMA_MISSING, SCHEMA_OLDER, SCHEMA_THERE };
 ** has no table at all; upgrades tables of an older version.  Idempotent.  With a mapping (JSON, or NULL)
 ** that is stored as well, as remap_store() does, and *mapped gets its answer.
 */
-int schema_init(struct portal *portal, char *mapping, enum schema_was *was, char **mapped);
+int schema_init(struct portal *portal, const char *mapping, enum schema_was *was, char **mapped);
 
 /* All that makes the tables and views, sqlite3_free(); NULL without memory.  Makes what is missing alone. */
 char *schema_text(void);
