@@ -86,7 +86,7 @@ static void put_url(struct flow *flow, const char *text)
         flow->y += side;
         type.centered = true;
     }
-    type.size = paper_size(flow->paper, BOLD, text, flow->width, type.size, 2);
+    type.size = paper_size(flow->paper, BOLD, text, flow->width, type.size, beside ? 3 : 2);
     put_text(flow, &type, text);
 }
 
@@ -227,7 +227,7 @@ static bool lay_out(struct flow *flow, float scale, bool drawing)
     flow->paper->drawing = false;
     bottom -= put_foot(&measured, foot);
     flow->paper->drawing = drawing;
-    if (flow->y > bottom) return false;
+    if (flow->y + length_of(flow, flow->style->gap) / 2 > bottom) return false;
     flow->y = bottom;
     (void)put_foot(flow, foot);
     return true;

@@ -45,7 +45,7 @@ static const struct form function_forms[] = {
     {"as a function", "SELECT %n(%a)", 0, 0, false},
     {"as a function in a transaction", "SELECT %n(%a)", 0, CALL_GUESSES | CALL_UNLOCKED | CALL_ALONE, true},
     {"as a function in a writing statement", "UPDATE note SET text = %n(%a) WHERE note_id = 1",
-     CALL_WRITES, CALL_QUEUES /* forgot_password refuses there */, false},
+     CALL_WRITES, CALL_QUEUES | CALL_ALONE /* which refuse there */, false},
     {"as an insert", "INSERT INTO %n (%c) VALUES (%a)", CALL_ACTION, 0, false},
     {"as an insert in a transaction", "INSERT INTO %n (%c) VALUES (%a)", CALL_ACTION, 0, true},
     {"as an insert that ignores refusals", "INSERT OR IGNORE INTO %n (%c) VALUES (%a)", CALL_ACTION,
