@@ -86,7 +86,8 @@ static void put_url(struct flow *flow, const char *text)
         flow->y += side;
         type.centered = true;
     }
-    type.size = paper_size(flow->paper, BOLD, text, flow->width, type.size, beside ? 3 : 2);
+    /* What nobody could guess of a letter's is to stand on one line. */
+    type.size = paper_size(flow->paper, BOLD, beside ? strrchr(text, '/') + 1 : text, flow->width, type.size, beside ? 1 : 2);
     put_text(flow, &type, text);
 }
 
