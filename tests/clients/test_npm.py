@@ -24,8 +24,10 @@ import { unload } from 'sqlite-portal';
 '''
 REQUIRED = '''
 const { load, path, sql } = require('sqlite-portal');
-const db = load(new (require('better-sqlite3'))('practice.db'));
-console.log(db.prepare('SELECT portal_version()').pluck().get(), require('node:fs').existsSync(path + '.so'), sql);
+const Database = require('better-sqlite3');
+load(new Database('practice.db')).prepare('SELECT portal_everywhere()').get();
+const version = new Database('practice.db').prepare('SELECT portal_version()').pluck().get();
+console.log(version, require('node:fs').existsSync(path + '.so'), sql);
 '''
 
 

@@ -29,7 +29,7 @@ def test_every_session_goes_as_it_is_shown(t):
 
 
 def test_the_programs_that_are_shown_are_those_that_are_tested(t):
-    section = re.search('^## From a program$.*?^## ', README.read_text(), re.M | re.S)[0]
+    section = re.search('^## From your programs$.*?^## ', README.read_text(), re.M | re.S)[0]
     shown = re.findall(r'^```(python|js|php|perl|tcl)\n(.*?)^```$', section, re.M | re.S)
     t.equal([language for language, _ in shown], ['python', 'python', 'js', 'php', 'perl', 'tcl'])
     files = ['practice.py', 'pool.py', 'practice.mjs', 'practice.php', 'practice.pl', 'practice.tcl']
