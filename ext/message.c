@@ -193,16 +193,6 @@ static int language_read(struct portal *portal, const struct outbox_message *row
     return code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code;
 }
 
-int message_language(struct portal *portal, const struct patient_id *id, char out[LANGUAGE_SIZE])
-{
-    struct outbox_message row = {.has_patient = true, .patient = *id};
-    char text[PATIENT_SHORT_SIZE];
-    int code = language_read(portal, &row, text);
-
-    if (code == SQLITE_OK) wording_language(text, out);
-    return code;
-}
-
 static int row_render(struct portal *portal, const struct outbox_message *row, const struct kind *kind,
                       struct template_values *values, struct message *message)
 {

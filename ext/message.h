@@ -24,9 +24,6 @@ int message_render(struct portal *portal, const struct outbox_message *row, stru
 
 void message_clear(struct message *message);
 
-/* The language of a patient's chart as a tag, "" when it names none.  SQLITE_OK or an error code. */
-int message_language(struct portal *portal, const struct patient_id *id, char out[LANGUAGE_SIZE]);
-
 /*
 ** Renders the letter of a registration, which is printed with the PIN of a row of portal_pin, and works until then
 ** (seconds UTC).  `values` gets what it was filled in with: message_wipe() it.  As message_render().

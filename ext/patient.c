@@ -9,7 +9,7 @@ enum { NAME_MAX_POINTS = 100 };
 
 static const char read_patient[] =
     "SELECT patient_id, first_name, date_of_birth, last_name, email, cell_phone,"
-    "       deceased_on, email_consent, text_consent, active"
+    "       deceased_on, email_consent, text_consent, active, preferred_language"
     "  FROM main.patient WHERE patient_id = ?1";
 static const char born_on[] =
     "SELECT patient_id, first_name, last_name FROM main.patient WHERE date_of_birth = ?1"
@@ -153,6 +153,7 @@ int patient_find(struct portal *portal, const struct patient_id *id, struct pati
 
     if (code != SQLITE_ROW) return code;
     patient_from_row(statement, 0, patient);
+    statement_text(statement, PATIENT_COLUMNS, patient->preferred_language, sizeof patient->preferred_language);
     statement_done(portal, statement);
     return SQLITE_ROW;
 }

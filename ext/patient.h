@@ -35,6 +35,7 @@ struct patient {
     bool email_consent;
     bool text_consent;
     bool active;
+    char preferred_language[PATIENT_SHORT_SIZE];   /* of patient_find() alone */
 };
 
 /* "42" or "'9f3c...'": for sentences.  Returns `out`. */

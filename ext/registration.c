@@ -3,8 +3,8 @@
 #include "access.h"
 #include "audit.h"
 #include "calendar.h"
-#include "message.h"
 #include "optout.h"
+#include "wording.h"
 
 #include <string.h>
 
@@ -313,11 +313,11 @@ int registration_queue(struct portal *portal, const struct registration_draft *d
     const struct keyring *keyring = NULL;
     struct token token;
     uint8_t kept[TOKEN_KEPT_SIZE];
-    char language[LANGUAGE_SIZE] = "";
+    char language[LANGUAGE_SIZE];
     bool printed = draft->medium == MEDIUM_PRINT;
     int code = connection_key(portal, &keyring);
 
-    if (code == SQLITE_OK) code = message_language(portal, id, language);
+    wording_language(draft->patient.preferred_language, language);
     if (code == SQLITE_OK) {
         code = printed ? outbox_record(portal, "registration", id, message_id)
                        : outbox_queue(portal, "registration", draft->medium, id, draft->contact, message_id);
