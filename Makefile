@@ -46,7 +46,7 @@ LDLIBS := -lutf8proc -lsodium -ldl -lm
 
 EMBEDDED := build/embedded.c
 # What is compiled in; the rest of sql/ is run from its files.
-SQL := $(filter-out sql/demo.sql, $(wildcard sql/*.sql sql/messages/*.txt))
+SQL := $(filter-out sql/demo.sql, $(wildcard sql/*.sql sql/messages/*.txt sql/reports/*.sql))
 EXTENSION_SOURCES := $(sort $(wildcard ext/*.c) ext/plugins/maildir.c) $(EMBEDDED)
 OBJECTS := $(EXTENSION_SOURCES:%.c=build/%.o)
 STATIC_OBJECTS := $(EXTENSION_SOURCES:%.c=build/static/%.o)
@@ -179,7 +179,7 @@ PARTS = 755:build/portal:$(bindir)/portal \
 	644:build/libportal.a:$(libdir)/libportal.a \
 	644:ext/portal.h:$(includedir)/portal.h \
 	644:sql/nightly.sql:$(datadir)/nightly.sql \
-	$(foreach file,$(wildcard sql/mappings/*),644:$(file):$(datadir)/mappings/$(notdir $(file))) \
+	$(foreach file,$(wildcard sql/mappings/* sql/reports/*),644:$(file):$(datadir)/$(file:sql/%=%)) \
 	644:README.md:$(docdir)/README.md \
 	644:LICENSE:$(docdir)/LICENSE \
 	644:page/proxies/nginx.conf:$(docdir)/examples/nginx.conf \
@@ -233,7 +233,7 @@ npm: all
 uninstall:
 	$(RM) $(foreach part,$(PARTS),"$(DESTDIR)$(lastword $(subst :, ,$(part)))") \
 		$(if $(loaddir),"$(DESTDIR)$(loaddir)/portal.so")
-	for folder in $(libdir)/portal.d $(libdir) $(datadir)/mappings $(datadir) $(docdir)/examples $(docdir); do \
+	for folder in $(libdir)/portal.d $(libdir) $(datadir)/mappings $(datadir)/reports $(datadir) $(docdir)/examples $(docdir); do \
 		[ ! -d "$(DESTDIR)$$folder" ] || rmdir --ignore-fail-on-non-empty "$(DESTDIR)$$folder"; \
 	done
 

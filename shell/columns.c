@@ -17,7 +17,7 @@ enum { NARROWEST = 16, VALUE_NARROWEST = 8, GAP = 2 };
 /* More columns than any statement of ours has. */
 enum { COLUMNS_MOST = 64 };
 
-enum column_kind { PLAIN, TIME, STATUS };
+enum column_kind { PLAIN, TIME, STATUS, BAR };
 
 struct column {
     const char *name;
@@ -43,6 +43,7 @@ static enum column_kind kind_of(const char *name)
     size_t length = strlen(name);
 
     if (strcmp(name, "status") == 0) return STATUS;
+    if (strncmp(name, "\u2588", strlen("\u2588")) == 0) return BAR;
     return strcmp(name, "at") == 0 || (length > 3 && strcmp(name + length - 3, "_at") == 0) ? TIME : PLAIN;
 }
 
@@ -89,8 +90,11 @@ static const char *colour_of(const char *status)
 /* `size` bytes of a value, in its colour. */
 static void value_write(const struct table *table, int i, const char *value, const char *text, size_t size)
 {
-    const char *colour = table->colours && table->column[i].kind == STATUS ? colour_of(value) : NULL;
+    static const char green[] = "\x1b[32m";
+    const char *colour = NULL;
 
+    if (table->colours && table->column[i].kind == STATUS) colour = colour_of(value);
+    if (table->colours && table->column[i].kind == BAR) colour = green;
     if (colour != NULL) (void)fputs(colour, table->out);
     if (table->terminal) text_write_isolated(table->out, text, size);
     else text_write(table->out, text, size);

@@ -27,6 +27,7 @@ const struct value value_kinds[] = {
     [SQL] = {"SQL", NULL},       [APPLICATION] = {"APPLICATION", "ehr scheduling"}, [COMMAND] = {"COMMAND", NULL},
     [MAIL_CARRIER] = {"CHANNEL", "maildir smtp"}, [TEXT_CARRIER] = {"CHANNEL", "maildir kannel twilio"},
     [KEY_ACTION] = {"ACTION", "rotate"}, [PAPER] = {"PAPER", "A4 Letter"},
+    [REPORT] = {"REPORT", "funnel requests speed unreachable unused"},
 };
 
 const struct parameter general_options[] = {
@@ -172,6 +173,11 @@ const struct command commands[] = {
     {.name = "key", .summary = "Make a new generation of the key: portal key rotate",
      .text = "What was sent before stays good until it ends. Back up the key file afterwards.",
      .sql = "SELECT portal_key_rotate() AS message", .arguments = {{"action", KEY_ACTION, true, "rotate"}}},
+    {.name = "report", .summary = "Answer a question of analysts; without one, show which there are",
+     .text = "Each is a file of SQL, below reports beside nightly.sql, to be run and changed elsewhere, too.",
+     .run = report_run, .empty = "Nothing to report.",
+     .arguments = {{"name", REPORT, false, "which one; without it, all of them with their questions"}},
+     .options = {{"since", WORD, false, "the first month that counts, 2026-01; all without"}}},
     {.name = "audit", .summary = "Show what happened, or verify that nothing of it was changed",
      .empty = "Nothing has happened yet.", .run = audit_run,
      .options = {OF_PATIENT, {"verify", FLAG, false, "say whether the chain of events is whole"}}},

@@ -12,7 +12,7 @@ enum { ARGUMENTS_MOST = 4, OPTIONS_MOST = 10 };
 /* What an argument is, and with that how it is checked, bound and completed. */
 enum value_kind {
     FLAG, WORD, NUMBER, PATIENT, CHANNEL, FILE_NAME, SQL, APPLICATION, COMMAND, MAIL_CARRIER, TEXT_CARRIER,
-    KEY_ACTION, PAPER
+    KEY_ACTION, PAPER, REPORT
 };
 
 /* What help calls a value, and what it may be: words with a space between, or NULL. */
@@ -87,6 +87,7 @@ int init_run(struct invocation *invocation);
 int send_all_run(struct invocation *invocation);
 int print_run(struct invocation *invocation);
 int nightly_run(struct invocation *invocation);
+int report_run(struct invocation *invocation);
 int audit_run(struct invocation *invocation);
 int doctor_run(struct invocation *invocation);
 int backup_run(struct invocation *invocation);

@@ -15,6 +15,23 @@ SELECT r.registration_id,
   FROM portal_registration AS r
   LEFT JOIN portal_message AS m ON m.message_id = r.registration_id;
 
+CREATE VIEW IF NOT EXISTS main.portal_outcomes AS
+-- Every registration as the reports in sql/reports count it: 1 or 0, and seconds.
+SELECT r.registration_id,
+       r.patient_id,
+       r.created_at,
+       m.sent_at,
+       m.channel,
+       coalesce(r.language, '') AS language,
+       m.status = 'delivered' AS delivered,
+       m.status IN ('failed', 'bounced', 'opted_out') AS failed,
+       r.pins > 0 OR r.status = 'used' AS proved,
+       r.status = 'used' AS registered,
+       r.status <> 'used' AND r.expires_at <= coalesce(r.ended_at, unixepoch()) AS expired,
+       iif(r.status = 'used', r.ended_at - coalesce(m.sent_at, r.created_at), NULL) AS seconds_to_register
+  FROM portal_registration AS r
+  LEFT JOIN portal_message AS m ON m.message_id = r.registration_id;
+
 CREATE VIEW IF NOT EXISTS main.portal_people AS
 -- Who may act, or might, for which patient.
 SELECT x.patient_id,

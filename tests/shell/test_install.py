@@ -12,6 +12,7 @@ UNITS = ['portal-deliver@.service', 'portal-nightly@.service', 'portal-nightly@.
          'portal-page@.socket']
 PROGRAMS = ['bin/portal', 'lib/portal/portal-page']
 LOADABLE = f'lib/{sysconfig.get_config_var("MULTIARCH")}/portal.so'
+REPORTS = ['funnel', 'requests', 'speed', 'unreachable', 'unused']
 INSTALLED = sorted([
     *PROGRAMS, 'include/portal.h', 'lib/portal/libportal.a', 'lib/portal/portal.so', LOADABLE,
     *(f'lib/portal/{name}' for name in CHANNELS), *(f'lib/systemd/system/{name}' for name in UNITS),
@@ -19,6 +20,7 @@ INSTALLED = sorted([
     'share/doc/portal/README.md', 'share/doc/portal/examples/Caddyfile', 'share/doc/portal/examples/nginx.conf',
     'share/man/man1/portal.1', 'share/man/man7/portal.7', 'share/portal/mappings/openemr.json',
     'share/portal/mappings/persons.json', 'share/portal/mappings/persons.sql', 'share/portal/mappings/synthea.json', 'share/portal/nightly.sql',
+    *(f'share/portal/reports/{name}.sql' for name in REPORTS),
     'share/zsh/site-functions/_portal'])
 
 
