@@ -46,7 +46,7 @@ LDLIBS := -lutf8proc -lsodium -ldl -lm
 
 EMBEDDED := build/embedded.c
 # What is compiled in; the rest of sql/ is run from its files.
-SQL := $(filter-out sql/demo.sql, $(wildcard sql/*.sql sql/messages/*.txt sql/reports/*.sql))
+SQL := $(filter-out sql/demo.sql sql/year.sql, $(wildcard sql/*.sql sql/messages/*.txt sql/reports/*.sql))
 EXTENSION_SOURCES := $(sort $(wildcard ext/*.c) ext/plugins/maildir.c) $(EMBEDDED)
 OBJECTS := $(EXTENSION_SOURCES:%.c=build/%.o)
 STATIC_OBJECTS := $(EXTENSION_SOURCES:%.c=build/static/%.o)

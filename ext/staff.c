@@ -238,8 +238,8 @@ static int merge_act(struct call *call)
     if (code == SQLITE_OK) code = merge_patients(call->portal, &call->patient, &into, reason, &merged);
     if (code != SQLITE_OK) return code;
     return answer_text(call,
-                       "Patient %s was merged into patient %s. Moved: %d registrations, %d requests, %d messages; "
-                       "people who lost access: %d.",
+                       "Patient %s was merged into patient %s. Moved: registrations %d, requests %d, messages %d. "
+                       "People who lost access: %d.",
                        patient_id_text(&call->patient, from_text), patient_id_text(&into, into_text),
                        merged.registrations, merged.requests, merged.messages, merged.people);
 }

@@ -6,7 +6,8 @@
 -- for_example   the first of them; portal_status WHERE next_step IS NOT NULL names them all
 WITH person AS (
     SELECT patient_id,
-           replace(next_step, 'patient ' || iif(typeof(patient_id) = 'text', char(39) || patient_id || char(39), patient_id),
+           replace(next_step,
+                   'patient ' || iif(typeof(patient_id) = 'text', char(39) || patient_id || char(39), patient_id),
                    'the patient') || ';' AS step
       FROM portal_status
      WHERE status IN ('not sent', 'failed', 'expired', 'revoked') AND next_step NOT LIKE 'send %'
