@@ -163,6 +163,7 @@ int access_representative(struct portal *portal, const struct patient_id *patien
     bool removed = true;
     int code = SQLITE_DONE;
 
+    *found = (struct representative){0, 0, false};
     (void)patient_id_text(patient, id);
     if (normalize_username(username, key, sizeof key) == 0) {
         code = statement_row(portal, &statement, find_access, "ps", patient, key);
