@@ -68,12 +68,13 @@ static const char use[] =
 static const char revoke[] =
     "UPDATE main.portal_registration SET status = 'revoked', ended_at = ?2"
     " WHERE patient_id = ?1 AND status IN ('queued', 'live', 'superseded', 'expired')";
-/* Those of older links were cancelled when these were superseded. */
+/* Those of older links were cancelled when these were superseded, those of merged ones by the merge. */
 static const char revoke_message[] =
     "UPDATE main.portal_message SET status = 'cancelled', due_at = NULL, detail = 'access was "
     "revoked'"
     " WHERE due_at IS NOT NULL AND message_id ="
-    " (SELECT max(registration_id) FROM main.portal_registration WHERE patient_id = ?1)";
+    " (SELECT max(registration_id) FROM main.portal_registration"
+    "   WHERE patient_id = ?1 AND merged_from IS NULL)";
 /* OR FAIL, for the scope undoes it all: SQLite would copy every page before it changes it, to a file. */
 static const char expire[] =
     "UPDATE OR FAIL main.portal_registration SET status = 'expired', ended_at = expires_at"

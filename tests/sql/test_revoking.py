@@ -569,3 +569,14 @@ def test_session_json_lists_only_what_is_left(t):
     session = flows.login(t, db, 'rita')
     answer = json.loads(t.one(db, 'SELECT portal_session(?)', session))
     t.equal([patient['first_name'] for patient in answer['patients']], ['Bob'])
+
+
+def test_revoking_ends_what_waits_also_after_a_newer_link_came_by_a_merge(t):
+    db = t.database()
+    ada, twice = t.patient(db), t.patient(db)
+    for patient in (ada, twice):
+        db.execute("INSERT INTO send_registration VALUES (?, 'email')", [patient])
+    t.one(db, 'SELECT merge_patients(?, ?)', twice, ada)
+    t.equal(t.one(db, "SELECT count(*) FROM portal_message WHERE kind = 'registration' AND due_at IS NOT NULL"), 1)
+    t.one(db, 'SELECT revoke_access(?)', ada)
+    t.equal(t.one(db, "SELECT count(*) FROM portal_message WHERE kind = 'registration' AND due_at IS NOT NULL"), 0)
