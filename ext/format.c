@@ -81,7 +81,7 @@ static const struct format formats[] = {
      "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || substr(hex(randomblob(2)), 2) || '-'"
      " || substr('89ab', 1 + (random() & 3), 1) || substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))",
      NULL, NULL},
-    {"next", FORMAT_KEY, "$", "(SELECT coalesce(max($), 0) + 1 FROM @)", NULL, NULL},
+    {"next", FORMAT_KEY, "$", "(SELECT coalesce(max($), 0) + 1 FROM #)", NULL, NULL},
 };
 enum { FORMATS = sizeof formats / sizeof formats[0] };
 
@@ -106,13 +106,15 @@ void format_list(sqlite3_str *out, enum format_kind kind)
     }
 }
 
-void format_append(sqlite3_str *out, const char *sql, const char *column, const char *value)
+void format_append(sqlite3_str *out, const char *sql, const char *qualifier, const char *column, const char *value)
 {
     while (*sql != '\0') {
-        size_t length = strcspn(sql, "$@");
+        size_t length = strcspn(sql, "$@#");
         sqlite3_str_append(out, sql, (int)length);
         sql += length;
-        if (*sql == '\0') break;
-        sqlite3_str_appendf(out, "%s", *sql++ == '$' ? column : value);
+        if (*sql == '$') sqlite3_str_appendf(out, "%s\"%w\"", qualifier, column);
+        else if (*sql == '@') sqlite3_str_appendall(out, value);
+        else if (*sql == '#') sqlite3_str_appendf(out, "main.\"%w\"", value);
+        if (*sql != '\0') sql++;
     }
 }

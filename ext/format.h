@@ -14,7 +14,7 @@ struct format {
     const char *name;
     enum format_kind kind;
     const char *read;      /* from a column, "$", to what we write: a date as YYYY-MM-DD, a flag as 0 or 1 */
-    const char *write;     /* from a value of ours, "@"; of a key: what makes a new one, NULL when the table does */
+    const char *write;     /* from a value of ours, "@"; of a key: what makes a new one for the table "#", NULL when that does */
     const char *match;     /* of dates: is the column this date, as an index on it can tell? */
     const char *no;        /* of flags: how 0 is written */
 };
@@ -25,7 +25,7 @@ const struct format *format_find(enum format_kind kind, const char *name);
 /* Appends the names of a kind's formats, "a, b". */
 void format_list(sqlite3_str *out, enum format_kind kind);
 
-/* Appends SQL of a format, with the column and the value in their places; "$" alone when it is NULL. */
-void format_append(sqlite3_str *out, const char *sql, const char *column, const char *value);
+/* Appends SQL of a format; "$" is the column, quoted, after its qualifier ("t."); of a key the value is the table. */
+void format_append(sqlite3_str *out, const char *sql, const char *qualifier, const char *column, const char *value);
 
 #endif

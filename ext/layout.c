@@ -96,13 +96,10 @@ enum format_kind layout_kind(const struct layout_field *field)
 /* As t."DOB", which can be nothing but a column: "DOB" alone would be a text where there is none. */
 static void member_append(sqlite3_str *out, const struct layout_field *field, const char *between)
 {
-    char *column = sqlite3_mprintf("t.\"%w\"", field->column);
-
     sqlite3_str_appendall(out, between);
     if (field->column == NULL) sqlite3_str_appendall(out, "NULL");
-    else format_append(out, field->format->read, column, "");
+    else format_append(out, field->format->read, "t.", field->column, "");
     sqlite3_str_appendf(out, " AS \"%w\"", field->name);
-    sqlite3_free(column);
 }
 
 static char *from_make(const struct layout *layout)
@@ -135,14 +132,11 @@ static bool is_written(const struct layout_field *field, enum layout_field_id id
 
 static void value_append(sqlite3_str *out, const struct layout *layout, const struct layout_field *field)
 {
-    char *given = sqlite3_mprintf("o.%s", field->name);
-    char *column = sqlite3_mprintf("\"%w\"", field->column);
-    char *table = sqlite3_mprintf("main.\"%w\"", layout->table);
+    char given[LAYOUT_NAME_SIZE + 2];
 
-    format_append(out, field->format->write, column, field->format->kind == FORMAT_KEY ? table : given);
-    sqlite3_free(given);
-    sqlite3_free(column);
-    sqlite3_free(table);
+    (void)sqlite3_snprintf((int)sizeof given, given, "o.%s", field->name);
+    format_append(out, field->format->write, "", field->column,
+                  field->format->kind == FORMAT_KEY ? layout->table : given);
 }
 
 static char *insert_make(const struct layout *layout, enum layout_insert insert)
@@ -182,7 +176,7 @@ static char *write_make(const struct layout *layout, const struct layout_field *
     sqlite3_str *out = sqlite3_str_new(NULL);
 
     sqlite3_str_appendf(out, "UPDATE main.\"%w\" SET \"%w\" = ", layout->table, field->column);
-    format_append(out, field->format->write, field->column, emptied ? "coalesce(?2, '')" : "?2");
+    format_append(out, field->format->write, "", field->column, emptied ? "coalesce(?2, '')" : "?2");
     /* Not by another name: that of a view SQLite does not find here. */
     sqlite3_str_appendf(out, " WHERE \"%w\".\"%w\" = ?1", layout->table, layout->field[FIELD_patient_id].column);
     return sqlite3_str_finish(out);
@@ -354,7 +348,7 @@ static const char *born_append(sqlite3_str *out, const struct layout *layout, co
 
     (void)sqlite3_snprintf((int)sizeof parameter, parameter, "?%.*s", (int)length, sql);
     sqlite3_str_appendchar(out, 1, '(');
-    format_append(out, format->match, "born", parameter);
+    format_append(out, format->match, "", "born", parameter);
     sqlite3_str_appendchar(out, 1, ')');
     return sql + length;
 }

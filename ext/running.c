@@ -18,10 +18,14 @@
 
 enum { CLAIM_MOST = 1000 };
 
-static int init_answer(struct call *call, const char *became, const char *mapped)
+static int init_say(const struct schema_init *init)
 {
-    return answer_text(call, "The portal's tables and key file %s (schema version %d).%s%s", became, (int)SCHEMA_VERSION,
-                       *mapped == '\0' ? "" : " ", mapped);
+    static const char *const became[] = {[SCHEMA_MISSING] = "were made", [SCHEMA_OLDER] = "were upgraded",
+                                         [SCHEMA_THERE] = "are there"};
+    bool mapped = init->mapped != NULL;
+
+    return answer_text(init->data, "The portal's tables and key file %s (schema version %d).%s%s", became[init->was],
+                       (int)SCHEMA_VERSION, mapped ? " " : "", mapped ? init->mapped : "");
 }
 
 /* A mapping: text, or the blob that readfile() gives. */
@@ -47,23 +51,16 @@ static int mapping_read(struct call *call, char **json)
     return refuse(call->portal, "the mapping is not valid text");
 }
 
-/* The answer comes first: without memory for it nothing is to be made. */
 static int init_act(struct call *call)
 {
-    static const char *const answers[] = {[SCHEMA_MISSING] = "were made", [SCHEMA_OLDER] = "were upgraded",
-                                          [SCHEMA_THERE] = "are there"};
-    enum schema_was was = SCHEMA_MISSING;
+    struct schema_init init = {.say = init_say, .data = call};
     char *mapping = NULL;
-    char *mapped = NULL;
-    int code = init_answer(call, answers[was], "");
+    int code = call->argc > 0 ? mapping_read(call, &mapping) : SQLITE_OK;
 
-    if (code == SQLITE_OK && call->argc > 0) code = mapping_read(call, &mapping);
-    if (code == SQLITE_OK) code = schema_init(call->portal, mapping, &was, &mapped);
-    if (code == SQLITE_OK && (was != SCHEMA_MISSING || mapped != NULL)) {
-        code = init_answer(call, answers[was], mapped == NULL ? "" : mapped);
-    }
+    init.mapping = mapping;
+    if (code == SQLITE_OK) code = schema_init(call->portal, &init);
     sqlite3_free(mapping);
-    sqlite3_free(mapped);
+    sqlite3_free(init.mapped);
     return code;
 }
 

@@ -152,7 +152,7 @@ static void undo(struct portal *portal, bool outermost, sqlite3_stmt *guard)
     }
 }
 
-int schema_init(struct portal *portal, const char *mapping, enum schema_was *was, char **mapped)
+int schema_init(struct portal *portal, struct schema_init *init)
 {
     bool outermost = sqlite3_get_autocommit(portal->db) != 0;
     sqlite3_stmt *guard = NULL;
@@ -168,8 +168,9 @@ int schema_init(struct portal *portal, const char *mapping, enum schema_was *was
     }
     if (code == SQLITE_OK) {
         code = statement_next(portal, guard);
-        if (code == SQLITE_ROW) code = make_or_check(portal, mapping != NULL, was, guard);
-        if (code == SQLITE_OK && mapping != NULL) code = remap_store(portal, mapping, mapped);
+        if (code == SQLITE_ROW) code = make_or_check(portal, init->mapping != NULL, &init->was, guard);
+        if (code == SQLITE_OK && init->mapping != NULL) code = remap_store(portal, init->mapping, &init->mapped);
+        if (code == SQLITE_OK) code = init->say(init);
         if (code == SQLITE_OK) code = execute(portal, outermost ? "COMMIT" : "RELEASE portal");
         if (code != SQLITE_OK) undo(portal, outermost, guard);
     }
