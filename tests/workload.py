@@ -19,6 +19,7 @@ import aftermath
 import flows
 
 PATIENTS = 12
+UNREACHED = PATIENTS + 1        # by any message
 HANGS_AFTER = 90        # seconds in one call, busy timeout and all: a deadlock
 REFUSED = ('was sent a registration a moment ago', 'which is the limit', 'is revoked since', 'nothing to revoke',
            'is no representative of', 'is the login of', 'there is no account', 'has that contact already',
@@ -33,9 +34,11 @@ def practice(t, journal):
     with contextlib.closing(t.database(journal=journal)) as db:
         for number in range(PATIENTS):
             t.patient(db, first_name=f'Patient{number}')
+        t.patient(db, first_name='Unreached', email=None, cell_phone=None)
         path = t.file(db)
         setup = Worker(t, path, 'setup', 0, 0, 'full')
-        for key, value in (('resend_seconds', 0), ('sends_per_day', 1000), ('requests_per_day', 10000), ('lease_seconds', 10)):
+        for key, value in (('resend_seconds', 0), ('sends_per_day', 1000), ('requests_per_day', 10000), ('lease_seconds', 10),
+                           ('practice_name', 'Elm Street'), ('practice_phone', '202 555 0100'), ('portal_url', 'https://elm.example')):
             t.one(db, 'SELECT portal_setting(?, ?)', key, value)
             setup.tell(('setting.changed', None))
     setup.db.close()
@@ -106,6 +109,11 @@ def send_row(w):
     patient = w.patient()
     w.ask("INSERT INTO send_registration VALUES (?, 'email')", patient)
     return [('registration.queued', patient)]
+
+
+def letter(w):
+    w.ask('SELECT portal_letter(?)', UNREACHED)
+    return [('registration.printed', UNREACHED)]
 
 
 def send_set(w):
@@ -374,6 +382,7 @@ CALLS = [
     (1, reading("SELECT portal_as('ehr', 'front desk')")), (0.2, reading("SELECT portal_try_channel('maildir')")), (1, reading('SELECT portal_version()')), (1, reading('SELECT portal_everywhere()')),
     (0.5, reading('SELECT portal_map_patient()')),
     (1, reading("SELECT * FROM portal_find('patient1')")), (1, reading('SELECT portal_practice()')),
+    (1, letter), (0.5, reading('SELECT portal_poster()')),
     (1, reading("SELECT portal_callback('maildir', '', '{}', '')")), (3, look),
 ]
 
