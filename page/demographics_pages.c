@@ -1,7 +1,6 @@
 /* What the chart says of a patient, and the changes that are asked for. */
 #include "pages.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,19 +16,6 @@ static const struct input { const char *field; const char *type; const char *aut
 };
 
 enum { INPUTS = sizeof inputs / sizeof inputs[0] };
-
-/* A field of the practice's own is called as it names it: "marital_status" is Marital status. */
-static void label_add(cJSON *field, const char *name)
-{
-    char label[80];
-
-    (void)snprintf(label, sizeof label, "%s", name);
-    for (char *at = label; *at != '\0'; at++) {
-        if (*at == '_') *at = ' ';
-    }
-    label[0] = (char)toupper((unsigned char)label[0]);
-    (void)cJSON_AddStringToObject(field, "label", label);
-}
 
 static void option_add(cJSON *options, const char *value, bool selected)
 {
@@ -78,7 +64,7 @@ static void field_prepare(const struct exchange *exchange, cJSON *field, bool ow
                            request == NULL ? "" : "_request");
     (void)cJSON_AddStringToObject(field, "describedby", describedby);
     for (input = 0; input < INPUTS && strcmp(inputs[input].field, name) != 0;) input++;
-    if (input == INPUTS) label_add(field, name);
+    if (input == INPUTS) page_label_add(field, "label", name);
     else if (inputs[input].type == NULL) options_add(field, inputs[input].options, shown);
     (void)cJSON_AddStringToObject(field, "type", input == INPUTS ? "text" : inputs[input].type == NULL ? "" : inputs[input].type);
     (void)cJSON_AddStringToObject(field, "autocomplete", own && input < INPUTS ? inputs[input].autocomplete : "off");

@@ -1,5 +1,6 @@
 #include "pages.h"
 
+#include <ctype.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -55,6 +56,18 @@ void page_failed(struct exchange *exchange, struct desk *desk, int code)
     page_problem(exchange, desk, kind == SQLITE_BUSY ? UNAVAILABLE : kind == SQLITE_CONSTRAINT ? BAD_REQUEST : 500);
 }
 
+void page_label_add(cJSON *values, const char *member, const char *name)
+{
+    char label[80];
+
+    (void)sqlite3_snprintf(sizeof label, label, "%s", name);
+    for (char *at = label; *at != '\0'; at++) {
+        if (*at == '_') *at = ' ';
+    }
+    label[0] = (char)toupper((unsigned char)label[0]);
+    (void)cJSON_AddStringToObject(values, member, label);
+}
+
 /*
 ** What is wrong, and where: a reason's first word names the field, as in "username taken".  Of "city is too long" field
 ** and phrase are each told in the reader's language; other reasons are texts.
@@ -72,6 +85,8 @@ void page_reason_add(const struct exchange *exchange, cJSON *values, const char 
     if (space == NULL || texts_get(exchange->texts, key) != NULL) return;
     (void)sqlite3_snprintf(sizeof key, key, "%.*s", length, reason);
     (void)cJSON_AddStringToObject(values, "reason_field", key);
+    (void)sqlite3_snprintf(sizeof key, key, "field.%.*s", length, reason);
+    if (texts_get(exchange->texts, key) == NULL) page_label_add(values, "reason_label", key + strlen("field."));
     (void)cJSON_AddStringToObject(values, "reason_phrase", space + 1);
 }
 

@@ -19,6 +19,9 @@ void page_show(struct exchange *exchange, const char *page, int status, cJSON *v
 /* What the database did not do: misuse is refused, the rest is not the reader's fault. */
 void page_failed(struct exchange *exchange, struct desk *desk, int code);
 
+/* Adds how a field of the practice's own is called: "marital_status" is Marital status. */
+void page_label_add(cJSON *values, const char *member, const char *name);
+
 /* A form comes back with what was entered, but for secrets, and with what is wrong. */
 void page_form_again(struct exchange *exchange, struct desk *desk, const char *page, const char *reason);
 void page_reason_add(const struct exchange *exchange, cJSON *values, const char *reason);

@@ -37,6 +37,24 @@ def test_a_patient_registers_signs_in_changes_something_and_signs_out(t):
     says(t, browser, 'You have been signed out', status=403)
 
 
+def test_a_field_of_the_practices_own_is_asked_for_as_it_is_called(t):
+    db, server = practice(t)
+    db.execute('ALTER TABLE patient ADD COLUMN family_doctor TEXT')
+    db.execute("""SELECT portal_map_patient(json_patch(portal_map_patient(),
+                  '{"family_doctor": "family_doctor", "requests": ["city", "family_doctor"]}'))""")
+    browser = register(t, db, server)
+    sign_in(t, browser)
+    browser.open('/demographics?patient=1')
+    says(t, browser, 'Family doctor')
+    t.equal(sorted(name for name in browser.fields('/demographics') if not name.startswith(('before.', 'form'))), ['city', 'family_doctor'])
+    browser.submit('/demographics', family_doctor='x' * 201)
+    says(t, browser, 'Please note: Family doctor : it is too long', status=422)
+    browser.submit('/demographics', family_doctor='Dr Grey <b>')
+    says(t, browser, 'waiting for the practice: Dr Grey <b>')
+    db.execute("UPDATE pending_requests SET decision = 'accept'")
+    t.equal(t.one(db, 'SELECT family_doctor FROM patient'), 'Dr Grey <b>')
+
+
 def test_a_representative_registers_and_acts_for_the_patient(t):
     db, server = practice(t)
     browser = Browser(server)
