@@ -301,7 +301,7 @@ static int contact_act(struct call *call)
 
 static int contact_say(struct call *call)
 {
-    return answer_text(call, "Password resets of '%s' go to the new contact; the old and the new one are told.",
+    return answer_text(call, "Password resets of '%s' go to the new contact, which is told, as is the one before, if there was one.",
                        (const char *)sqlite3_value_text(call->argv[0]));
 }
 
