@@ -37,14 +37,13 @@ static int paper_check(struct portal *portal, const char **paper)
 }
 
 /* Where a character stands that can not be printed: what staff can write in another way. */
-static const char *place_of(struct portal *portal, const char *character, const struct template_values *values)
+static const char *place_of(const char *character, const struct template_values *values)
 {
     static const struct { enum placeholder placeholder; const char *name; } places[] = {
         {PLACEHOLDER_practice_name, "the setting practice_name"}, {PLACEHOLDER_practice_phone, "the setting practice_phone"},
         {PLACEHOLDER_patient_name, "the patient's name"},
     };
 
-    (void)portal;
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
         const char *value = values->text[places[i].placeholder];
         char *composed = normalize_composed(value);
@@ -59,7 +58,7 @@ static int print_refuse(struct portal *portal, const struct template_values *val
 {
     if (print->character[0] == '\0') return refuse(portal, "%s", print->wrong == NULL ? "the printer failed" : print->wrong);
     return refuse(portal, "%s has '%s', which the printer has no letter for; write it in Latin, Greek or Cyrillic letters",
-                  place_of(portal, print->character, values), print->character);
+                  place_of(print->character, values), print->character);
 }
 
 /* The same letters whichever way they were typed: as one, or with their accents after them. */
@@ -94,7 +93,6 @@ static int sheet_print(struct portal *portal, const char *paper, const struct me
     };
     int code = channel_for(portal, PORTAL_PRINT, &printer);
 
-    memset(print, 0, sizeof *print);
     if (code == SQLITE_OK && !texts_compose(portal, message, &texts)) code = fault(portal, SQLITE_NOMEM);
     if (code == SQLITE_OK) {
         sheet.practice = texts.practice;

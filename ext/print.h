@@ -10,7 +10,10 @@
 /* REFUSED unless there are a printer and settings that a patient could be sent to the practice and its portal by. */
 int print_ready(struct portal *portal);
 
-/* The poster.  `paper` and `language` may be NULL.  SQLITE_OK and *print, whose pdf is the caller's; REFUSED or an error code. */
+/*
+** The poster, into *print, which comes zeroed.  `paper` and `language` may be NULL.  SQLITE_OK, and the pdf is the
+** caller's; REFUSED or an error code.
+*/
 int print_poster(struct portal *portal, const char *paper, const char *language, portal_print *print);
 
 /*

@@ -360,7 +360,7 @@ static int poster_act(struct call *call)
 {
     const char *paper = NULL;
     const char *language = NULL;
-    portal_print print;
+    portal_print print = {.pdf = NULL};
     int code = call_text_or_null(call, 0, "paper", &paper);
 
     if (code == SQLITE_OK) code = call_text_or_null(call, 1, "language", &language);
@@ -377,7 +377,7 @@ static int letter_before(struct call *call)
 static int letter_act(struct call *call)
 {
     const char *paper = NULL;
-    portal_print print;
+    portal_print print = {.pdf = NULL};
     int code = call_patient(call, 0);
 
     if (code == SQLITE_OK) code = call_text_or_null(call, 1, "paper", &paper);

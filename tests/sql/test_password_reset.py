@@ -348,7 +348,7 @@ def told(t, db):
 def test_set_account_contact_moves_resets_and_tells_the_old_and_the_new_contact(t):
     db, patient, web = practice(t, cell_phone='+12025550100')
     sentence = t.one(db, "SELECT set_account_contact(' ADA ', ' Ada.New@Example.COM ')")
-    t.contains(sentence, 'old and the new')
+    t.contains(sentence, 'which is told, as is the one before')
     t.equal([channel for channel, _ in told(t, db)], ['text', 'email'])
     t.equal(told(t, db)[0][1], '+12025550100')
     t.equal(told(t, db)[1][1].lower(), 'ada.new@example.com')
