@@ -2,12 +2,10 @@
 import csv
 import json
 import re
-import sqlite3
 
 import flows
 import harness
 import layouts
-import snapshot
 from layouts import LAYOUTS
 
 BORN = {'Ada': '1985-12-10', 'Grace': '1906-12-09', 'Emmy': '1982-03-23'}
