@@ -25,7 +25,7 @@ REFUSED = ('was sent a registration a moment ago', 'which is the limit', 'is rev
            'is no representative of', 'is the login of', 'there is no account', 'has that contact already',
            'is accepted already', 'is declined already', 'is superseded already', 'is in conflict',
            'is not of the claim', 'can not be reported', 'patient may not be sent', 'has opted out',
-           'can not be merged into itself', 'is neither on file', 'grant it again, then confirm')
+           'grant it again, then confirm')
 FIELDS = ('city', 'address_line1', 'home_phone', 'email')
 
 
@@ -137,15 +137,19 @@ def add_set(w):
     return [('patient.quick_added', None), ('registration.queued', None)] * 3
 
 
-def transaction(w):
+def atomically(w, calls):
     w.ask('BEGIN IMMEDIATE')
     try:
-        promises = [promise for call in (send, add_set, revoke, send_row)[:w.random.randint(1, 4)] for promise in call(w)]
+        promises = [promise for call in calls for promise in call(w)]
         w.ask('COMMIT')
     finally:
         if w.db.in_transaction:
             w.ask('ROLLBACK')
     return promises
+
+
+def transaction(w):
+    return atomically(w, (send, add_set, revoke, send_row)[:w.random.randint(1, 4)])
 
 
 def revoke(w):
@@ -265,10 +269,18 @@ def confirm(w):
     return [('representative.confirmed', patient)]
 
 
-def merge(w):
-    first, second = w.patient(), w.patient()
+def add_twice(w):
+    """Somebody who was sent a link, then added a second time: two records become one."""
+    first, second = (w.ask("SELECT quick_add(?, 'Twice', '1980-01-01')", f'{w.new_name()}{end}') for end in 'ab')
+    w.ask('UPDATE patient SET email = ? WHERE patient_id = ?', f'{w.new_name()}@example.com', first)
+    w.ask("SELECT send_registration(?, 'email')", first)
     w.ask('SELECT merge_patients(?, ?)', first, second)
-    return [('patient.merged_into', first), ('patient.merged_from', second)]
+    return [('patient.quick_added', first), ('patient.quick_added', second), ('registration.queued', first),
+            ('patient.merged_into', first), ('patient.merged_from', second)]
+
+
+def merge(w):
+    return atomically(w, [add_twice])
 
 
 def unlock(w):
@@ -373,7 +385,7 @@ def verify(w):
 CALLS = [
     (3, send), (2, send_row), (1, send_set), (2, add), (1, add_set), (1, transaction), (1, revoke),
     (8, decide), (3, decide_set), (12, prove), (12, register), (8, login), (12, submit), (1, logout),
-    (2, forget), (2, reset), (1, remove), (1, confirm), (0.3, merge), (1, unlock), (1, set_contact), (3, deliver), (3, claim), (1, opt_out),
+    (2, forget), (2, reset), (1, remove), (1, confirm), (1, merge), (1, unlock), (1, set_contact), (3, deliver), (3, claim), (1, opt_out),
     (2, read_mail), (1, change_setting), (1, store_secret), (1, verify), (1, backup), (0.2, restored), (0.2, rotate),
     (1, reading('SELECT portal_init()')), (1, reading('SELECT expire_links()')), (1, reading('SELECT end_representatives()')),
     (1, reading('SELECT portal_purge(36500)')), (1, reading('SELECT * FROM portal_check')),

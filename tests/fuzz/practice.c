@@ -500,7 +500,7 @@ void practice_try_all(sqlite3 *db)
         "SELECT * FROM portal_status", "SELECT * FROM pending_requests", "SELECT * FROM portal_check",
         "SELECT * FROM portal_settings", "SELECT * FROM portal_channels",
         "SELECT * FROM portal_claimed(:claim)", "SELECT * FROM portal_find(:last_name)", "SELECT * FROM portal_registrations",
-        "SELECT * FROM portal_people", "SELECT * FROM portal_outbox", "SELECT * FROM portal_events",
+        "SELECT * FROM portal_people", "SELECT * FROM portal_outcomes", "SELECT * FROM portal_outbox", "SELECT * FROM portal_events",
         "SELECT token_status(:reset)", "SELECT reset_password(:reset, :password)",
         "SELECT register_patient(:token, :pin, :new_name, :password)",
         "SELECT send_registration(:another_patient, :text)",
