@@ -122,7 +122,7 @@ int print_poster(struct portal *portal, const char *paper, const char *language,
 }
 
 /* What is written: a registration whose link and PIN are good from now on. */
-static int letter_record(struct portal *portal, const struct registration_draft *draft, struct outbox_message *row,
+static int letter_record(struct portal *portal, const struct sending *draft, struct outbox_message *row,
                          sqlite3_int64 *pin_id, sqlite3_int64 *expires_at)
 {
     int code = registration_queue(portal, draft, &row->message_id);
@@ -134,7 +134,7 @@ static int letter_record(struct portal *portal, const struct registration_draft 
 
 int print_letter(struct portal *portal, const struct patient_id *id, const char *paper, portal_print *print)
 {
-    struct registration_draft draft;
+    struct sending draft;
     struct outbox_message row = {.kind = "registration", .medium = MEDIUM_PRINT, .has_patient = true};
     struct template_values values;
     struct message message;
@@ -142,7 +142,7 @@ int print_letter(struct portal *portal, const struct patient_id *id, const char 
     sqlite3_int64 pin_id = 0;
     int code = paper_check(portal, &paper);
 
-    if (code == SQLITE_OK) code = registration_check(portal, id, MEDIUM_PRINT, 0, &draft);
+    if (code == SQLITE_OK) code = sending_check(portal, id, MEDIUM_PRINT, 0, &draft);
     if (code == SQLITE_OK) code = letter_record(portal, &draft, &row, &pin_id, &expires_at);
     if (code != SQLITE_OK) return code;
     row.patient = draft.patient.id;

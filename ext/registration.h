@@ -1,51 +1,20 @@
 /*
-** Registrations: a link sent to a patient, from the checks before it to its end.
+** Registrations: a link sent to a patient, from its making to its end.
 */
 #ifndef PORTAL_REGISTRATION_H
 #define PORTAL_REGISTRATION_H
 
 #include "outbox.h"
+#include "sending.h"
 
 enum { REGISTRATION_GUESSES = 10, REGISTRATION_PINS = 5 };
-
-/* A registration that may be sent: what the checks found out. */
-struct registration_draft {
-    struct patient patient;
-    enum medium medium;
-    char contact[CONTACT_SIZE];
-    sqlite3_int64 destination;
-    sqlite3_int64 previous;        /* newest registration of the patient, or 0 */
-    sqlite3_int64 previous_at;     /* when it was made */
-};
-
-/* What must be on file: PORTAL_EMAIL, PORTAL_TEXT for the cell phone; by application and channel. */
-int registration_requires(const struct portal *portal, enum medium medium);
-
-/*
-** Everything that may speak against sending to a patient on file: the requirements, malformed or
-** declined contacts, deceased or inactive patients, the cooldown, the daily limits; against a letter, that the patient
-** can be sent to.  Reads only.
-** SQLITE_OK and the draft, REFUSED or an error code.
-*/
-int registration_check(struct portal *portal, const struct patient_id *id, enum medium medium,
-                       int required, struct registration_draft *draft);
-
-/* The same for a draft that has its patient and what went before. */
-int registration_check_draft(struct portal *portal, enum medium medium, int required,
-                             struct registration_draft *draft);
-
-/* Looks up the newest registration of the draft's patient.  Reads only. */
-int registration_previous(struct portal *portal, struct registration_draft *draft);
-
-/* The daily limits alone, of the draft's patient (when it has a previous one) and destination. */
-int registration_limits(struct portal *portal, const struct registration_draft *draft);
 
 /*
 ** Queues a checked registration: message, registration, audit event; supersedes the older link and
 ** grants again what a revoke suspended.  One that is printed is recorded as handed over.  Within a scope.
 ** *message_id gets its id.
 */
-int registration_queue(struct portal *portal, const struct registration_draft *draft,
+int registration_queue(struct portal *portal, const struct sending *draft,
                        sqlite3_int64 *message_id);
 
 /* The link of a queued registration is good from now on; *expires_at gets until when.  Within a scope. */

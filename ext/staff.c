@@ -33,20 +33,19 @@ static int reason_read(struct call *call, int index, const char **reason)
 }
 
 /* What may speak against sending, checked alike for asking and for doing. */
-static int send_check(struct call *call, int media, struct registration_draft *draft)
+static int send_check(struct call *call, int media, struct sending *draft)
 {
     enum medium medium = MEDIUM_EMAIL;
     int code = call_patient(call, 0);
 
     if (code == SQLITE_OK) code = call_medium(call, 1, media, &medium);
     if (code != SQLITE_OK) return code;
-    return registration_check(call->portal, &call->patient, medium,
-                              registration_requires(call->portal, medium), draft);
+    return sending_check(call->portal, &call->patient, medium, sending_requires(call->portal, medium), draft);
 }
 
 static int send_act(struct call *call)
 {
-    struct registration_draft draft;
+    struct sending draft;
     int code = send_check(call, SENT, &draft);
 
     if (code == SQLITE_OK) code = registration_queue(call->portal, &draft, &call->id);
@@ -62,7 +61,7 @@ static int send_say(struct call *call)
 
 static int problem_act(struct call *call)
 {
-    struct registration_draft draft;
+    struct sending draft;
     int code = send_check(call, SENT | MEDIUM_PRINT, &draft);
 
     return code == REFUSED ? answer_text(call, "%s", call->portal->error) : code;
@@ -109,14 +108,14 @@ static int entry_read(struct call *call, struct patient_entry *entry)
 
 /* The registration of somebody who is not on file yet, as far as it can be checked before. */
 static int new_draft(struct call *call, const struct keyring *keyring,
-                     struct registration_draft *draft)
+                     struct sending *draft)
 {
     int code = call_medium(call, 3, SENT, &draft->medium);
 
     if (code == SQLITE_OK) code = contact_read(call, draft->medium, draft->contact);
     if (code != SQLITE_OK) return code;
     draft->destination = patient_destination(keyring, draft->contact);
-    return registration_limits(call->portal, draft);
+    return sending_limits(call->portal, draft);
 }
 
 static int add_and_send(struct call *call, const struct patient_entry *given)
@@ -124,7 +123,7 @@ static int add_and_send(struct call *call, const struct patient_entry *given)
     struct portal *portal = call->portal;
     const struct keyring *keyring = NULL;
     struct patient_entry entry = *given;
-    struct registration_draft draft;
+    struct sending draft;
     sqlite3_int64 message_id = 0;
     int code = connection_key(portal, &keyring);
 
@@ -137,7 +136,7 @@ static int add_and_send(struct call *call, const struct patient_entry *given)
     if (code == SQLITE_OK) code = add_patient(call, &entry);
     if (code == SQLITE_OK) code = patient_read(portal, &call->patient, &draft.patient);
     /* The id may have been somebody's before, with links that are to die. */
-    if (code == SQLITE_OK) code = registration_previous(portal, &draft);
+    if (code == SQLITE_OK) code = sending_previous(portal, &draft);
     return code == SQLITE_OK ? registration_queue(portal, &draft, &message_id) : code;
 }
 

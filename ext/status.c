@@ -159,7 +159,7 @@ static char *say_revoked(struct portal *portal, sqlite3_stmt *row)
 ** SQLITE_OK when a registration can be sent now by one channel, REFUSED with why not, or an error.  Whoever can not be
 ** reached at all can still be handed a letter.
 */
-static int sendable(struct portal *portal, struct registration_draft *draft)
+static int sendable(struct portal *portal, struct sending *draft)
 {
     static const enum medium media[] = {MEDIUM_TEXT, MEDIUM_PRINT, MEDIUM_EMAIL};
     char id[PATIENT_ID_TEXT_SIZE];
@@ -167,7 +167,7 @@ static int sendable(struct portal *portal, struct registration_draft *draft)
     int code = REFUSED;
 
     for (size_t i = 0; i < sizeof media / sizeof media[0] && code == REFUSED; i++) {
-        code = registration_check_draft(portal, media[i], registration_requires(portal, media[i]), draft);
+        code = sending_check_patient(portal, media[i], sending_requires(portal, media[i]), draft);
         if (code != SQLITE_OK || media[i] != MEDIUM_PRINT) continue;
         printable = true;
         code = REFUSED;
@@ -177,7 +177,7 @@ static int sendable(struct portal *portal, struct registration_draft *draft)
 }
 
 /* What to do when something can be sent, or why it can not. */
-static int step_send(struct portal *portal, struct registration_draft *draft, const char *do_this,
+static int step_send(struct portal *portal, struct sending *draft, const char *do_this,
                      char **text)
 {
     int code = sendable(portal, draft);
@@ -188,7 +188,7 @@ static int step_send(struct portal *portal, struct registration_draft *draft, co
 }
 
 /* A link that the chart has left behind: why it will not work, and what then; else *text is NULL. */
-static int step_chart(struct portal *portal, sqlite3_stmt *row, struct registration_draft *draft,
+static int step_chart(struct portal *portal, sqlite3_stmt *row, struct sending *draft,
                       char **text)
 {
     const char *changed = NULL;
@@ -205,7 +205,7 @@ static int step_chart(struct portal *portal, sqlite3_stmt *row, struct registrat
     return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
 }
 
-static int step_none(struct portal *portal, sqlite3_stmt *row, struct registration_draft *draft,
+static int step_none(struct portal *portal, sqlite3_stmt *row, struct sending *draft,
                      char **text)
 {
     (void)row;
@@ -213,11 +213,11 @@ static int step_none(struct portal *portal, sqlite3_stmt *row, struct registrati
 }
 
 /* By the same channel, or why not by that. */
-static int step_again(struct portal *portal, sqlite3_stmt *row, struct registration_draft *draft,
+static int step_again(struct portal *portal, sqlite3_stmt *row, struct sending *draft,
                       char **text)
 {
     enum medium medium = medium_from_name(statement_string(row, STATUS_CHANNEL));
-    int code = registration_check_draft(portal, medium, registration_requires(portal, medium), draft);
+    int code = sending_check_patient(portal, medium, sending_requires(portal, medium), draft);
 
     if (code != SQLITE_OK && code != REFUSED) return code;
     *text = sqlite3_mprintf("%s", code == REFUSED ? portal->error
@@ -225,14 +225,14 @@ static int step_again(struct portal *portal, sqlite3_stmt *row, struct registrat
     return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
 }
 
-static int step_grant(struct portal *portal, sqlite3_stmt *row, struct registration_draft *draft,
+static int step_grant(struct portal *portal, sqlite3_stmt *row, struct sending *draft,
                       char **text)
 {
     (void)row;
     return step_send(portal, draft, "send a registration to grant access again", text);
 }
 
-static int step_deliver(struct portal *portal, sqlite3_stmt *row, struct registration_draft *draft,
+static int step_deliver(struct portal *portal, sqlite3_stmt *row, struct sending *draft,
                         char **text)
 {
     int code = step_chart(portal, row, draft, text);
@@ -260,7 +260,7 @@ static int step_pin(struct portal *portal, sqlite3_stmt *row, const struct patie
     return *text == NULL ? fault(portal, SQLITE_NOMEM) : SQLITE_OK;
 }
 
-static int step_wait(struct portal *portal, sqlite3_stmt *row, struct registration_draft *draft,
+static int step_wait(struct portal *portal, sqlite3_stmt *row, struct sending *draft,
                      char **text)
 {
     int guesses = sqlite3_column_int(row, STATUS_GUESSES);
@@ -348,7 +348,7 @@ static int person_ageing(struct portal *portal, const struct patient *patient, s
 }
 
 /* The first trouble of anybody; else what is to come. */
-static int step_registered(struct portal *portal, sqlite3_stmt *row, struct registration_draft *draft,
+static int step_registered(struct portal *portal, sqlite3_stmt *row, struct sending *draft,
                            char **text)
 {
     char *later = NULL;
@@ -371,7 +371,7 @@ static int step_registered(struct portal *portal, sqlite3_stmt *row, struct regi
 static const struct {
     const char *status;
     char *(*message)(struct portal *portal, sqlite3_stmt *row);
-    int (*next_step)(struct portal *portal, sqlite3_stmt *row, struct registration_draft *draft,
+    int (*next_step)(struct portal *portal, sqlite3_stmt *row, struct sending *draft,
                      char **text);
 } states[] = {
     {"not sent", say_none, step_none},
@@ -434,7 +434,7 @@ int status_message(struct portal *portal, sqlite3_stmt *row, const char *status,
 
 int status_next_step(struct portal *portal, sqlite3_stmt *row, const char *status, char **text)
 {
-    struct registration_draft draft;
+    struct sending draft;
     int code;
 
     *text = NULL;
