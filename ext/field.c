@@ -67,14 +67,15 @@ static const struct field *rule_of(const struct portal *portal, const char *name
     return row != NULL ? row : &own_field;
 }
 
-/* SQL that reads a field of the patient ?1, and that writes ?2 there. */
+/* SQL that reads a field of the patient ?1, or writes ?2 there; NULL for one that patients may not ask to change. */
 static const char *sql_of(const struct portal *portal, const char *name, bool writes)
 {
     const struct layout_field *mapped = layout_field(portal, name);
-    const struct field *row = field_find(name);
+    const struct field *rule = rule_of(portal, name);
 
+    if (rule == NULL) return NULL;
     if (mapped != NULL) return writes ? mapped->write : mapped->read;
-    return writes ? row->write : row->read;
+    return writes ? rule->write : rule->read;
 }
 
 bool field_known(const struct portal *portal, const char *field)
@@ -175,13 +176,14 @@ int field_check(struct portal *portal, const char *field, const char *value, cha
 int field_read(struct portal *portal, const struct patient_id *id, const char *field,
                        char **value)
 {
+    const char *sql = sql_of(portal, field, false);
     sqlite3_stmt *statement = NULL;
     const unsigned char *text;
     int code;
 
     *value = NULL;
-    if (!field_known(portal, field)) return refuse(portal, "field '%s' can not be changed on the portal", field);
-    code = statement_row(portal, &statement, sql_of(portal, field, false), "p", id);
+    if (sql == NULL) return refuse(portal, "field '%s' can not be changed on the portal", field);
+    code = statement_row(portal, &statement, sql, "p", id);
     if (code == SQLITE_DONE) return refuse(portal, "the patient is not on file");
     if (code != SQLITE_ROW) return code;
     code = SQLITE_OK;
@@ -225,10 +227,11 @@ static int taken_check(struct portal *portal, const struct patient_id *id, const
 int field_write(struct portal *portal, const struct patient_id *id, const char *field,
                         const char *value)
 {
+    const char *sql = sql_of(portal, field, true);
     int changes = 0;
     int code;
 
-    if (!field_known(portal, field)) return refuse(portal, "field '%s' can not be changed on the portal", field);
-    code = patient_refused(portal, statement_change(portal, &changes, sql_of(portal, field, true), "ps", id, value));
+    if (sql == NULL) return refuse(portal, "field '%s' can not be changed on the portal", field);
+    code = patient_refused(portal, statement_change(portal, &changes, sql, "ps", id, value));
     return code == SQLITE_OK && changes == 0 ? taken_check(portal, id, field, value) : code;
 }
