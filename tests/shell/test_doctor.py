@@ -132,7 +132,7 @@ def test_a_damaged_database_is_told(t):
     file = t.file(db)
     db.execute("PRAGMA writable_schema = on")
     db.execute("INSERT INTO portal_setting VALUES ('x', 'y')")
-    db.execute("UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'portal_message_unsent')"
+    db.execute("UPDATE sqlite_schema SET rootpage = (SELECT rootpage FROM sqlite_schema WHERE name = 'portal_message_due')"
                " WHERE name = 'portal_registration_destination'")
     db.close()
     said = t.portal('-d', file, 'doctor', '--json')
