@@ -320,13 +320,12 @@ static int settings_check(struct cursor *cursor)
 static int patient_check(struct cursor *cursor, bool *broken)
 {
     struct portal *portal = cursor->portal;
-    char *problem = layout_problem(portal, portal->layout);
-    int code = SQLITE_OK;
+    char *problem = NULL;
+    int code = layout_problem(portal, portal->layout, &problem);
 
     *broken = problem != NULL;
-    if (problem != NULL) {
-        code = table_add(cursor, problem, layout_table(portal), layout_remedy);
-    }
+    if (code != SQLITE_OK) return fault(portal, code);
+    if (problem != NULL) code = table_add(cursor, problem, layout_table(portal), layout_remedy);
     sqlite3_free(problem);
     return code;
 }

@@ -225,14 +225,14 @@ int fault(struct portal *portal, int code)
 {
     const char *own = sqlite3_errmsg(portal->db);
     const char *known = remedy(code);
-    char *problem;
+    char *problem = NULL;
 
     if (strncmp(own, "no such table: main.portal_", 27) == 0) {
         return fail(portal, "this database has no portal tables; run SELECT portal_init()");
     }
     if ((code & 0xff) == SQLITE_ERROR && strncmp(own, "no such ", 8) == 0) {
         error_set(portal, sqlite3_mprintf("%s", own));
-        problem = layout_problem(portal, portal->layout);
+        (void)layout_problem(portal, portal->layout, &problem);
         if (problem != NULL) error_set(portal, sqlite3_mprintf("%s; %s", problem, layout_remedy));
         sqlite3_free(problem);
         return code;

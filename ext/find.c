@@ -231,6 +231,7 @@ int find_column(struct cursor *cursor, sqlite3_context *context, int column)
 
     if (column == NAME) {
         char *name = sqlite3_mprintf("%s %s", statement_string(row, FIRST), statement_string(row, LAST));
+        if (name == NULL) return fault(cursor->portal, SQLITE_NOMEM);
         sqlite3_result_text(context, name, -1, sqlite3_free);
     } else if (column == EXACT) {
         sqlite3_result_int(context, sought->exact);

@@ -20,11 +20,21 @@ static const char twice[] =
 
 /* The schema */
 
+int fitting_there(struct portal *portal, const struct layout *layout)
+{
+    char *problem = NULL;
+    int code = layout_problem(portal, layout, &problem);
+
+    if (code != SQLITE_OK) return fault(portal, code);
+    if (problem != NULL) code = refuse(portal, "%s", problem);
+    sqlite3_free(problem);
+    return code;
+}
+
 static int table_find(struct portal *portal, const struct layout *layout, bool *is_view)
 {
     const char *table = layout->table;
     sqlite3_stmt *row = NULL;
-    char *problem;
     int code;
 
     if (sqlite3_strlike("portal\\_%", table, '\\') == 0 || sqlite3_strlike("sqlite\\_%", table, '\\') == 0) {
@@ -35,10 +45,7 @@ static int table_find(struct portal *portal, const struct layout *layout, bool *
     if (code != SQLITE_ROW) return code;
     *is_view = statement_is(row, 0, "view");
     statement_done(portal, row);
-    problem = layout_problem(portal, layout);
-    code = problem == NULL ? SQLITE_OK : refuse(portal, "%s", problem);
-    sqlite3_free(problem);
-    return code;
+    return fitting_there(portal, layout);
 }
 
 /* What a key is, as far as the table tells. */

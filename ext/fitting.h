@@ -12,6 +12,9 @@
 */
 int fitting_check(struct portal *portal, struct layout *layout, bool key_chosen);
 
+/* REFUSED when the table of a layout (or NULL) or one of its columns is not there; or SQLITE_OK, or an error code. */
+int fitting_there(struct portal *portal, const struct layout *layout);
+
 /* How many logins the layout in force knows the patient of, as the same person. */
 int fitting_known(struct portal *portal, sqlite3_int64 *count);
 

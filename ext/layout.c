@@ -379,7 +379,7 @@ char *layout_expand(const struct layout *layout, const char *sql)
 
 const char layout_remedy[] = "add what is missing, or tell where it is with portal_map_patient()";
 
-static bool is_there(struct portal *portal, const char *table, const char *column)
+static int look(struct portal *portal, const char *table, const char *column, bool *there)
 {
     char *sql = column == NULL ? sqlite3_mprintf("SELECT 1 FROM main.\"%w\"", table)
                                : sqlite3_mprintf("SELECT t.\"%w\" FROM main.\"%w\" AS t", column, table);
@@ -388,40 +388,57 @@ static bool is_there(struct portal *portal, const char *table, const char *colum
 
     sqlite3_free(sql);
     (void)sqlite3_finalize(statement);
-    return code != SQLITE_ERROR;
+    *there = code != SQLITE_ERROR;
+    return code == SQLITE_NOMEM ? SQLITE_NOMEM : SQLITE_OK;
 }
 
 /* Of the columns those that are gone, "DOB (date_of_birth), ..."; the field is left out where it is the column. */
-static char *missing_list(struct portal *portal, const struct layout *layout)
+static int missing_list(struct portal *portal, const struct layout *layout, const char *table, sqlite3_str *out)
 {
-    sqlite3_str *out = sqlite3_str_new(NULL);
+    int code = SQLITE_OK;
 
-    for (int i = 0; i < (layout == NULL ? FIELD_COUNT : layout->count); i++) {
+    for (int i = 0; i < (layout == NULL ? FIELD_COUNT : layout->count) && code == SQLITE_OK; i++) {
         const char *name = layout == NULL ? own[i].name : layout->field[i].name;
         const char *column = layout == NULL ? name : layout->field[i].column;
-        if (column == NULL || is_there(portal, layout == NULL ? "patient" : layout->table, column)) continue;
+        bool there = true;
+        if (column != NULL) code = look(portal, table, column, &there);
+        if (there) continue;
         sqlite3_str_appendf(out, "%s%s", sqlite3_str_length(out) == 0 ? "" : ", ", column);
         if (strcmp(column, name) != 0) sqlite3_str_appendf(out, " (%s)", name);
     }
-    return sqlite3_str_finish(out);
+    return code == SQLITE_OK ? sqlite3_str_errcode(out) : code;
 }
 
-char *layout_problem(struct portal *portal, const struct layout *layout)
+static int columns_problem(struct portal *portal, const struct layout *layout, const char *table, char **problem)
 {
-    const char *table = layout == NULL ? "patient" : layout->table;
-    char *missing;
-    char *problem = NULL;
+    sqlite3_str *out = sqlite3_str_new(NULL);
+    int code = missing_list(portal, layout, table, out);
+    char *missing = sqlite3_str_finish(out);
 
-    if (layout != NULL && layout->problem != NULL) return sqlite3_mprintf("%s", layout->problem);
-    if (!is_there(portal, table, NULL)) {
-        return sqlite3_mprintf("the patient table %s can not be read (%s)", table, sqlite3_errmsg(portal->db));
-    }
-    missing = missing_list(portal, layout);
-    if (missing != NULL) {
-        problem = sqlite3_mprintf("the patient table %s has no column %s", table, missing);
+    if (code == SQLITE_OK && missing != NULL) {
+        *problem = sqlite3_mprintf("the patient table %s has no column %s", table, missing);
+        if (*problem == NULL) code = SQLITE_NOMEM;
     }
     sqlite3_free(missing);
-    return problem;
+    return code;
+}
+
+int layout_problem(struct portal *portal, const struct layout *layout, char **problem)
+{
+    const char *table = layout == NULL ? "patient" : layout->table;
+    bool there = false;
+    int code;
+
+    *problem = NULL;
+    if (layout != NULL && layout->problem != NULL) {
+        *problem = sqlite3_mprintf("%s", layout->problem);
+        return *problem == NULL ? SQLITE_NOMEM : SQLITE_OK;
+    }
+    code = look(portal, table, NULL, &there);
+    if (code != SQLITE_OK) return code;
+    if (there) return columns_problem(portal, layout, table, problem);
+    *problem = sqlite3_mprintf("the patient table %s can not be read (%s)", table, sqlite3_errmsg(portal->db));
+    return *problem == NULL ? SQLITE_NOMEM : SQLITE_OK;
 }
 
 const struct layout_field *layout_field(const struct portal *portal, const char *name)

@@ -107,11 +107,11 @@ bool layout_concerns(const char *sql);
 char *layout_expand(const struct layout *layout, const char *sql);
 
 /*
-** What of a layout is not there in the database as it is now; sqlite3_free().  NULL when all is, or without
-** memory.  The remedy is always the same.
+** What of a layout (or NULL) is not there in the database as it is now, sqlite3_free(); NULL when all is.  The remedy
+** is always the same.  SQLITE_OK or SQLITE_NOMEM.
 */
 extern const char layout_remedy[];
-char *layout_problem(struct portal *portal, const struct layout *layout);
+int layout_problem(struct portal *portal, const struct layout *layout, char **problem);
 
 /* A field of ours by its name, -1 when there is none; its name; what a field's values are. */
 int layout_own(const char *name);

@@ -210,14 +210,14 @@ static int rows_store(struct portal *portal, const struct layout *layout)
 /* Takes over what the draft has, and lets the charts be looked at with it. */
 static int draft_use(struct portal *portal, struct draft *draft)
 {
-    bool was_broken;
     sqlite3_int64 known = 0;
-    char *problem = layout_problem(portal, portal->layout);
-    int code = SQLITE_OK;
+    char *problem = NULL;
+    int code = layout_problem(portal, portal->layout, &problem);
 
-    was_broken = problem != NULL;
+    if (code != SQLITE_OK) return fault(portal, code);
+    /* Under one that is broken nobody is known. */
+    if (problem == NULL) code = fitting_known(portal, &known);
     sqlite3_free(problem);
-    if (!was_broken) code = fitting_known(portal, &known);
     if (code == SQLITE_OK) {
         layout_use(portal, draft->own ? NULL : draft->layout);
         if (!draft->own) draft->layout = NULL;
@@ -230,15 +230,9 @@ static int draft_use(struct portal *portal, struct draft *draft)
 static int draft_check(struct portal *portal, struct draft *draft)
 {
     struct layout *layout = draft->layout;
-    char *problem = NULL;
     int code;
 
-    if (draft->own) {
-        problem = layout_problem(portal, NULL);
-        code = problem == NULL ? SQLITE_OK : refuse(portal, "%s", problem);
-        sqlite3_free(problem);
-        return code;
-    }
+    if (draft->own) return fitting_there(portal, NULL);
     code = fields_check(portal, layout);
     if (code == SQLITE_OK) code = fitting_check(portal, layout, draft->chosen);
     if (code == SQLITE_OK) code = requests_check(portal, draft);

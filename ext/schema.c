@@ -33,14 +33,15 @@ static int patient_table_make(struct portal *portal)
                                  "add what is missing, as in sql/patient.sql, and run portal_init() again";
     sqlite3_int64 tables = 0;
     sqlite3_int64 there = 0;
-    char *problem;
+    char *problem = NULL;
     int code = statement_integer(portal, &tables, count_tables, "");
 
     if (code == SQLITE_OK && tables == 0) return execute(portal, embedded_find("patient.sql"));
     if (code == SQLITE_OK) code = statement_integer(portal, &there, has_patient, "");
     if (code != SQLITE_OK) return code;
     if (there == 0) return fail(portal, "this database has tables, but none named patient; %s", remedy);
-    problem = layout_problem(portal, NULL);
+    code = layout_problem(portal, NULL, &problem);
+    if (code != SQLITE_OK) return fault(portal, code);
     if (problem != NULL) code = fail(portal, "%s; %s", problem, remedy);
     sqlite3_free(problem);
     return code;
