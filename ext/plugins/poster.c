@@ -122,7 +122,7 @@ static void put_step(struct flow *flow, const char *text)
 
 static bool is_step(const char *text)
 {
-    return isdigit((unsigned char)text[0]) && strncmp(text + 1, ". ", 2) == 0 && text[3] != '\0';
+    return isdigit((unsigned char)text[0]) && strncmp(text + 1, ". ", 2) == 0;
 }
 
 static void put(struct flow *flow, const char *text)

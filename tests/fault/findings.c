@@ -24,6 +24,9 @@ const struct fault_case finding_cases[] = {
     {.name = "SELECT send_registration('no such patient', 'email')"},
     {.name = "SELECT quick_add('Ada', 'Lovelace', '1985-12-10')"},
     {.name = "SELECT portal_init()", .set_up = "ALTER TABLE patient RENAME city TO town"},
+    /* An older version's tables, of which one is not as this version makes it. */
+    {.name = "SELECT portal_init()",
+     .set_up = "ALTER TABLE portal_opt_out ADD COLUMN older TEXT; UPDATE portal_state SET schema_version = 2"},
     {.name = "SELECT portal_audit_verify()",
      .set_up = "UPDATE portal_state SET audit_seal = zeroblob(32)"},
     {.name = "SELECT portal_audit_verify()",
@@ -35,6 +38,8 @@ const struct fault_case finding_cases[] = {
     {.name = "UPDATE portal_template SET text = '{{link}} STOP \xC3\xAD' WHERE kind = 'registration' AND channel = 'text'"},
     {.name = "UPDATE portal_template SET html = '<b>{{practice}}' WHERE kind = 'deactivated'"},
     {.name = "INSERT INTO portal_template (kind, channel, language, text) VALUES ('pin', 'text', 'en', '{{pin}}')"},
+    {.name = "SELECT * FROM portal_check",
+     .set_up = "SELECT portal_setting('representative_age', 41); SELECT advance(17 * 86400)"},
     {.name = "SELECT * FROM portal_check",
      .set_up = "INSERT INTO portal_wording VALUES ('pin', 'text', 'en', NULL, 'x', NULL, 1);"
                "SELECT portal_setting('practice_name', '\xD0\x9A')"},

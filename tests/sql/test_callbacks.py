@@ -105,7 +105,7 @@ def test_a_report_without_the_claim_is_refused_and_changes_nothing(t):
     before = snapshot.contents(db, ())
     for bad in (good.replace('claim=', 'claim=0'), good.replace('message=1', 'message=2'), good.replace('message=1', 'message='),
                 good.replace('message=1', 'message=1e0'), good.replace('message=1', 'message=' + '9' * 30),
-                good.replace('&claim', '&other'), good.replace('claim=', 'claim=%00'), good.replace('claim=', 'claim=' + 'x' * 99),
+                good.replace('&claim', '&other'), good + '&%00', good.replace('claim=', 'claim=%00'), good.replace('claim=', 'claim=' + 'x' * 99),
                 'claim=x&' + good, '&' * 5000, 'x&' * 101 + good, '', '=', 'claim=', 'x' * 70000, 'message=1&claim=%',
                 good.replace('claim=', 'claim=0').replace('status=2', 'status=8')):
         t.equal(call(t, web, 'kannel', bad), REFUSED, bad[:80])
@@ -190,13 +190,14 @@ def test_what_twilio_did_not_sign_is_refused_and_changes_nothing(t):
     form = {'MessageStatus': 'undelivered', 'ErrorCode': '30003'}
     good = signature(url, form)
     before = snapshot.contents(db, ())
-    for wrong in ('', 'x', good[:-1], good + '=', good.lower(), 'A' * 27 + '=', signature(url, form, ''), signature(url, form, 'other'),
+    for wrong in (None, '', 'x', good[:-1], good + '=', good.lower(), 'A' * 27 + '=', signature(url, form, ''), signature(url, form, 'other'),
                   signature(url.replace('https', 'http'), form), signature(url, {}), signature(url + '&x=y', form)):
         t.equal(call(t, web, 'twilio', urllib.parse.urlsplit(url).query, {'X-Twilio-Signature': wrong}, urllib.parse.urlencode(form)),
                 REFUSED, wrong)
     for changed in ({**form, 'MessageStatus': 'delivered'}, {**form, 'x': 'y'}, {'MessageStatus': 'undelivered'}, {}):
         t.equal(twilio_calls(t, web, url, changed, good), REFUSED, changed)
     t.equal(twilio_calls(t, web, url.replace('message=1', 'message=2'), form, good), REFUSED)
+    t.equal(twilio_calls(t, web, f'{url}&%00', form), REFUSED, 'signed, and no query')
     t.equal(twilio_calls(t, web, url.replace('claim=', 'claim=0'), form), REFUSED)
     t.equal(snapshot.contents(db, ()), before)
     db.execute("SELECT portal_secret('twilio_token', NULL)")
@@ -242,7 +243,7 @@ def test_what_is_no_callback_is_answered_as_data_and_changes_nothing(t):
     before = snapshot.contents(db, ())
     for channel in ('maildir', 'smtp', 'nothing', '', '../portal.d/kannel', 'Kannel', 'kannel.so', 'kannel\n', 'x' * 5000, None, 'é', b'\xff'.decode('latin1')):
         t.equal(json.loads(t.one(web, "SELECT portal_callback(?, ?, '{}', '')", channel, good)), UNKNOWN, channel)
-    for headers in ('[', '{"x"', '{"x": {}}', '[]', 'x', '{"x": "\\u0000"}', '{' + ','.join(f'"{n}": "x"' for n in range(200)) + '}', '{}x'):
+    for headers in ('[', '{"x"', '{"x": {}}', '[]', 'x', '{"x": "\\u0000"}', '{"x": null', '{' + ','.join(f'"{n}": "x"' for n in range(200)) + '}', '{}x'):
         t.equal(json.loads(t.one(web, "SELECT portal_callback('kannel', ?, ?, '')", good, headers)), REFUSED, headers[:40])
     for sql in ("'a' || char(0)", "CAST(x'ff' AS TEXT)", 'NULL', 'zeroblob(0) || 1', 'hex(zeroblob(40000))', '1e308', '7'):
         t.equal(json.loads(t.one(web, f"SELECT portal_callback('kannel', {sql}, NULL, NULL)")), REFUSED, sql)

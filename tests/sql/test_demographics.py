@@ -73,6 +73,8 @@ def test_it_shows_nothing_to_whom_it_does_not_concern(t):
         t.equal(fields(t, db, other), None)
     t.equal(fields(t, db, session, 2), None)
     t.equal(fields(t, db, session, 99), None)
+    t.refuses(db, "SELECT portal_demographics('nonsense', NULL)", says='patient_id')
+    t.refuses(db, "SELECT submit_demographics('nonsense', NULL, '{}')", says='patient_id')
     db.execute('SELECT revoke_access(1)')
     t.equal(fields(t, db, session), None)
     t.refuses(db, 'SELECT portal_demographics(?, NULL)', session, says='patient_id')

@@ -14,7 +14,7 @@ def practice(t):
     t.patient(db, first_name='José', last_name='Núñez de la Cruz', date_of_birth='1960-04-03')
     t.patient(db, first_name='Siobhán', last_name="O'Brien", date_of_birth='1960-03-04')
     t.patient(db, first_name='Anna', last_name='Ben-Gurion', date_of_birth='1970-01-02')
-    t.patient(db, first_name='Ann', last_name='Ben-Gurion', date_of_birth='1971-01-02')
+    t.patient(db, first_name='Ann', last_name='Ben-Gurion', date_of_birth='1971-01-22')
     t.patient(db, first_name='太郎', last_name='山田', date_of_birth='1972-01-02')
     return db
 
@@ -66,13 +66,15 @@ def test_a_date_of_birth_finds_in_every_way_it_is_written(t):
     db = practice(t)
     for text in ('1985-12-10', '12/10/1985', '10.12.1985', '10/12/1985'):
         t.equal(found(t, db, text), ['Ada'])
+    t.equal(found(t, db, '22/1/1971'), ['Ann'])
     t.equal(found(t, db, '1960-03-04'), ['Siobhán'])
     # Which of the numbers is the month is not guessed.
     t.equal(found(t, db, '3/4/1960'), ['José', 'Siobhán'])
     t.equal(found(t, db, "4/3/1960 o'brien"), ['Siobhán'])
     t.equal(found(t, db, 'ada 1985-12-10'), ['Ada'])
     t.equal(found(t, db, 'ada 1985-12-11'), [])
-    t.equal(found(t, db, '1985-02-30'), [])
+    for nobody in ('1985-02-30', '1985-13-01', '10.13.1985', '12345-1-1'):
+        t.equal(found(t, db, nobody), [])
 
 
 def test_a_contact_finds_however_it_is_written(t):

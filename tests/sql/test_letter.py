@@ -107,6 +107,8 @@ def test_it_is_refused_where_a_message_reaches_and_where_no_link_may_go(t):
     t.refuses(db, 'SELECT portal_letter(?)', paper.unreached(t, db, date_of_birth='1985'), says='no date of birth')
     t.refuses(db, 'SELECT portal_letter(99)', says='patient 99 is not on file')
     t.refuses(db, "SELECT portal_letter(1, 'A3')", says='neither A4 nor Letter')
+    t.refuses(db, 'SELECT portal_letter(1, 4)', says='paper')
+    t.refuses(db, 'SELECT portal_letter(NULL)', says='patient_id')
     t.refuses(db, "SELECT send_registration(1, 'print')", says="channel 'print' is neither email nor text")
     t.equal(t.all(db, 'SELECT count(*) FROM portal_message'), [(0,)])
     # Declined is not reached, nor is who has opted out.

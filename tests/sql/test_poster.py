@@ -50,7 +50,7 @@ def test_accents_are_the_same_however_they_were_typed_and_what_a_pdf_means_is_te
 
 
 def test_what_the_fonts_have_not_is_refused_by_the_setting_that_has_it(t):
-    for name in ('東京クリニック', 'عيادة', 'מרפאה', 'Clinic 😀', 'क्लिनिक', 'x\u0304 Practice'):
+    for name in ('東京クリニック', 'عيادة', 'מרפאה', 'Clinic 😀', 'क्लिनिक', 'x\u0304 Practice', 'Ⴧ Practice'):
         db = paper.practice(t, practice_name=name)
         error = t.refuses(db, 'SELECT portal_poster()', says='the setting practice_name has ')
         t.true(any(character in error for character in name if ord(character) > 0x2FF), error)
@@ -101,7 +101,8 @@ def test_what_it_says_is_the_practice_to_write(t):
     t.refuses(db, "UPDATE portal_template SET text = '{{pin}} {{link}}' WHERE kind = 'poster'", says='which is not for it')
     db.execute("UPDATE portal_template SET text = ? WHERE kind = 'poster' AND language = 'en'", ['{{link}}\n\n' + 'Very much to say. ' * 400])
     t.refuses(db, 'SELECT portal_poster()', says='does not fit on one sheet')
-    db.execute("UPDATE portal_template SET subject = 'Come in', text = 'Here: {{link}} Welcome.' WHERE kind = 'poster' AND language = 'en'")
+    db.execute("UPDATE portal_template SET subject = 'Come in', text = ? WHERE kind = 'poster' AND language = 'en'",
+               ['Here: {{link}} Welcome.\n\n \n\nAsk us.'])
     t.equal(paper.Sheet(t, poster(t, db)).link(), 'https://portal.lakeside.example')
 
 
