@@ -1,7 +1,7 @@
 -- How many of the registrations that were sent became logins?
 --
 -- month        of sending, UTC
--- channel      email or text
+-- channel      email, text or print
 -- language     of the patient's chart by then; empty: none
 -- sent         handed over to the channel
 -- delivered    as the provider told, where it tells anything
