@@ -1,6 +1,6 @@
 -- How long does it take from sending a registration to a login?
 --
--- channel            email or text
+-- channel            email, text or print
 -- registered         links that became a login
 -- median_hours       half of them took no longer
 -- nine_in_ten_hours  nine in ten took no longer

@@ -1,7 +1,7 @@
 -- Which links expire unused: sent when, and how?
 --
 -- month     of sending, UTC
--- channel   email or text
+-- channel   email, text or print
 -- hour      of sending, local time: when people are written to at a bad hour, it shows
 -- sent      handed over to the channel
 -- expired   of those, without having been used, whatever was sent later
