@@ -107,6 +107,14 @@ static int sheet_print(struct portal *portal, const char *paper, const struct me
     return code;
 }
 
+/* A template in es serves those who ask for es-MX. */
+static bool is_of(const char *template, const char *language)
+{
+    size_t length = strcspn(template, "-");
+
+    return sqlite3_strnicmp(template, language, (int)length) == 0 && strcspn(language, "-_") == length;
+}
+
 int print_poster(struct portal *portal, const char *paper, const char *language, portal_print *print)
 {
     struct template_values values;
@@ -116,6 +124,9 @@ int print_poster(struct portal *portal, const char *paper, const char *language,
     if (code == SQLITE_OK) code = paper_check(portal, &paper);
     if (code != SQLITE_OK) return code;
     code = message_poster(portal, language == NULL ? "" : language, &values, &message);
+    if (code == SQLITE_OK && language != NULL && !is_of(message.language, language)) {
+        code = refuse(portal, "there is no poster in the language '%.40s'; write one into portal_template", language);
+    }
     if (code == SQLITE_OK) code = sheet_print(portal, paper, &message, &values, print);
     message_clear(&message);
     return code;

@@ -32,13 +32,27 @@ static void usage_write(const struct command *command)
     (void)putchar('\n');
 }
 
+enum { NAME_SIZE = 60, NAME_LEAST = 20 };
+
+/* As it is typed, "--paper PAPER"; its length. */
+static int parameter_name(const struct parameter *parameter, bool option, char out[NAME_SIZE])
+{
+    return snprintf(out, NAME_SIZE, "%s%s%s%s", option ? "--" : "", parameter->name,
+                    option && parameter->kind != FLAG ? " " : "", option ? value_kinds[parameter->kind].name : "");
+}
+
 static void parameters_write(const struct parameter *parameters, bool options)
 {
+    int width = NAME_LEAST;
+    char name[NAME_SIZE];
+
+    for (const struct parameter *each = parameters; each->name != NULL; each++) {
+        int length = parameter_name(each, options, name);
+        if (length > width) width = length;
+    }
     for (; parameters->name != NULL; parameters++) {
-        char name[40];
-        (void)snprintf(name, sizeof name, "%s%s%s%s", options ? "--" : "", parameters->name,
-                       options && parameters->kind != FLAG ? " " : "", options ? value_kinds[parameters->kind].name : "");
-        (void)printf("  %-20s %s\n", name, parameters->description);
+        (void)parameter_name(parameters, options, name);
+        (void)printf("  %-*s %s\n", width, name, parameters->description);
     }
 }
 

@@ -89,6 +89,8 @@ def test_it_names_the_settings_that_are_missing(t):
     t.refuses(db, "SELECT portal_poster('A3')", says="paper 'A3' is neither A4 nor Letter")
     t.refuses(db, "SELECT portal_setting('paper', 'a4')", says='neither A4 nor Letter')
     t.refuses(db, 'SELECT portal_poster(1)', says='paper must be text')
+    for language in ('fr', 'english', ''):
+        t.refuses(db, 'SELECT portal_poster(NULL, ?)', language, says=f"there is no poster in the language '{language}'")
     t.equal(t.all(db, "SELECT serves, ready FROM portal_channels WHERE name = 'poster'"), [('print', 1)])
 
 
