@@ -1,15 +1,13 @@
 """A practice's own patient table: the whole workflow on each layout, and what mapping one refuses."""
-import csv
 import json
 import re
 
 import flows
-import harness
 import layouts
+import synthea
 from layouts import LAYOUTS
 
 BORN = {'Ada': '1985-12-10', 'Grace': '1906-12-09', 'Emmy': '1982-03-23'}
-SYNTHEA = [harness.ROOT / place / 'data/synthea-patients.csv' for place in ('../shared', 'shared')]
 
 
 def practice(t, layout):
@@ -428,11 +426,7 @@ def test_a_view_that_gives_a_patient_twice_is_found(t):
 # Synthea
 
 def test_synthea_is_mapped_as_imported_once_staff_have_added_an_index_and_contacts(t):
-    source = next((file for file in SYNTHEA if file.exists()), None)
-    rows = [*csv.DictReader(source.open(encoding='utf-8-sig'), delimiter=';')] if source else [SYNTHEA_ROW]
-    file = source or t.path('patients.csv')
-    if not source:
-        file.write_text(';'.join(SYNTHEA_ROW) + '\n' + ';'.join(SYNTHEA_ROW.values()) + '\n')
+    file, rows = synthea.patients(t)
     path = t.path('synthea.db')
     done = t.shell(path, f'.mode csv\n.separator ";"\n.import {file} patients\n', clock=False, extension=False)
     t.equal(done.code, 0, done.stderr)
@@ -461,12 +455,6 @@ def test_synthea_is_mapped_as_imported_once_staff_have_added_an_index_and_contac
     emmy = t.one(db, "SELECT quick_add('Emmy', 'Noether', '1982-03-23', 'email', 'e@example.com')")
     t.true(re.fullmatch('[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}', emmy), emmy)
     t.equal(t.all(db, 'SELECT BIRTHDATE, EMAIL FROM patients WHERE Id = ?', emmy), [('3/23/1982', 'e@example.com')])
-
-
-SYNTHEA_ROW = dict.fromkeys(
-    'Id BIRTHDATE DEATHDATE SSN DRIVERS PASSPORT PREFIX FIRST LAST SUFFIX MAIDEN MARITAL RACE ETHNICITY GENDER BIRTHPLACE'
-    ' ADDRESS CITY STATE COUNTY ZIP LAT LON HEALTHCARE_EXPENSES HEALTHCARE_COVERAGE'.split(), '') | {
-    'Id': '1d604da9-9a81-4ba9-80c2-de3375d59b40', 'BIRTHDATE': '5/25/1989', 'FIRST': 'Ada', 'LAST': 'Lovelace', 'GENDER': 'F'}
 
 
 # Indexes
