@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* ?1 is the patient_id merged from, ?2 the one merged into, ?3 the time now. */
+/* ?1 is the patient_id merged from, ?2 the one merged into where there are two. */
 static const char is_known[] =
     "SELECT EXISTS (SELECT 1 FROM main.portal_registration WHERE patient_id = ?1)"
     "    OR EXISTS (SELECT 1 FROM main.portal_access WHERE patient_id = ?1)";
@@ -25,8 +25,8 @@ static const char move_requests[] =
     "UPDATE main.portal_request SET patient_id = ?2 WHERE patient_id = ?1"
     "   AND account_id IN (SELECT account_id FROM main.portal_access WHERE patient_id = ?1)";
 static const char remove_access[] =
-    "UPDATE main.portal_access SET status = 'removed', ended_at = ?3"
-    " WHERE ?2 IS NOT NULL AND patient_id = ?1 AND status <> 'removed'";
+    "UPDATE main.portal_access SET status = 'removed', ended_at = ?2"
+    " WHERE patient_id = ?1 AND status <> 'removed'";
 /* The row of somebody with access to both stays behind: there is one already. */
 static const char move_access[] =
     "UPDATE OR IGNORE main.portal_access SET patient_id = ?2 WHERE patient_id = ?1";
@@ -104,7 +104,7 @@ static int history_move(struct portal *portal, const struct patient_id *from, co
     int code = statement_run(portal, supersede_requests, "ppi", from, into, now);
 
     if (code == SQLITE_OK) code = statement_change(portal, &merged->requests, move_requests, "pp", from, into);
-    if (code == SQLITE_OK) code = statement_run(portal, remove_access, "ppi", from, into, now);
+    if (code == SQLITE_OK) code = statement_run(portal, remove_access, "pi", from, now);
     if (code == SQLITE_OK) code = statement_run(portal, move_access, "pp", from, into);
     if (code == SQLITE_OK) code = statement_change(portal, &merged->messages, move_messages, "pp", from, into);
     if (code == SQLITE_OK) code = statement_change(portal, &others, move_other_messages, "pp", from, into);
