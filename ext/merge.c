@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* ?1 is the patient_id merged from, ?2 the one merged into where there are two. */
+/* The parameters are the patient_id merged from, the one merged into, the time now: those that a statement needs. */
 static const char is_known[] =
     "SELECT EXISTS (SELECT 1 FROM main.portal_registration WHERE patient_id = ?1)"
     "    OR EXISTS (SELECT 1 FROM main.portal_access WHERE patient_id = ?1)";
