@@ -208,7 +208,6 @@ int setting_load(struct portal *portal, sqlite3_int64 stamp)
     sqlite3_stmt *statement = NULL;
     int code;
 
-    if (settings->loaded && settings->stamp == stamp) return SQLITE_OK;
     setting_clear(settings);
     code = statement_row(portal, &statement, read_settings, "");
     while (code == SQLITE_ROW) {

@@ -93,7 +93,7 @@ struct setting_row setting_row(int index);
 /* Its index by key, or -1. */
 int setting_find(const char *key);
 
-/* Reads all from the table when the stamp is another than theirs.  SQLITE_OK or an error code. */
+/* Reads all from the table, as they are under a stamp.  SQLITE_OK or an error code. */
 int setting_load(struct portal *portal, sqlite3_int64 stamp);
 
 /* The value in force of a channel's option, sqlite3_free(). */

@@ -239,7 +239,7 @@ int statement_integer(struct portal *portal, sqlite3_int64 *value, const char *s
 /* A refused sqlite3_close() empties the cache, too, with a scan of ours still going on. */
 static void drop(struct statement_cache *cache, sqlite3_stmt *statement)
 {
-    if (statement != NULL && sqlite3_stmt_busy(statement)) {
+    if (sqlite3_stmt_busy(statement)) {
         cache->loose++;
     } else {
         (void)sqlite3_finalize(statement);

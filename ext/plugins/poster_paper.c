@@ -1,5 +1,6 @@
 #include "poster_paper.h"
 
+#include <malloc.h>
 #include <qrencode.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,16 +12,17 @@
 
 static const float leading = 1.35F;
 
-/* What is printed may be somebody's link: its memory is wiped. */
+/* Libharu crashes where memory is refused: it has none of SQLite's, which a program may limit. */
 static void *allocate(HPDF_UINT size)
 {
-    return sqlite3_malloc64(size);
+    return malloc(size);
 }
 
+/* What is printed may be somebody's link. */
 static void release(void *memory)
 {
-    if (memory != NULL) explicit_bzero(memory, sqlite3_msize(memory));
-    sqlite3_free(memory);
+    if (memory != NULL) explicit_bzero(memory, malloc_usable_size(memory));
+    free(memory);
 }
 
 struct color color_of(const char *text)
@@ -209,7 +211,8 @@ static void line_draw(const struct paper *paper, const struct type *type, const 
     (void)HPDF_Page_SetRGBFill(paper->page, type->color.red, type->color.green, type->color.blue);
     (void)HPDF_Page_TextOut(paper->page, x, paper->height - y, line);
     (void)HPDF_Page_EndText(paper->page);
-    release(line);
+    explicit_bzero(line, length);
+    sqlite3_free(line);
 }
 
 float paper_text(const struct paper *paper, const struct type *type, const char *text, float x, float y, float width)

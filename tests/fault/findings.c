@@ -27,6 +27,9 @@ const struct fault_case finding_cases[] = {
     /* An older version's tables, of which one is not as this version makes it. */
     {.name = "SELECT portal_init()",
      .set_up = "ALTER TABLE portal_opt_out ADD COLUMN older TEXT; UPDATE portal_state SET schema_version = 2"},
+    {.name = "SELECT portal_map_patient('{\"table\": \"p\", \"patient_id\": \"k\", \"first_name\": \"f\","
+             " \"last_name\": \"l\", \"date_of_birth\": \"d\"}')",
+     .set_up = "CREATE TABLE p (k TEXT NOT NULL UNIQUE, f, l, d)"},
     {.name = "SELECT portal_audit_verify()",
      .set_up = "UPDATE portal_state SET audit_seal = zeroblob(32)"},
     {.name = "SELECT portal_audit_verify()",

@@ -189,16 +189,28 @@ def test_staff_see_it_30_days_before(t):
                 f"keep it: confirm_representative({child}, 'rita.p')")
 
 
+def test_of_two_representatives_the_first_is_named(t):
+    db = t.database()
+    child, _ = minor(t, db)
+    flows.register_representative(t, db, child, 'rob.p')
+    t.clock(BIRTHDAY)
+    t.contains(flows.status(t, db, child, 'next_step'), "the representative 'rita.p' lost access")
+    t.equal(t.one(db, "SELECT count(*) FROM portal_check WHERE problem LIKE 'a representative %'"), 2)
+
+
 def test_many_are_ended_in_batches(t):
     db = t.database()
     child, _ = minor(t, db)
-    db.execute("WITH n(i) AS (VALUES (2) UNION ALL SELECT i + 1 FROM n WHERE i < 250)"
+    # Of the first thousand that are looked at all but one are of a sibling, who stays a minor.
+    flows.register_representative(t, db, t.patient(db, first_name='Max', date_of_birth='2015-01-01'), 'rosa.p')
+    db.execute("WITH n(i) AS (VALUES (3) UNION ALL SELECT i + 1 FROM n WHERE i < 1349)"
                " INSERT INTO portal_account SELECT i, 'rep' || i, 'rep' || i, password, name, channel,"
                "   'rep' || i || '@example.com', created_at, NULL FROM portal_account, n WHERE account_id = 1")
     db.execute("INSERT INTO portal_access (account_id, patient_id, role, relationship, identity, status, granted_at)"
                " SELECT u.account_id, x.patient_id, x.role, x.relationship, x.identity, 'active', x.granted_at"
-               "   FROM portal_account AS u, portal_access AS x WHERE x.access_id = 1 AND u.account_id > 1")
+               "   FROM portal_account AS u JOIN portal_access AS x ON x.access_id = iif(u.account_id > 1100, 1, 2)"
+               "  WHERE u.account_id > 2 ORDER BY u.account_id")
     t.clock(BIRTHDAY)
     t.equal(t.one(db, 'SELECT end_representatives()'), 250)
     t.equal(t.one(db, "SELECT count(*) FROM portal_message WHERE kind = 'access_ended'"), 250)
-    t.equal(t.all(db, 'SELECT DISTINCT status FROM portal_access'), [('outgrown',)])
+    t.equal(t.all(db, 'SELECT status, count(*) FROM portal_access GROUP BY 1'), [('active', 1099), ('outgrown', 250)])

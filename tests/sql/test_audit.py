@@ -76,8 +76,9 @@ def test_a_patient_id_of_another_type_is_named(t):
     t.refuses(db, "SELECT send_registration(12345, 'email')")
     last = t.one(db, 'SELECT max(event_id) FROM portal_audit')
     t.equal(t.one(db, 'SELECT patient_id FROM portal_audit WHERE event_id = ?', last), 12345)
-    tamper(t, db, f"UPDATE portal_audit SET patient_id = '12345' WHERE event_id = {last}")
-    broken(t, db, last)
+    for value in ("'12345'", "CAST('12345' AS BLOB)"):
+        tamper(t, db, f'UPDATE portal_audit SET patient_id = {value} WHERE event_id = {last}')
+        broken(t, db, last)
 
 
 def test_a_deleted_event_is_named(t):

@@ -131,13 +131,13 @@ def reply(password=PASSWORD, sender='+12025550001', text='STOP'):
 def test_stop_opts_the_number_out_and_start_in_again_in_all_their_words(t):
     db, _, _ = kannel(t)
     web = page(t, db)
-    for word in ('STOP', 'stop', ' Stop. ', 'STOPALL', 'stop all', 'UNSUBSCRIBE', 'Cancel', 'END', 'Quit', 'revoke', 'Opt-out'):
+    for word in ('STOP', 'stop', ' Stop:. ', 'STOPALL', 'stop all', 'UNSUBSCRIBE', 'Cancel', 'END', 'Quit', 'revoke', 'Opt-out'):
         t.equal(call(t, web, 'kannel', reply(text=word)), TAKEN)
         t.equal(opt_outs(t, db), [('+12025550001', 'portal:kannel')], word)
         again = ('START', 'Yes', 'unstop')[len(word) % 3]
         t.equal(call(t, web, 'kannel', reply(text=again)), TAKEN)
         t.equal(opt_outs(t, db), [], again)
-    for word in ('HELP', 'Please do not stop', 'stopp', 'STOP ñ', 'unsubscribeunsubscribe', '', '停止', 'yes please'):
+    for word in ('HELP', 'Please do not stop', 'stopp', 'stop2', 'STOP ñ', 'unsubscribeunsubscribe', '', '停止', 'yes please'):
         t.equal(call(t, web, 'kannel', reply(text=word)), TAKEN)
         t.equal(opt_outs(t, db), [], word)
     t.equal({row[0] for row in t.all(db, "SELECT actor FROM portal_audit WHERE action LIKE 'contact.opted%'")}, {'kannel'})
@@ -245,6 +245,8 @@ def test_what_is_no_callback_is_answered_as_data_and_changes_nothing(t):
         t.equal(json.loads(t.one(web, "SELECT portal_callback(?, ?, '{}', '')", channel, good)), UNKNOWN, channel)
     for headers in ('[', '{"x"', '{"x": {}}', '[]', 'x', '{"x": "\\u0000"}', '{"x": null', '{' + ','.join(f'"{n}": "x"' for n in range(200)) + '}', '{}x'):
         t.equal(json.loads(t.one(web, "SELECT portal_callback('kannel', ?, ?, '')", good, headers)), REFUSED, headers[:40])
+    for sides in (('{"x": "' + 'x' * 65536 + '"}', ''), ('{}', 'x' * 65537)):
+        t.equal(json.loads(t.one(web, "SELECT portal_callback('kannel', ?, ?, ?)", good, *sides)), REFUSED)
     for sql in ("'a' || char(0)", "CAST(x'ff' AS TEXT)", 'NULL', 'zeroblob(0) || 1', 'hex(zeroblob(40000))', '1e308', '7'):
         t.equal(json.loads(t.one(web, f"SELECT portal_callback('kannel', {sql}, NULL, NULL)")), REFUSED, sql)
     t.equal(snapshot.contents(db, ()), before)

@@ -18,6 +18,32 @@ def test_a_seal_of_another_length_is_broken(t):
     t.equal(t.one(db, 'SELECT portal_audit_verify()'), None)
 
 
+def test_nothing_is_done_behind_a_head_of_another_length(t):
+    db = t.database()
+    db.execute("UPDATE portal_state SET audit_head = x'00'")
+    t.refuses(db, "SELECT portal_setting('link_hours', 3)", says='the audit head in portal_state is damaged; run SELECT portal_audit_verify()')
+    t.equal(t.one(db, 'SELECT count(*) FROM portal_setting'), 0)
+
+
+def test_a_column_that_a_table_of_the_portal_lost_is_named(t):
+    db = t.database()
+    db.execute('ALTER TABLE portal_state DROP COLUMN opt_outs')
+    t.refuses(db, "SELECT portal_setting('link_hours', 3)", says='no such column: opt_outs')
+
+
+def test_a_session_whose_secret_was_damaged_is_none(t):
+    db = t.database()
+    session = flows.register(t, db, t.patient(db), 'ada')
+    db.execute("UPDATE portal_session SET nonce = x'00'")
+    t.equal(flows.patients_of(t, db, session), None)
+
+
+def test_a_template_written_past_the_extension_for_no_message_counts_for_none(t):
+    db = t.database()
+    db.execute("INSERT INTO portal_wording VALUES ('pin', 'print', 'en', 'x', '{{pin}}', NULL, 1)")
+    t.contains(str(t.all(db, 'SELECT * FROM portal_check')), 'it is for no message')
+
+
 def test_a_key_check_of_another_length_fits_no_key(t):
     db = t.database()
     db.execute("UPDATE portal_state SET key_check = x'00'")

@@ -73,7 +73,7 @@ def test_a_date_of_birth_finds_in_every_way_it_is_written(t):
     t.equal(found(t, db, "4/3/1960 o'brien"), ['Siobhán'])
     t.equal(found(t, db, 'ada 1985-12-10'), ['Ada'])
     t.equal(found(t, db, 'ada 1985-12-11'), [])
-    for nobody in ('1985-02-30', '1985-13-01', '10.13.1985', '12345-1-1'):
+    for nobody in ('1985-02-30', '1985-13-01', '10.13.1985', '12345-1-1', '1985-12-10x'):
         t.equal(found(t, db, nobody), [])
 
 

@@ -39,7 +39,7 @@ def test_a_key_file_of_another_database_is_told_from_a_damaged_one(t):
 def test_a_damaged_key_file_is_refused(t):
     for text in (b'', b'# nothing\n', b'1 abc\n', b'x' * 5000, b'1 ' + b'0' * 63 + b'\n', b'0 ' + b'0' * 64,
                  b'256 ' + b'0' * 64, b'1 ' + b'g' * 64, b'2 ' + b'0' * 64 + b'\n1 ' + b'0' * 64,
-                 b'1 ' + b'0' * 64 + b' more', b'\x00' * 70, b'1'):
+                 b'1 ' + b'0' * 64 + b' more', b'1 ' + b'0' * 64 + b'\n1 ' + b'1' * 64, b'\x00' * 70, b'1'):
         with_key(t, lambda key: key.write_bytes(text))
 
 

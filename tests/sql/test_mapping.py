@@ -270,6 +270,8 @@ def test_a_mapping_that_does_not_fit_is_refused_with_the_reason(t):
             (changed(city={'column': 1}), 'city: a column is its name, or'), (changed(city=[['"\\']]), 'city: a column is its name, or'),
             (changed(requests=[{'email': '\\"]'}]), 'requests is an array'), ('{"table": {"x', 'table must be the name'),
             ('{"table": {"x\\', 'table must be the name'), ('{"requests": [{}', 'requests is an array'),
+            (changed(requests=['Fax']), "'Fax' is no field"), (changed(requests=['x' * 99]), 'is no field'), ('{"requests": [x]}', 'requests is an array'),
+            ('{"city": {', 'city: a column is its name, or'), (changed(**{f'own{n}': 'town' for n in range(200)}), 'is no field'),
             (changed(city=''), 'city must be the name'), ('{"table": {"a": "}"}}', 'table must be the name'),
             ('{}', 'no such table: main.patient'), ('x' * 70000, 'too long'), (b'\xff\xfe', 'is not valid text'),
             (json.dumps({'table': 'b', 'patient_id': 'k', 'first_name': 'f', 'last_name': 'l', 'date_of_birth': 'd'}),
@@ -415,6 +417,36 @@ def test_a_mapping_under_which_people_would_lose_their_access_is_refused(t):
     t.one(db, 'SELECT revoke_access(20)')
     t.contains(t.one(db, 'SELECT portal_map_patient(?)', changed(patient_id='mrn')), 'our patients')
     t.equal(t.one(db, "SELECT patient_id FROM portal_find('Lovelace')"), 21)
+
+
+def test_a_key_is_a_column_that_the_schema_holds_unique(t):
+    db = practice(t, CLINIC)
+    db.executescript('CREATE TABLE p (k TEXT, f, l, d, PRIMARY KEY (k, f)); CREATE UNIQUE INDEX two ON p (k, l);'
+                     'CREATE UNIQUE INDEX some ON p (k) WHERE l IS NOT NULL; CREATE UNIQUE INDEX other ON p (d)')
+    mapping = json.dumps({'table': 'p', 'patient_id': 'k', 'first_name': 'f', 'last_name': 'l', 'date_of_birth': 'd'})
+    t.refuses(db, 'SELECT portal_map_patient(?)', mapping, says='k of p may be the same of two patients')
+    db.execute('CREATE UNIQUE INDEX one ON p (k)')
+    t.contains(t.one(db, 'SELECT portal_map_patient(?)', mapping), 'Patients are kept in p')
+
+
+def test_a_change_is_written_where_the_mapping_of_now_has_the_field(t):
+    db = practice(t, CLINIC)
+    ada = key_of(t, db, 'Lovelace')
+    session = invited_and_registered(t, db, ada)
+    db.execute('ALTER TABLE "our patients" ADD COLUMN place TEXT')
+    for column, city in (('town', 'Turin'), ('place', 'Oslo'), ('town', 'Rome')):
+        t.one(db, 'SELECT portal_map_patient(?)', changed(city=column))
+        flows.ask(t, db, 'SELECT submit_demographics(?, ?, ?)', session, ada, json.dumps({'city': city}))
+        t.one(db, "SELECT accept_request((SELECT request_id FROM pending_requests), 'force')")
+        t.equal(raw(t, db, {**CLINIC.mapping, 'city': column}, 'city', ada), city)
+
+
+def test_a_view_that_takes_no_row_has_added_nobody(t):
+    db = practice(t, CLINIC)
+    db.executescript('CREATE TABLE p (k INTEGER PRIMARY KEY, f, l, d); CREATE VIEW v AS SELECT * FROM p;'
+                     'CREATE TRIGGER none INSTEAD OF INSERT ON v BEGIN SELECT 1; END')
+    t.one(db, 'SELECT portal_map_patient(?)', json.dumps({'table': 'v', 'patient_id': 'k', 'first_name': 'f', 'last_name': 'l', 'date_of_birth': 'd'}))
+    t.refuses(db, "SELECT quick_add('Emmy', 'Noether', '1982-03-23')", says='gave the new row no patient_id')
 
 
 def test_a_view_that_gives_a_patient_twice_is_found(t):

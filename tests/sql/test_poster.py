@@ -76,6 +76,12 @@ def test_it_is_the_same_twice_and_says_nothing_of_anybody_and_writes_nothing(t):
     t.equal(t.one(db, "SELECT count(*) FROM portal_message"), 0)
 
 
+def test_it_is_drawn_where_a_program_leaves_sqlite_little_memory(t):
+    db = paper.practice(t)
+    db.execute('PRAGMA hard_heap_limit = 1500000')
+    paper.Sheet(t, poster(t, db)).whole()
+
+
 def test_it_names_the_settings_that_are_missing(t):
     db = t.database()
     t.refuses(db, 'SELECT portal_poster()', says='set practice_name, practice_phone, portal_url')
@@ -104,7 +110,7 @@ def test_what_it_says_is_the_practice_to_write(t):
     db.execute("UPDATE portal_template SET text = ? WHERE kind = 'poster' AND language = 'en'", ['{{link}}\n\n' + 'Very much to say. ' * 400])
     t.refuses(db, 'SELECT portal_poster()', says='does not fit on one sheet')
     db.execute("UPDATE portal_template SET subject = 'Come in', text = ? WHERE kind = 'poster' AND language = 'en'",
-               ['Here: {{link}} Welcome.\n\n \n\nAsk us.'])
+               ['Here: {{link}} Welcome.\n\n \n\n24 hours a day.'])
     t.equal(paper.Sheet(t, poster(t, db)).link(), 'https://portal.lakeside.example')
 
 
