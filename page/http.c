@@ -1,6 +1,7 @@
 #include "http.h"
 
 #include "certificate.h"
+#include "door.h"
 #include "guard.h"
 #include "pool.h"
 #include "request.h"
@@ -22,6 +23,7 @@ enum { CONNECTIONS_MOST = 2000, CONNECTIONS_OF_ADDRESS = 250, CONNECTION_BYTES =
 struct http {
     const struct http_options *options;
     struct MHD_Daemon *daemon;
+    struct door *door;
     struct pool *pool;
     struct guard *guard;
     pthread_key_t desk;            /* of each thread of the web server */
@@ -342,18 +344,18 @@ static struct MHD_Daemon *daemon_start(struct http *http)
     };
     /* Behind a proxy all clients have one address. */
     bool direct = options->tls && options->proxies.count == 0;
-    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC;
+    unsigned flags = MHD_USE_EPOLL_INTERNAL_THREAD | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ITC | MHD_USE_NO_LISTEN_SOCKET;
 
     if (options->tls) flags |= MHD_USE_TLS;
     return MHD_start_daemon(flags, 0, NULL, NULL, answer, http, MHD_OPTION_NOTIFY_COMPLETED, completed, http,
                             MHD_OPTION_URI_LOG_CALLBACK, request_new, http, MHD_OPTION_NOTIFY_CONNECTION, connected, http,
                             MHD_OPTION_THREAD_POOL_SIZE, (unsigned)processors(),
-                            MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MOST,
+                            /* The door minds CONNECTIONS_MOST; here the last that it handed over are not counted yet. */
+                            MHD_OPTION_CONNECTION_LIMIT, 2U * CONNECTIONS_MOST,
                             MHD_OPTION_PER_IP_CONNECTION_LIMIT, direct ? (unsigned)CONNECTIONS_OF_ADDRESS : 0U,
                             MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)CONNECTION_BYTES,
                             MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)options->patience_seconds,
-                            MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_LISTEN_SOCKET, http->options->socket,
-                            MHD_OPTION_ARRAY, options->tls ? tls : tls + 2, MHD_OPTION_END);
+                            MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_ARRAY, options->tls ? tls : tls + 2, MHD_OPTION_END);
 }
 
 struct http *http_start(const struct http_options *options, char problem[PROBLEM_SIZE])
@@ -374,9 +376,10 @@ struct http *http_start(const struct http_options *options, char problem[PROBLEM
         http->pool = pool_start(options->database, processors(), work);
         http->guard = guard_start(options->posts_per_minute, options->patience_seconds);
         if (http->pool != NULL && http->guard != NULL) http->daemon = daemon_start(http);
-        if (http->daemon == NULL) (void)snprintf(problem, PROBLEM_SIZE, "the web server does not start: out of memory or threads");
+        if (http->daemon != NULL) http->door = door_open(options->socket, http->daemon, CONNECTIONS_MOST);
+        if (http->door == NULL) (void)snprintf(problem, PROBLEM_SIZE, "the web server does not start: out of memory or threads");
     }
-    if (http->daemon != NULL) return http;
+    if (http->door != NULL) return http;
     http_stop(http);
     return NULL;
 }
@@ -395,8 +398,8 @@ static void answers_wait(struct http *http)
 
 void http_stop(struct http *http)
 {
-    if (http->daemon != NULL) {
-        (void)MHD_quiesce_daemon(http->daemon);
+    if (http->door != NULL) {
+        door_close(http->door);
         http->stops = true;
         answers_wait(http);
     }

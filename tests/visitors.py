@@ -1,4 +1,4 @@
-"""People at the pages: some while the processes that serve them are killed, some who guess.
+"""People at the pages: some while the processes that serve them are killed or stopped, some who guess.
 
 The tests run a few of each, `make soak` many more.
 """
@@ -6,13 +6,16 @@ import concurrent.futures
 import contextlib
 import hashlib
 import http.client
+import itertools
 import pathlib
 import random
+import signal
 import threading
 
 import aftermath
 import flows
 import harness
+import mailservers
 import visits
 from browser import Browser, Server
 
@@ -128,6 +131,45 @@ def pages_killed(t, seed, journal, people, kills):
                           " HAVING count(*) <> 1 OR proposed_value <> 'City ' || patient_id"), [])
         t.equal(t.one(db, "SELECT count(*) FROM portal_request WHERE status = 'pending'"), people)
     return killed
+
+
+# Those whose server is stopped
+
+def go_on_asking(server, cookies, answered):
+    """Asks on connections that stay and on new ones until none is answered; `answered` gets each status, and whether all came."""
+    with contextlib.suppress(*GONE):
+        for number in itertools.count():
+            if number % 10 == 0:
+                connection = server.connection()
+            connection.request('GET', '/patients', headers={'Cookie': cookies})
+            answer = connection.getresponse()
+            try:
+                answered.append((answer.status, answer.read().endswith(b'</html>\n')))
+            except http.client.IncompleteRead:
+                answered.append((answer.status, False))
+
+
+def stopped(t, seed, stops):
+    """Ends a server while its clients go on asking, again and again: it ends well, and no answer is half one."""
+    db, server = visits.practice(t)
+    chance = random.Random(seed)
+    browser = visits.register(t, db, server)
+    visits.sign_in(t, browser)
+    cookies = '; '.join(f'{name}={value}' for name, value in browser.cookies.items())
+    for stop in range(stops):
+        if stop > 0:
+            server.start()
+        answered = []
+        clients = [threading.Thread(target=go_on_asking, args=(server, cookies, answered)) for _ in range(12)]
+        for client in clients:
+            client.start()
+        enough = chance.randint(20, 100)
+        mailservers.wait_for(lambda: len(answered) >= enough, server.log)
+        server.process.send_signal(signal.SIGTERM)
+        for client in clients:
+            client.join()
+        server.end()
+        t.true({*answered} <= {(200, True), (503, True)}, {*answered})
 
 
 # Those who guess

@@ -1,4 +1,4 @@
-"""Pages whose processes are killed, and pages at which somebody guesses."""
+"""Pages whose processes are killed or stopped, and pages at which somebody guesses."""
 import harness
 import visitors
 
@@ -10,6 +10,10 @@ def test_what_was_answered_outlives_the_kill_of_the_process_that_answered(t):
 @harness.release_only
 def test_processes_that_serve_may_be_killed_in_rollback_mode_too(t):
     t.true(visitors.pages_killed(t, 2, 'delete', 16, 12) > 0, 'none was killed')
+
+
+def test_it_ends_while_clients_go_on_asking(t):
+    visitors.stopped(t, 1, 5)
 
 
 @harness.release_only

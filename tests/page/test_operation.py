@@ -1,5 +1,7 @@
 """How the pages are run: where they listen, how they end, and what they do when the database is not as they knew it."""
 import concurrent.futures
+import contextlib
+import os
 import pathlib
 import re
 import signal
@@ -37,6 +39,12 @@ def get(host, port, path='/healthz'):
     with socket.create_connection((host, port), timeout=60) as connection:
         connection.sendall(f'GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n'.encode())
         return b''.join(iter(lambda: connection.recv(65536), b''))
+
+
+def processor_seconds(process):
+    """What a process has used so far, for itself and in the kernel."""
+    fields = pathlib.Path(f'/proc/{process.pid}/stat').read_text().rpartition(')')[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
 
 
 def guess(server, form='', **headers):
@@ -88,6 +96,25 @@ def test_it_opens_more_files_than_a_shell_allows_when_it_may(t):
     t.equal(Browser(server).open('/healthz').html, 'ok\n')
     for connection in idle:
         connection.close()
+
+
+@harness.release_only
+def test_connections_beyond_its_limit_and_beyond_its_files_wait_until_others_leave(t):
+    db = t.database()
+    for limit, most in (('4096:4096', 2050), ('100:100', 100)):
+        server = Server(t, t.file(db), before=['prlimit', f'--nofile={limit}'])
+        others = [socket.create_connection(('127.0.0.1', server.port)) for _ in range(most)]
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            asked = pool.submit(get, '127.0.0.1', server.port)
+            with contextlib.suppress(concurrent.futures.TimeoutError):
+                t.equal(asked.result(timeout=0.5), None)
+            before = processor_seconds(server.process)
+            time.sleep(1)
+            t.true(processor_seconds(server.process) - before < 0.5, 'it is busy with what has to wait')
+            for connection in others:
+                connection.close()
+            t.contains(asked.result().decode(), 'HTTP/1.1 200')
+        server.end()
 
 
 # How it ends
