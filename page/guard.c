@@ -63,9 +63,9 @@ static void *watch(void *data)
     (void)pthread_mutex_lock(&guard->lock);
     while (!guard->stops) {
         struct timespec second;
-        (void)clock_gettime(CLOCK_REALTIME, &second);
+        (void)clock_gettime(CLOCK_MONOTONIC, &second);
         second.tv_sec++;
-        (void)pthread_cond_timedwait(&guard->stopping, &guard->lock, &second);
+        (void)pthread_cond_clockwait(&guard->stopping, &guard->lock, CLOCK_MONOTONIC, &second);
         late_end(guard);
     }
     (void)pthread_mutex_unlock(&guard->lock);
