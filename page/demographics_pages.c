@@ -40,6 +40,15 @@ static void options_add(cJSON *field, const char *const *values, const char *sho
     if (!found) option_add(options, shown, true);
 }
 
+/* Browsers take the ends of lines out of an input's value (HTML, value sanitization): that would look like a change. */
+static const char *line_add(cJSON *field, const char *member, const char *text)
+{
+    cJSON *line = cJSON_AddStringToObject(field, member, text);
+
+    for (char *at = cJSON_GetStringValue(line); at != NULL && (at = strpbrk(at, "\r\n")) != NULL;) *at = ' ';
+    return page_answered(field, member);
+}
+
 /*
 ** What was entered stays in the form while something in it is wrong.  What waits stands in its field: the
 ** chart's own value there would take the request back.  A browser fills in what its owner is called, and no other patient.
@@ -51,13 +60,12 @@ static void field_prepare(const struct exchange *exchange, cJSON *field, bool ow
     const cJSON *request = cJSON_GetObjectItemCaseSensitive(field, "request");
     bool waits = strcmp(page_answered(request, "status"), "pending") == 0;
     const char *before = page_answered(waits ? request : field, "value");
-    const char *shown = *reason == '\0' ? before : exchange_field(exchange, name);
+    const char *shown = line_add(field, "shown", *reason == '\0' ? before : exchange_field(exchange, name));
     bool invalid = strncmp(reason, name, length) == 0 && reason[length] == ' ';
     char describedby[80];
     int input;
 
-    (void)cJSON_AddStringToObject(field, "before", before);
-    (void)cJSON_AddStringToObject(field, "shown", shown);
+    (void)line_add(field, "before", before);
     (void)cJSON_AddBoolToObject(field, "invalid", invalid);
     (void)sqlite3_snprintf(sizeof describedby, describedby, "%s%s%s%s", invalid ? "problem" : "",
                            invalid && request != NULL ? " " : "", request == NULL ? "" : name,

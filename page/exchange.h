@@ -12,7 +12,7 @@
 #include <stddef.h>
 
 enum {
-    FIELDS_MOST = 40,              /* of a form */
+    FIELDS_MOST = 120,             /* of a form: two for each field of a chart, of which a practice has up to 54 */
     BODY_MOST = 65536,
     CALLBACK_MOST = 16384,         /* of a program's request */
     COOKIE_SIZE = 80,              /* tokens and sessions have 32 */

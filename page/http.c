@@ -217,6 +217,7 @@ static enum MHD_Result request_end(struct request *request)
     struct desk *desk;
 
     if (request->queued) return answer_send(request);
+    request_complete(request);
     if (request->problem == 0 && (request_is_form(request) || request_is_of_program(request))) {
         if (!guard_admits(http->guard, request->exchange.client, request_is_form(request))) request->problem = TOO_MANY;
     }

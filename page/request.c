@@ -17,15 +17,29 @@ static const char *header(struct MHD_Connection *connection, const char *name)
 }
 
 /* To the letter: a cookie named __host-session may come from elsewhere, as browsers watch the other name alone. */
-static enum MHD_Result cookie_take(void *data, enum MHD_ValueKind kind, const char *name, const char *value)
+static void cookie_take(struct exchange *exchange, const char *pair, size_t length)
 {
-    struct exchange *exchange = data;
-
-    (void)kind;
     for (int i = 0; i < COOKIES; i++) {
+        size_t name = strlen(cookie_kinds[i].name);
+        if (length <= name || strncmp(pair, cookie_kinds[i].name, name) != 0 || pair[name] != '=') continue;
         /* One that is longer is none of ours. */
-        if (strcmp(name, cookie_kinds[i].name) != 0 || value == NULL || strlen(value) >= COOKIE_SIZE) continue;
-        (void)sqlite3_snprintf(COOKIE_SIZE, exchange->cookie[i], "%s", value);
+        if (length - name > COOKIE_SIZE) continue;
+        (void)sqlite3_snprintf(COOKIE_SIZE, exchange->cookie[i], "%.*s", (int)(length - name - 1), pair + name + 1);
+    }
+}
+
+/*
+** As browsers write them (RFC 6265 section 5.4).  The web server reads them, too, but what another program of this host
+** put into quotation marks may hide from it those that follow.
+*/
+static enum MHD_Result cookies_read(void *data, enum MHD_ValueKind kind, const char *name, const char *value)
+{
+    (void)kind;
+    if (value == NULL || strcasecmp(name, "Cookie") != 0) return MHD_YES;
+    while (*value != '\0') {
+        size_t length = strcspn(value += strspn(value, "; "), ";");
+        cookie_take(data, value, length);
+        value += length;
     }
     return MHD_YES;
 }
@@ -166,7 +180,7 @@ void request_begin(struct request *request, const char *url, const char *method)
     (void)MHD_get_connection_values(connection, MHD_HEADER_KIND, line_read, &lines);
     client_read(&request->site->proxies, peer->client_addr, lines.forwarded, request->exchange.client);
     sqlite3_free(lines.forwarded);
-    (void)MHD_get_connection_values(connection, MHD_COOKIE_KIND, cookie_take, &request->exchange);
+    (void)MHD_get_connection_values(connection, MHD_HEADER_KIND, cookies_read, &request->exchange);
     language_choose(request);
     patient = MHD_lookup_connection_value(connection, MHD_GET_ARGUMENT_KIND, "patient");
     (void)sqlite3_snprintf(sizeof request->exchange.patient, request->exchange.patient, "%s", patient == NULL ? "" : patient);
@@ -192,7 +206,7 @@ struct request *request_open(const struct site *site, struct MHD_Connection *con
 void request_close(struct request *request)
 {
     if (request == NULL) return;
-    if (request->form != NULL) (void)MHD_destroy_post_processor(request->form);
+    request_complete(request);
     exchange_clear(&request->exchange);
     free(request);
 }
@@ -259,6 +273,13 @@ void request_body(struct request *request, const char *bytes, size_t size)
     request->body += size;
     if (request->problem == 0 && request->body > BODY_MOST) request->problem = TOO_LARGE;
     if (request->problem == 0 && MHD_post_process(request->form, bytes, size) != MHD_YES) request->problem = BAD_REQUEST;
+}
+
+/* A last field that is empty is only taken now. */
+void request_complete(struct request *request)
+{
+    if (request->form != NULL) (void)MHD_destroy_post_processor(request->form);
+    request->form = NULL;
 }
 
 bool request_is_text(const struct request *request)

@@ -43,6 +43,9 @@ void request_begin(struct request *request, const char *url, const char *method)
 /* With a part of the body, likewise. */
 void request_body(struct request *request, const char *bytes, size_t size);
 
+/* When the body is complete. */
+void request_complete(struct request *request);
+
 /* It comes from a provider's program, not from a page of ours. */
 bool request_is_of_program(const struct request *request);
 

@@ -91,6 +91,8 @@ def test_cookies_that_are_not_ours_are_let_be(t):
     t.equal(patients(f'a={"x" * 4000}; {mine}; b=c'), 200)
     t.equal([patients(cookie) for cookie in (f'__Host-session={session}x', f'__host-session={session}', f'__Host-session={"x" * 4000}',
                                              f'__Host-session={session[:-1]}', '=', ';;;', 'session', f' __Host-session = {session[1:]}')], [403] * 8)
+    # Quotation marks of others are theirs alone, also a line of their own.
+    t.equal([patients(f'{other}{mine}') for other in ('a="b\\"c"; ', 'a="; ', 'a={"b": "c, d"}; ', '\r\nCookie: ', 'a="b\r\nCookie: ')], [200] * 5)
     # Of two with one name only one can be ours, whichever it is; nothing else comes of it.
     t.true(patients(f'__Host-session=x; {mine}') in (200, 403))
 

@@ -53,6 +53,31 @@ def test_a_field_of_the_practices_own_is_asked_for_as_it_is_called(t):
     says(t, browser, 'waiting for the practice: Dr Grey <b>')
     db.execute("UPDATE pending_requests SET decision = 'accept'")
     t.equal(t.one(db, 'SELECT family_doctor FROM patient'), 'Dr Grey <b>')
+    # The last field of the form, which may be emptied as any other.
+    browser.open('/demographics?patient=1')
+    t.equal([*browser.fields('/demographics')][-1], 'family_doctor')
+    browser.submit('/demographics', family_doctor='')
+    says(t, browser, 'waiting for the practice: (empty)')
+    db.execute("UPDATE pending_requests SET decision = 'accept'")
+    t.equal(t.one(db, 'SELECT family_doctor FROM patient'), None)
+
+
+def test_as_many_fields_of_its_own_as_a_practice_may_have_are_asked_for(t):
+    db, server = practice(t, city='Ludlow\r\nVermont\n')
+    for number in range(40):
+        db.execute(f'ALTER TABLE patient ADD COLUMN own_{number} TEXT')
+    db.execute('''SELECT portal_map_patient(json_set(json_patch(portal_map_patient(), json_group_object(name, name)), '$.requests',
+                  (SELECT json_group_array(value) FROM (SELECT value FROM json_each(portal_map_patient(), '$.requests')
+                                                        UNION ALL SELECT name FROM pragma_table_info('patient') WHERE name LIKE 'own%'))))
+                  FROM pragma_table_info('patient') WHERE name LIKE 'own%' ''')
+    browser = register(t, db, server)
+    sign_in(t, browser)
+    browser.open('/demographics?patient=1')
+    # A browser takes ends of lines out of what is shown in an input, and leaves them in what is hidden.
+    shown = browser.fields('/demographics')
+    t.equal((shown['city'], shown['before.city']), ('Ludlow  Vermont ',) * 2)
+    browser.submit('/demographics', own_39='last', first_name='Augusta')
+    says(t, browser, 'wait for the practice: 2', 'waiting for the practice: last')
 
 
 def test_a_representative_registers_and_acts_for_the_patient(t):
