@@ -43,9 +43,11 @@ static void options_add(cJSON *field, const char *const *values, const char *sho
 /* Browsers take the ends of lines out of an input's value (HTML, value sanitization): that would look like a change. */
 static const char *line_add(cJSON *field, const char *member, const char *text)
 {
-    cJSON *line = cJSON_AddStringToObject(field, member, text);
+    char *line = cJSON_GetStringValue(cJSON_AddStringToObject(field, member, text));
 
-    for (char *at = cJSON_GetStringValue(line); at != NULL && (at = strpbrk(at, "\r\n")) != NULL;) *at = ' ';
+    for (; line != NULL && *line != '\0'; line++) {
+        if (*line == '\r' || *line == '\n') *line = ' ';
+    }
     return page_answered(field, member);
 }
 
