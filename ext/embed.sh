@@ -10,7 +10,7 @@ echo '#include <stddef.h>'
 echo '#include <string.h>'
 number=0
 for file in "$@"; do
-    echo "static const char text_$number[] = {"
+    echo "static const char text_${number}[] = {"
     od -An -v -td1 "$file" | sed 's/ *\(-\{0,1\}[0-9][0-9]*\)/\1,/g'
     echo '0};'
     number=$((number + 1))

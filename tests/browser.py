@@ -1,4 +1,5 @@
 """A reader of the portal's pages without JavaScript: cookies, forms, redirects, and what a page says."""
+import collections
 import html
 import html.parser
 import http.client
@@ -9,13 +10,9 @@ import subprocess
 import time
 import urllib.parse
 
-Page = __import__('collections').namedtuple('Page', 'status path headers html')
+from waiting import free_port
 
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
+Page = collections.namedtuple('Page', 'status path headers html')
 
 
 class Address:

@@ -5,13 +5,13 @@ import http.server
 import os
 import pathlib
 import re
-import socket
 import ssl
 import subprocess
 import threading
-import time
 import urllib.parse
 import urllib.request
+
+from waiting import free_ports, listens, wait_for
 
 KANNEL_CONF = '''
 group = core
@@ -53,28 +53,6 @@ max-messages = 0
 Request = collections.namedtuple('Request', 'path query headers body form')
 
 
-def free_ports(count):
-    """Ports of loopback that nothing listens on now."""
-    sockets = [socket.create_server(('127.0.0.1', 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
-
-
-def wait_until(condition, what, seconds=60):
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            raise AssertionError(f'not within {seconds} seconds: {what}')
-        time.sleep(0.02)
-
-
-def listens(port):
-    with socket.socket() as one:
-        return one.connect_ex(('127.0.0.1', port)) == 0
-
-
 class Kannel:
     """A gateway: a bearerbox, a smsbox and a network. It ends with the test, as all that a test starts.
 
@@ -94,7 +72,7 @@ class Kannel:
 
     def start(self):
         self.bearerbox = self._start('/usr/sbin/bearerbox', '-v', '1', 'kannel.conf')
-        wait_until(lambda: listens(self.ports['network']), 'bearerbox takes networks')
+        wait_for(lambda: listens(self.ports['network']), 'bearerbox takes networks')
         self.start_network()
         self.start_smsbox()
 
@@ -106,12 +84,12 @@ class Kannel:
         # Its port is open before it knows its users; it connects after that.
         connections = self._connections()
         self.smsbox = self._start('/usr/sbin/smsbox', '-v', '1', 'kannel.conf')
-        wait_until(lambda: self._connections() > connections, 'smsbox takes messages')
+        wait_for(lambda: self._connections() > connections, 'smsbox takes messages')
 
     def start_network(self, messages=0, message='100 200 text nop'):
         self.network = self._start('/usr/lib/kannel/test/fakesmsc', '-H', '127.0.0.1', '-r',
                                    str(self.ports['network']), '-i', '1', '-m', str(messages), message)
-        wait_until(lambda: b'(online' in self._status(), 'the network is there')
+        wait_for(lambda: b'(online' in self._status(), 'the network is there')
 
     def reply(self, sender, text):
         """Somebody answers from a telephone."""
@@ -129,7 +107,7 @@ class Kannel:
 
     def stop_network(self):
         self.stop(self.network)
-        wait_until(lambda: b'(online' not in self._status(), 'the network is gone')
+        wait_for(lambda: b'(online' not in self._status(), 'the network is gone')
 
     def arrived(self):
         """What came out at the other end: sender, recipient, and a text or its UCS-2 parts in one."""

@@ -8,32 +8,10 @@ import ssl
 import subprocess
 import tempfile
 import threading
-import time
+
+from waiting import free_port, listens, wait_for
 
 USER, PASSWORD = 'portal@localhost', 's3cret'
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(('127.0.0.1', 0))
-        return probe.getsockname()[1]
-
-
-def wait_for(condition, what, seconds=60):
-    end = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > end:
-            told = what.read_text() if isinstance(what, pathlib.Path) else ''
-            raise AssertionError(f'{what} did not come about\n{told}')
-        time.sleep(0.02)
-
-
-def answers(port):
-    try:
-        socket.create_connection(('127.0.0.1', port), 1).close()
-        return True
-    except OSError:
-        return False
 
 
 # Certificates
@@ -68,7 +46,7 @@ def sink(t, *switches, host='127.0.0.1', folder=None):
                                    stderr=subprocess.DEVNULL, cwd=folder)
         t.at_end(stop, process)
         # Another test may have got the port first: then it ended at once.
-        wait_for(lambda: process.poll() is not None or answers(port), 'smtp-sink')
+        wait_for(lambda: process.poll() is not None or listens(port), 'smtp-sink')
         if process.poll() is None:
             return port
     raise AssertionError('smtp-sink finds no port')
@@ -223,7 +201,7 @@ class Postfix:
         self.process = subprocess.Popen(['/usr/sbin/postfix', '-c', self.folder, 'start-fg'],
                                         stdout=(self.folder / 'log').open('w'), stderr=subprocess.STDOUT)
         t.at_end(self._stop)
-        wait_for(lambda: answers(self.port), self.folder / 'log')
+        wait_for(lambda: listens(self.port), self.folder / 'log')
 
     def _configure(self, certificate_file):
         folder = self.folder

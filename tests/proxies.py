@@ -6,7 +6,8 @@ import ssl
 import subprocess
 
 import harness
-from mailservers import answers, certificate, free_port, wait_for
+from mailservers import certificate
+from waiting import free_port, listens, wait_for
 
 EXAMPLES = harness.ROOT / 'page/proxies'
 CLIENT = '127.0.0.2'        # not the address of the proxy itself
@@ -38,7 +39,7 @@ class Proxy:
             self.process = subprocess.Popen(self.command(), stdout=output, stderr=subprocess.STDOUT,
                                             env={'PATH': os.environ['PATH'], 'HOME': str(t.directory)})
         t.at_end(self.end)
-        wait_for(lambda: answers(self.port), self.log)
+        wait_for(lambda: listens(self.port), self.log)
 
     def end(self):
         self.process.send_signal(signal.SIGTERM)

@@ -15,9 +15,9 @@ import threading
 import aftermath
 import flows
 import harness
-import mailservers
 import visits
 from browser import Browser, Server
+from waiting import wait_for
 
 SERVERS = 2
 AT_ONCE = 8
@@ -164,7 +164,7 @@ def stopped(t, seed, stops):
         for client in clients:
             client.start()
         enough = chance.randint(20, 100)
-        mailservers.wait_for(lambda: len(answered) >= enough, server.log)
+        wait_for(lambda: len(answered) >= enough, server.log)
         server.process.send_signal(signal.SIGTERM)
         for client in clients:
             client.join()

@@ -11,6 +11,7 @@ import harness
 import snapshot
 from browser import Browser, Server
 from gateways import Service
+from waiting import wait_for
 
 FORM = 'application/x-www-form-urlencoded'
 PASSWORD = 'brought-by-the-gateway'
@@ -57,13 +58,13 @@ def opted_out(t, db):
 def test_what_kannel_reports_arrives_and_a_stop_and_a_start_do_as_they_say(t):
     db, server, gateway = kannel(t)
     db.execute("SELECT send_registration(1, 'text')")
-    gateways.wait_until(lambda: gateways.rows(t, db) == [('delivered',)], 'the report comes')
+    wait_for(lambda: gateways.rows(t, db) == [('delivered',)], 'the report comes')
     t.equal(flows.status(t, db, 1), 'sent')
     gateway.reply('+12025550001', 'Stop')
-    gateways.wait_until(lambda: opted_out(t, db) == ['+12025550001'], 'STOP comes')
+    wait_for(lambda: opted_out(t, db) == ['+12025550001'], 'STOP comes')
     t.contains(t.one(db, "SELECT send_problem(1, 'text')"), 'opted out')
     gateway.reply('+12025550001', 'START')
-    gateways.wait_until(lambda: opted_out(t, db) == [], 'START comes')
+    wait_for(lambda: opted_out(t, db) == [], 'START comes')
     t.equal(len(gateway.arrived()), 1, 'nothing is sent back')
     for secret in (PASSWORD, t.one(db, 'SELECT claim FROM portal_message')):
         t.true(secret not in server.log.read_text(), 'a secret is in the log')
@@ -76,7 +77,7 @@ def test_what_kannel_reports_of_hundreds_is_taken_while_others_are_handed_over(t
         t.patient(db)
     gateways.queue(t, db)
     t.equal(flows.ask(t, db, 'SELECT deliver()')['sent'], 300)
-    gateways.wait_until(lambda: gateways.rows(t, db) == [('delivered',)] * 300, 'all is reported')
+    wait_for(lambda: gateways.rows(t, db) == [('delivered',)] * 300, 'all is reported')
     t.true('/callback/ 429 ' not in server.log.read_text(), 'the gateway was told to wait')
 
 
@@ -85,9 +86,9 @@ def test_a_report_that_nobody_took_is_brought_again(t):
     db, server, gateway = kannel(t, retries=30)
     server.end()
     db.execute("SELECT send_registration(1, 'text')")
-    gateways.wait_until(gateway.arrived, 'the message arrives')
+    wait_for(gateway.arrived, 'the message arrives')
     server.start()
-    gateways.wait_until(lambda: gateways.rows(t, db) == [('delivered',)], 'the report comes again')
+    wait_for(lambda: gateways.rows(t, db) == [('delivered',)], 'the report comes again')
 
 
 # Twilio

@@ -6,8 +6,9 @@ import subprocess
 import time
 
 import harness
-from browser import Address, Browser, free_port
+from browser import Address, Browser
 from visits import PASSWORD, says
+from waiting import free_port
 
 
 def read_until(process, pattern):

@@ -7,7 +7,7 @@ import urllib.parse
 
 import harness
 from browser import Browser
-from visits import practice, register, sign_in
+from visits import practice, register
 
 FORM = 'application/x-www-form-urlencoded'
 

@@ -11,10 +11,10 @@ import time
 import urllib.parse
 
 import harness
-from browser import Browser, Form, Server, free_port
-from mailservers import wait_for
+from browser import Browser, Form, Server
 from test_hostile import FORM
 from visits import PASSWORD, practice, register, says, send, sign_in
+from waiting import free_port, wait_for
 
 
 def serve(t, db, *options, before=()):

@@ -125,7 +125,7 @@ def medians(first, second, rounds):
 def test_the_time_does_not_tell_who_has_an_account_or_what_a_link_was(t):
     """Loosely: another program may have the processor. Without the hash an unknown name took a tenth of the time."""
     db, server = practice(t, '--posts', '100000')
-    browser = register(t, db, server)
+    register(t, db, server)
 
     def guess(username):
         one = Browser(server)

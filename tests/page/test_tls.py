@@ -6,8 +6,9 @@ import socket
 import subprocess
 
 from browser import Server
-from mailservers import certificate, wait_for
+from mailservers import certificate
 from test_operation import refused
+from waiting import wait_for
 
 
 def fetch(server, trusted, *options):

@@ -4,6 +4,7 @@ import os
 
 import flows
 import mailservers as servers
+from waiting import free_port
 
 DONE, REFUSED, PARTLY, DATABASE = 0, 1, 3, 4
 
@@ -143,7 +144,7 @@ def test_a_damaged_database_is_told(t):
 def test_a_channel_is_tried_unless_told_otherwise(t):
     db = practice(t)
     db.execute("SELECT portal_setting('email_channel', 'smtp')")
-    db.execute('SELECT portal_setting(?, ?)', ['smtp_url', f'smtp://127.0.0.1:{servers.free_port()}'])
+    db.execute('SELECT portal_setting(?, ?)', ['smtp_url', f'smtp://127.0.0.1:{free_port()}'])
     ill(t, db, 'channel', 'smtp: smtp://127.0.0.1', 'None')
     code, found = findings(t, db, '--offline')
     t.equal((code, found['channel'][:2]), (DONE, ('not tried', 'smtp: --offline')))

@@ -5,8 +5,8 @@ import subprocess
 import time
 
 import synthea
-from gateways import wait_until
 from terminal import Terminal
+from waiting import wait_for
 
 DONE, REFUSED, USAGE, PARTLY, INTERRUPTED = 0, 1, 2, 3, 130
 HEAD = 'First Name,Last Name,DOB,Email,Cell\n'
@@ -271,7 +271,7 @@ def begun(t, db, database):
     t.at_end(process.kill)
     process.stdin.write((HEAD + ADA * 4000).encode())
     process.stdin.flush()
-    wait_until(lambda: is_locked(db), 'a lock')
+    wait_for(lambda: is_locked(db), 'a lock')
     return process
 
 

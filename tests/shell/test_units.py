@@ -8,6 +8,7 @@ import browser
 import harness
 import mailservers
 from test_install import UNITS, make
+from waiting import wait_for
 
 
 def units(t):
@@ -68,7 +69,7 @@ def traced_pages(t, practice):
     subprocess.run(['curl', '-sS', '--fail', '--cacert', certificate, '-d', 'x=y', f'https://localhost:{server.port}/sign-in'],
                    capture_output=True)
     server.end()
-    mailservers.wait_for(lambda: 'exited with 0' in trace.read_text(), trace)
+    wait_for(lambda: 'exited with 0' in trace.read_text(), trace)
     return [re.sub(r'^\d+ +', '', line) for line in trace.read_text().splitlines()]
 
 

@@ -9,7 +9,7 @@ import time
 
 import gateways
 import harness
-from gateways import wait_until
+from waiting import wait_for
 
 DONE, USAGE, DATABASE = 0, 2, 4
 
@@ -77,7 +77,7 @@ def statuses(t, db):
 
 def sent(t, db, count):
     """Waits until so many messages are sent."""
-    wait_until(lambda: statuses(t, db).count('sent') == count, f'{count} messages sent')
+    wait_for(lambda: statuses(t, db).count('sent') == count, f'{count} messages sent')
 
 
 # What it hands over
@@ -138,7 +138,7 @@ def test_two_of_them_share_the_work(t):
 def test_nothing_is_lost_when_it_is_killed(t):
     db, watch = watching(t, patients=400)
     queue(db)
-    wait_until(lambda: 'sent' in statuses(t, db), 'a message sent')
+    wait_for(lambda: 'sent' in statuses(t, db), 'a message sent')
     watch.process.kill()
     watch.process.wait()
     t.clock(t.now() + 400)
@@ -165,7 +165,7 @@ def test_a_channel_that_is_not_ready_is_not_asked_again_and_again(t):
     db, watch = watching(t, text_channel='kannel')
     queue(db, 'text')
     watch.hears('STATUS=')
-    wait_until(lambda: watch.said('kannel'), 'the trouble told')
+    wait_for(lambda: watch.said('kannel'), 'the trouble told')
     before = watch.busy()
     time.sleep(1)
     t.true(watch.busy() - before < 0.02, f'{watch.busy() - before} seconds of one')
@@ -181,7 +181,7 @@ def test_the_network_may_go_and_come_back(t):
     db.execute("SELECT portal_secret('kannel_password', 'secret')")
     queue(db, 'text')
     # Nobody has them in hand then, and changes when they are due.
-    wait_until(lambda: t.all(db, 'SELECT DISTINCT status, attempts > 0 FROM portal_message') == [('queued', 1)],
+    wait_for(lambda: t.all(db, 'SELECT DISTINCT status, attempts > 0 FROM portal_message') == [('queued', 1)],
                'both messages wait for another try')
     t.true(watch.process.poll() is None)
     answer[0] = (202, '0: Accepted for delivery')
@@ -199,7 +199,7 @@ def test_a_locked_database_is_waited_for(t):
     sent(t, db, 1)
     db.execute('BEGIN EXCLUSIVE')
     t.patient(db)
-    wait_until(lambda: watch.said('database is locked'), 'it says so')
+    wait_for(lambda: watch.said('database is locked'), 'it says so')
     db.execute('COMMIT')
     queue(db)
     sent(t, db, 2)
@@ -235,7 +235,7 @@ def test_what_is_no_database_in_its_place_is_told_and_the_next_file_is_tried_at_
     shutil.copy(path, t.path('good.db'))
     t.path('bad.db').write_text('this is no database, and it is long enough to be seen as none')
     os.replace(t.path('bad.db'), path)
-    wait_until(lambda: watch.said('file is not a database'), 'it says so')
+    wait_for(lambda: watch.said('file is not a database'), 'it says so')
     os.replace(t.path('good.db'), path)
     restored = t.connect(path)
     queue(restored)
@@ -248,7 +248,7 @@ def test_a_database_that_is_gone_is_waited_for_and_that_is_told_once(t):
     path = t.file(db)
     db.close()
     path.rename(t.path('elsewhere.db'))
-    wait_until(lambda: watch.said('No such file or directory; waiting for it'), 'it says so')
+    wait_for(lambda: watch.said('No such file or directory; waiting for it'), 'it says so')
     time.sleep(0.6)
     shutil.copy(t.path('elsewhere.db'), t.path('copy.db'))
     t.path('copy.db').rename(path)

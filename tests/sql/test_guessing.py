@@ -44,7 +44,8 @@ def five_at_one_pin(t, db, token, patient, count):
 
 def a_new_pin_for_each(t, db, token, patient, count):
     for number in range(count):
-        pin = flows.pin(t, db, token, patient) if number < 5 else pin
+        if number < 5:
+            pin = flows.pin(t, db, token, patient)
         guess_pin(t, db, token, pin, 1)
         t.advance(MINUTE)
     return pin

@@ -5,6 +5,7 @@ import signal
 import flows
 import gateways
 import harness
+from waiting import listens, wait_for
 
 SENDER = 'Clinic'
 
@@ -33,7 +34,7 @@ def stopped(t, db, *says, **results):
 
 
 def arrive(t, kannel, count):
-    gateways.wait_until(lambda: len(kannel.arrived()) >= count, f'{count} messages arrive')
+    wait_for(lambda: len(kannel.arrived()) >= count, f'{count} messages arrive')
     t.equal(len(kannel.arrived()), count)
     return kannel.arrived()
 
@@ -70,7 +71,7 @@ def test_the_gateways_report_names_the_message_and_its_claim(t):
     service = gateways.Service(lambda request: (200, ''))
     kannel, db = gateway(t, patients=1, portal_url=service.url)
     db.execute("SELECT send_registration(1, 'text')")
-    gateways.wait_until(lambda: service.requests, 'a report comes')
+    wait_for(lambda: service.requests, 'a report comes')
     report = service.requests[0]
     t.equal((report.path, report.query['message'], report.query['status']), ('/callback/kannel', '1', '1'))
     db.execute("SELECT report_delivery(?, 1, 'delivered')", [report.query['claim']])
@@ -127,14 +128,14 @@ def test_a_gateway_that_breaks_down_loses_nothing_and_doubles_only_what_the_rows
     t.equal(flows.ask(t, db, 'SELECT deliver(5)')['sent'], 5)
     arrive(t, kannel, 5)
     kannel.stop(kannel.bearerbox)
-    gateways.wait_until(lambda: not gateways.listens(kannel.ports['sendsms']), 'smsbox takes none either')
+    wait_for(lambda: not listens(kannel.ports['sendsms']), 'smsbox takes none either')
     answer = flows.ask(t, db, 'SELECT deliver()')
     t.contains(answer['stopped'], 'channel kannel', 'tried again')
     t.equal((answer['sent'], answer['waiting']), (0, 15))
     kannel.restart()
     t.advance(3600)
     deliver(t, db, sent=15)
-    gateways.wait_until(lambda: len({to for _, to, _ in kannel.arrived()}) == 20, 'all arrive')
+    wait_for(lambda: len({to for _, to, _ in kannel.arrived()}) == 20, 'all arrive')
     doubtful = sum(duplicate for duplicate, in gateways.rows(t, db, 'duplicate'))
     t.true(len(kannel.arrived()) <= 20 + doubtful, f'{len(kannel.arrived())} came, {doubtful} are in doubt')
 
@@ -150,7 +151,7 @@ def test_a_gateway_that_stands_still_is_left_before_the_lease_ends_and_tried_onc
     t.advance(3600)
     deliver(t, db, sent=3)
     t.equal(gateways.rows(t, db, 'status, duplicate, attempts'), [('sent', 1, 2)] * 3)
-    gateways.wait_until(lambda: len({to for _, to, _ in kannel.arrived()}) == 3, 'all arrive')
+    wait_for(lambda: len({to for _, to, _ in kannel.arrived()}) == 3, 'all arrive')
 
 
 @harness.release_only

@@ -125,10 +125,10 @@ def test_a_setting_adds_nothing_to_any_mail(t):
 def test_a_chart_adds_nothing_to_any_mail(t):
     outbox = Outbox(t)
     for hostile in HOSTILE:
-        for email, phone, name in zip(placed('ada@example.com', hostile), placed('202-555-0142', hostile),
+        for address, phone, name in zip(placed('ada@example.com', hostile), placed('202-555-0142', hostile),
                                       placed('Ada', hostile)):
             outbox.begin()
-            outbox.send(t.patient(outbox.db, email=email), 'email')
+            outbox.send(t.patient(outbox.db, email=address), 'email')
             outbox.send(t.patient(outbox.db, cell_phone=phone), 'text')
             outbox.send(t.patient(outbox.db, first_name=name, last_name=name, preferred_language=name), 'email')
             outbox.end()

@@ -176,7 +176,8 @@ def test_a_message_whose_recipient_opted_out_meanwhile_is_not_sent_and_its_link_
 
 def test_an_opt_out_while_a_sender_is_at_work_stops_what_it_has_not_claimed(t):
     db = t.database()
-    patients = [t.patient(db) for _ in range(3)]
+    for _ in range(3):
+        t.patient(db)
     db.execute("INSERT INTO send_registration(patient_id, channel) SELECT patient_id, 'email' FROM patient")
     first = t.one(db, 'SELECT claim_messages(1)')
     other = t.connect(t.file(db), application='portal')

@@ -11,6 +11,7 @@ import time
 import aftermath
 import harness
 import mailservers as servers
+from waiting import free_port, wait_for
 
 TRUST = {'smtp_tls': 'required', 'smtp_user': servers.USER}
 
@@ -64,7 +65,7 @@ def test_every_mail_is_found_once_in_the_maildir_of_postfix_over_starttls_and_au
     db.execute("SELECT portal_secret('smtp_password', ?)", [servers.PASSWORD])
     db.execute('SELECT deliver()')
     t.equal(outcomes(t, db), {('sent', 1, 0): 100})
-    servers.wait_for(lambda: len(postfix.delivered()) >= 100, 'mail in the Maildir')
+    wait_for(lambda: len(postfix.delivered()) >= 100, 'mail in the Maildir')
     mails = [harness.parse_mail(file) for file in postfix.delivered()]
     t.equal(sorted(mail['To'] for mail in mails),
             sorted(row[0] for row in t.all(db, 'SELECT recipient FROM portal_message')))
@@ -233,7 +234,7 @@ def test_what_was_refused_for_now_goes_out_when_the_server_takes_it(t):
 
 
 def test_a_server_that_is_down_costs_only_the_messages_that_were_begun_an_attempt(t):
-    db = practice(t, 300, smtp_url=url(servers.free_port()), smtp_connections=4)
+    db = practice(t, 300, smtp_url=url(free_port()), smtp_connections=4)
     t.contains(deliver(db), 'smtp', 'onnect')
     t.equal(outcomes(t, db), {('queued', 1, 0): 4, ('queued', 0, 0): 296})
     configure(db, smtp_url=url(servers.sink(t)))

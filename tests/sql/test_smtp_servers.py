@@ -9,6 +9,7 @@ import time
 import harness
 import mailservers as servers
 import test_smtp as smtp
+from waiting import wait_for
 
 
 def sent_to(t, db, **columns):
@@ -321,7 +322,7 @@ def test_what_arrives_through_postfix_has_not_changed_by_a_byte_and_its_signatur
     db.execute("SELECT portal_secret('smtp_password', ?)", [servers.PASSWORD])
     mails = rendered(t, db)
     t.equal(smtp.deliver(db), None)
-    servers.wait_for(lambda: len(postfix.delivered()) == len(mails) == 3, 'mail in the Maildir')
+    wait_for(lambda: len(postfix.delivered()) == len(mails) == 3, 'mail in the Maildir')
     key = subprocess.run(['openssl', 'genrsa', '2048'], capture_output=True, check=True).stdout
     public = subprocess.run(['openssl', 'rsa', '-pubout'], input=key, capture_output=True, check=True).stdout
     record = b'v=DKIM1; k=rsa; p=' + b''.join(public.splitlines()[1:-1])

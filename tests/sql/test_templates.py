@@ -391,7 +391,7 @@ def notices(t, db):
 
 def test_whoever_asked_is_told_that_staff_decided_and_not_what(t):
     db = t.database()
-    patient = decided(t, db)
+    decided(t, db)
     db.execute("UPDATE pending_requests SET decision = 'decline' WHERE field = 'city'")
     t.one(db, 'SELECT deliver()')
     mail = t.mails(db)[-1]

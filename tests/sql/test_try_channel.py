@@ -10,6 +10,7 @@ import harness
 import mailservers as servers
 import test_smtp as smtp
 import test_twilio as twilio
+from waiting import free_port, wait_for
 
 
 def tried(t, db, channel):
@@ -70,7 +71,7 @@ def test_a_certificate_that_ends_soon_has_ended_is_of_another_host_or_of_nobody_
 def test_each_way_that_a_mail_server_can_be_out_of_reach_has_its_remedy(t):
     db = mail_practice(t)
     t.contains(tried(t, db, 'smtp'), 'not ready: set smtp_url')
-    smtp.configure(db, smtp_url=f'smtp://127.0.0.1:{servers.free_port()}')
+    smtp.configure(db, smtp_url=f'smtp://127.0.0.1:{free_port()}')
     t.contains(tried(t, db, 'smtp'), 'check host and port in smtp_url')
     smtp.configure(db, smtp_url='smtp://nosuch.invalid')
     t.contains(tried(t, db, 'smtp'), 'check the host in smtp_url')
@@ -102,7 +103,7 @@ def test_a_mail_server_that_is_silent_or_talks_nonsense_takes_ten_seconds_at_mos
         db.close()
     db = mail_practice(t, smtp_url=smtp.url(servers.conversation(t, servers.answering(lambda verb: b'250 ok\r\n', heard))))
     t.equal(tried(t, db, 'smtp'), None)
-    servers.wait_for(lambda: len(heard) > 1, 'the goodbye')
+    wait_for(lambda: len(heard) > 1, 'the goodbye')
     t.equal([line[:4] for line in heard], [b'EHLO', b'QUIT'])
 
 

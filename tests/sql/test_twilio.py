@@ -9,6 +9,7 @@ import flows
 import gateways
 import harness
 from gateways import Service
+from waiting import wait_for
 
 ACCOUNT, TOKEN = 'AC' + '5' * 32, 'a-token-that-nobody-may-see'
 
@@ -200,7 +201,7 @@ def test_an_interrupt_ends_the_call_and_what_was_not_begun_is_as_before(t):
     service, db = twilio(t, patients=8, twilio_connections='3')
     service.answer = lambda request: Service.HANG if len(service.requests) > 2 else accepted(request)
     gateways.queue(t, db)
-    interrupt = lambda: (gateways.wait_until(lambda: len(service.requests) == 5, 'all are under way'),
+    interrupt = lambda: (wait_for(lambda: len(service.requests) == 5, 'all are under way'),
                          db.interrupt())
     watcher = threading.Thread(target=interrupt)
     watcher.start()

@@ -7,6 +7,7 @@ import gateways
 import harness
 import test_twilio
 from test_twilio import ACCOUNT, TOKEN
+from waiting import free_ports, listens, wait_for
 
 MESSAGES = '/2010-04-01/Accounts/{AccountSid}/Messages.json'
 
@@ -20,11 +21,11 @@ def specification(t):
 def prism(t):
     """The URL of a service that takes and answers what the specification says."""
     t.path('specification.json').write_text(json.dumps(specification(t)))
-    port, = gateways.free_ports(1)
+    port, = free_ports(1)
     with t.path('prism.log').open('w') as log:
         subprocess.Popen(['node', t.from_npm('node_modules/.bin/prism'), 'mock', '-h', '127.0.0.1',
                           '-p', str(port), 'specification.json'], stdout=log, stderr=log, cwd=t.directory)
-    gateways.wait_until(lambda: gateways.listens(port), 'Prism listens')
+    wait_for(lambda: listens(port), 'Prism listens')
     return f'http://127.0.0.1:{port}'
 
 
