@@ -102,13 +102,22 @@ struct lines {
     char *forwarded;               /* X-Forwarded-For: as one list (RFC 9110 section 5.3) */
 };
 
+/*
+** A line whose name goes on after these is one with a space before its colon, or a folded one: the web server adds what
+** follows such a line to its name.  Another reader takes them for what they begin with.
+*/
+static bool is_or_hides(const char *name, const char *what)
+{
+    return strncasecmp(name, what, strlen(what)) == 0;
+}
+
 static enum MHD_Result line_read(void *data, enum MHD_ValueKind kind, const char *name, const char *value)
 {
     struct lines *lines = data;
 
     (void)kind;
-    if (strcasecmp(name, "Content-Length") == 0) lines->lengths++;
-    if (strcasecmp(name, "Transfer-Encoding") == 0) lines->encoded = true;
+    if (is_or_hides(name, "Content-Length")) lines->lengths += strcasecmp(name, "Content-Length") == 0 ? 1 : 2;
+    if (is_or_hides(name, "Transfer-Encoding")) lines->encoded = true;
     if (strcasecmp(name, "X-Forwarded-For") == 0) {
         lines->forwarded = lines->forwarded == NULL ? sqlite3_mprintf("%s", value) : sqlite3_mprintf("%z, %s", lines->forwarded, value);
     }

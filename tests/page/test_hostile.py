@@ -171,6 +171,9 @@ def test_no_request_hides_in_the_body_of_another(t):
             (b'Transfer-Encoding: chunked\r\n' + length, b'0\r\n\r\n' + hidden, 411),
             (b'Transfer-Encoding: chunked\r\n', b'0;a=b\r\n\r\n' + hidden, 411), (b'Transfer-Encoding: identity\r\n', hidden, 411),
             (b'Transfer-Encoding: chunked\r\nTransfer-Encoding: cow\r\n', b'0\r\n\r\n' + hidden, 411),
+            (b'Transfer-Encoding:\r\n chunked\r\n', b'0\r\n\r\n' + hidden, 411), (b'Transfer-Encoding : chunked\r\n', b'0\r\n\r\n' + hidden, 411),
+            (length.replace(b': ', b':\r\n\t'), hidden, 400), (b'Content-Length: 0\r\n %d\r\n' % len(hidden), hidden, 400),
+            (length.replace(b':', b' :'), hidden, 400),
             (b'X: y\r\n Transfer-Encoding: chunked\r\nConnection: close\r\n', hidden, 403)]:
         for method in (b'POST /sign-in', b'GET /nowhere'):
             answer = raw(server, method + b' HTTP/1.1\r\nHost: x\r\n' + headers + b'\r\n' + body)
