@@ -42,6 +42,25 @@ class Sheet:
         self.facts = facts
         return facts['Page size']
 
+    def letters(self):
+        """Of every embedded font the glyphs that are drawn, and those that they are made of, Ё of E and two dots."""
+        self._run('qpdf', '--qdf', '--object-streams=disable', self.file, self.t.path('plain.pdf'))
+        for font in re.findall(rb'\nstream\n(\x00\x01\x00\x00.*?)\nendstream', self.t.path('plain.pdf').read_bytes(), re.S):
+            tables = {font[at:at + 4]: int.from_bytes(font[at + 8:at + 12], 'big') for at in range(12, 12 + 16 * font[5], 16)}
+            number = lambda at, size=2: int.from_bytes(font[at:at + size], 'big')
+            wide = 2 << number(tables[b'head'] + 50)
+            place = lambda glyph: number(tables[b'loca'] + wide * glyph, wide) * 4 // wide
+            drawn = {glyph for glyph in range(number(tables[b'maxp'] + 4)) if place(glyph) < place(glyph + 1)}
+            parts = set()
+            for at in (tables[b'glyf'] + place(glyph) for glyph in drawn):
+                at, more = at + 10, number(at) == 0xFFFF
+                while more:
+                    flags = number(at)
+                    parts.add(number(at + 2))
+                    at += 6 + 2 * (flags & 1) + 2 * (flags >> 3 & 1) + 4 * (flags >> 6 & 1) + 8 * (flags >> 7 & 1)
+                    more = flags & 32
+            yield drawn, parts
+
     def within_margins(self):
         """No word stands outside the page, or nearer to its edge than a printer prints."""
         page, *words = re.findall(r'<(?:page width="([\d.]+)" height="([\d.]+)"|word xMin="([\d.]+)" yMin="([\d.]+)" xMax="([\d.]+)"'

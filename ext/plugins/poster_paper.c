@@ -292,11 +292,58 @@ bool paper_qr(const struct paper *paper, const char *text, float x, float y, flo
     return true;
 }
 
+static HPDF_UINT16 number_read(HPDF_Stream stream)
+{
+    HPDF_BYTE bytes[2] = {0, 0};
+    HPDF_UINT size = sizeof bytes;
+
+    (void)HPDF_Stream_Read(stream, bytes, &size);
+    return (HPDF_UINT16)(bytes[0] << 8 | bytes[1]);
+}
+
+/* Has the glyphs embedded that a glyph is made of (OpenType, table glyf).  True: one of them was not yet. */
+static bool parts_take(HPDF_TTFontDefAttr font, HPDF_UINT16 glyph)
+{
+    enum { COMPOSITE = 0xFFFF, WORDS = 1, SCALE = 8, MORE = 32, SCALES = 64, MATRIX = 128 };
+    HPDF_UINT32 place = font->glyph_tbl.offsets[glyph] << (font->header.index_to_loc_format == 0);
+    bool taken = false;
+    unsigned flags;
+
+    (void)HPDF_Stream_Seek(font->stream, (HPDF_INT)(font->glyph_tbl.base_offset + place), HPDF_SEEK_SET);
+    if (number_read(font->stream) != COMPOSITE) return false;
+    (void)HPDF_Stream_Seek(font->stream, 8, HPDF_SEEK_CUR);
+    do {
+        unsigned part;
+        flags = number_read(font->stream);
+        part = number_read(font->stream) % font->num_glyphs;
+        (void)HPDF_Stream_Seek(font->stream, (HPDF_INT)(2 + 2 * !!(flags & WORDS) + 2 * !!(flags & SCALE) +
+                                                        4 * !!(flags & SCALES) + 8 * !!(flags & MATRIX)), HPDF_SEEK_CUR);
+        taken |= font->glyph_tbl.flgs[part] == 0;
+        font->glyph_tbl.flgs[part] = 1;
+    } while ((flags & MORE) != 0);
+    return taken;
+}
+
+/* Libharu embeds the parts of a letter, but not those of the parts: ễ would lose its circumflex, Ё its E. */
+static void parts_embed(HPDF_Font font)
+{
+    HPDF_TTFontDefAttr attr = ((HPDF_FontAttr)font->attr)->fontdef->attr;
+    bool taken = true;
+
+    while (taken) {
+        taken = false;
+        for (HPDF_UINT16 glyph = 0; glyph < attr->num_glyphs; glyph++) {
+            if (attr->glyph_tbl.flgs[glyph] != 0) taken |= parts_take(attr, glyph);
+        }
+    }
+}
+
 /* All of it is in memory, zlib's as well: nothing else can be wanting. */
 bool paper_finish(struct paper *paper, portal_print *print)
 {
     HPDF_UINT32 size;
 
+    for (int i = 0; i < WEIGHTS; i++) parts_embed(paper->font[i]);
     (void)HPDF_SaveToStream(paper->doc);
     if (HPDF_GetError(paper->doc) != HPDF_OK) return false;
     size = HPDF_GetStreamSize(paper->doc);

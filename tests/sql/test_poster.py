@@ -49,6 +49,14 @@ def test_accents_are_the_same_however_they_were_typed_and_what_a_pdf_means_is_te
         t.contains(sheet.text, ' '.join(name.split()))
 
 
+def test_a_letter_with_accents_is_embedded_with_all_its_parts(t):
+    sheet = paper.Sheet(t, poster(t, paper.practice(t, practice_name='Ёж, Nguyễn & Šimůnek: Ωὖ')))
+    fonts = list(sheet.letters())
+    t.equal([len(drawn) > 10 for drawn, _ in fonts], [True, True])
+    t.equal([parts - drawn for drawn, parts in fonts], [set(), set()])
+    t.true(any(len(parts) > 5 for _, parts in fonts))
+
+
 def test_what_the_fonts_have_not_is_refused_by_the_setting_that_has_it(t):
     for name in ('東京クリニック', 'عيادة', 'מרפאה', 'Clinic 😀', 'क्लिनिक', 'x\u0304 Practice', 'Ⴧ Practice'):
         db = paper.practice(t, practice_name=name)
