@@ -166,7 +166,8 @@ static const char *value_problem(const struct form *form, const char *value)
     if (length < 0) return "is not valid text";
     if (normalize_has_hidden(value)) return "has a control or invisible character";
     if (form->kind == NUMBER) return number_problem(value, form->least, form->most);
-    if (length < form->least || (length > 0 && consists_of(value, " "))) return "must not be empty";
+    if (length > 0 ? consists_of(value, " ") : form->least > 0) return "must not be empty";
+    if (length < form->least) return "is too short";
     if (length > form->most) return "is too long";
     switch (form->kind) {
     case PHONE: return consists_of(value, "0123456789 +-.()/") ? NULL : "is no telephone number";
@@ -179,7 +180,7 @@ static const char *value_problem(const struct form *form, const char *value)
                ? NULL : "may have lower-case letters, digits and _";
     case CONTACTS: return contacts_problem(value);
     case COLOR:
-        return *value == '#' && consists_of(value + 1, "0123456789abcdefABCDEF") ? NULL : "must be a colour as #rrggbb";
+        return length == 7 && *value == '#' && consists_of(value + 1, "0123456789abcdefABCDEF") ? NULL : "must be a colour as #rrggbb";
     case PAPER: return strcmp(value, "A4") == 0 || strcmp(value, "Letter") == 0 ? NULL : "is neither A4 nor Letter";
     case NUMBER:
     case LINE: break;

@@ -17,7 +17,7 @@ struct portal;
       "The practice's telephone number, as messages show it.") \
     X(portal_url, "http://localhost:8080", URL, 1, 200, \
       "Where the portal's pages are. Plain http only for this very machine.") \
-    X(portal_color, "#0b5f83", COLOR, 7, 7, \
+    X(portal_color, "#0b5f83", COLOR, 1, 40, \
       "Colour of headings and buttons on the portal's pages, as #rrggbb.") \
     X(mail_from, "portal@localhost.localdomain", EMAIL, 1, 254, \
       "Sender address of mail.") \
@@ -41,7 +41,7 @@ struct portal;
       "Channel that carries text messages.") \
     X(print_channel, "poster", NAME, 1, 40, \
       "Printer that makes posters and letters.") \
-    X(paper, "Letter", PAPER, 2, 6, \
+    X(paper, "Letter", PAPER, 1, 40, \
       "Size of posters and letters: A4 or Letter.") \
     X(text_segments, "1", NUMBER, 1, 10, \
       "Segments that a text message may take, as its template is written: what it costs.") \

@@ -102,7 +102,7 @@ static int report(portal_batch *batch, int index, const portal_outgoing *message
 }
 
 static const portal_option options[] = {
-    {"spool_greeting", PORTAL_OPTION_LINE, "hello", 0, 20, "What the spool says."},
+    {"spool_greeting", PORTAL_OPTION_LINE, "hello", 2, 20, "What the spool says."},
     {"spool_url", PORTAL_OPTION_URL, "", 0, 100, "Where the spool is."},
     {"spool_limit", PORTAL_OPTION_NUMBER, "10", 1, 50, "What the spool takes."},
     {"spool_password", PORTAL_OPTION_SECRET, NULL, 1, 100, "What opens the spool."},

@@ -36,6 +36,7 @@ def test_a_setting_of_a_channel_is_checked_like_every_other(t):
     for key, value, says in (('spool_limit', '0', 'from 1 to 50'), ('spool_limit', '51', 'from 1 to 50'),
                              ('spool_limit', 'ten', 'whole number'), ('spool_url', 'spool', 'scheme://host'),
                              ('spool_url', 'https://', 'scheme://host'), ('spool_url', 'https://a b', 'character'),
+                             ('spool_greeting', '', 'not be empty'), ('spool_greeting', 'x', 'too short'),
                              ('spool_greeting', 'x' * 21, 'too long'), ('spool_greeting', 'a\nb', 'invisible'),
                              ('spool_password', 'x', 'portal_secret'), ('spool_none', 'x', 'no setting'),
                              ('spool_', 'x', 'no setting'), ('_greeting', 'x', 'no setting'),

@@ -95,6 +95,8 @@ def test_every_setting_refuses_values_that_do_not_fit_naming_the_key(t):
     t.equal(t.one(db, "SELECT count(*) FROM portal_audit WHERE action = 'setting.changed'"), 0)
     t.refuses(db, "SELECT portal_setting('link_hours', 721)", says=['link_hours', 'from 1 to 720'])
     t.refuses(db, "SELECT portal_setting('portal_url', 'http://example.com')", says=['portal_url', 'https'])
+    for color in ('crimson', '#fff', '#0000000'):
+        t.refuses(db, "SELECT portal_setting('portal_color', ?)", color, says='must be a colour as #rrggbb')
 
 
 def test_numbers_are_taken_as_numbers_and_as_text(t):
