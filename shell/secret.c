@@ -36,7 +36,7 @@ static bool secret_read(const char *key, char out[SECRET_MOST])
 
 int secret_run(struct invocation *invocation)
 {
-    static const char store[] = "SELECT portal_secret(:key, :value)";
+    static const char store[] = "SELECT portal_secret(:key, :value) AS message";
     struct practice *practice = &invocation->practice;
     const char *key = command_value(invocation, "key");
     char secret[SECRET_MOST] = "";
@@ -57,8 +57,8 @@ int secret_run(struct invocation *invocation)
     practice_bind(statement, 1, key);
     practice_bind(statement, 2, secret);
     sodium_memzero(secret, sizeof secret);
-    /* Not by practice_step(), which shows the values. */
-    code = sqlite3_step(statement) == SQLITE_ROW ? EXIT_DONE : practice_failed(practice);
+    practice->shows_sql = false;        /* the values */
+    code = output_rows(practice, statement, stdout, invocation->form, NULL, NULL);
     (void)sqlite3_finalize(statement);
     return code;
 }

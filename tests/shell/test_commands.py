@@ -141,8 +141,9 @@ def test_setting_shows_and_changes_settings(t):
 def test_secret_stores_a_line_that_nothing_shows(t):
     db, database = practice(t)
     stored = t.portal(*database, '--sql', 'secret', 'smtp_password', input='s3cret pass\n')
-    t.equal(stored, (DONE, '', 'SELECT portal_secret(:key, :value);\n'))
+    t.equal(stored, (DONE, 'smtp_password was stored.\n', 'SELECT portal_secret(:key, :value) AS message;\n'))
     t.equal(t.all(db, 'SELECT key FROM portal_secret'), [('smtp_password',)])
+    t.contains(t.portal(*database, 'secret', 'smtp_pasword', input='x\n').stdout, 'no channel that asks for it')
     t.true(b's3cret' not in t.file(db).read_bytes())
     for nothing in ('', '\n'):
         refused(t, REFUSED, [*database, 'secret', 'smtp_password'], 'a line of standard input', input=nothing)
