@@ -145,6 +145,7 @@ async function sound(page, name) {
         if (alert) claim(document.activeElement === alert, 'what is wrong has not the focus');
         for (const each of document.querySelectorAll('[aria-invalid]')) {
             claim(alert && each.getAttribute('aria-describedby').split(' ').includes(alert.id), `why is ${each.id} invalid?`);
+            claim(getComputedStyle(each).borderTopWidth === '2px', `${each.id} does not look invalid`);
         }
         claim(!/\{\{|\}\}/.test(document.documentElement.outerHTML), 'a placeholder');
         return errors;
@@ -340,13 +341,13 @@ async function byKeyboard() {
 
 async function cookies(origin) {
     const page = await person('en', { baseURL: origin });
-    heard.delete(origin);
     await page.goto(origin + practice.dead.unknown);
     const held = await page.context().cookies();
     assert.deepEqual(held.map(({ name, httpOnly, secure, sameSite, path }) => [name, httpOnly, secure, sameSite, path]).sort(),
                      [['__Host-form', true, true, 'Strict', '/'], ['__Host-link', true, true, 'Lax', '/']]);
-    heard.delete(origin);
+    // Until then it may ask for its icon.
     await page.context().close();
+    heard.delete(origin);
 }
 
 async function doubleClicks(page) {
