@@ -136,9 +136,10 @@ int init_run(struct invocation *invocation)
     if (code == EXIT_DONE) code = answers_take(invocation);
     if (code == EXIT_DONE) code = findings_tell(&invocation->practice);
     if (code != EXIT_DONE) return code;
-    (void)fprintf(stderr,
-                  "Keep a copy of %s%s, apart from those of the database.\n"
-                  "Next: portal -d '%s' import FILE.csv, then portal -d '%s' send PATIENT --by email\n",
-                  key_file == NULL ? path : key_file, key_file == NULL ? ".portal-key" : "", path, path);
+    (void)fprintf(stderr, "Keep a copy of %s%s, apart from those of the database.\nNext: ",
+                  key_file == NULL ? path : key_file, key_file == NULL ? ".portal-key" : "");
+    /* A table of the practice's own has its patients. */
+    if (mapping == NULL) (void)fprintf(stderr, "portal -d '%s' import FILE.csv, then ", path);
+    (void)fprintf(stderr, "portal -d '%s' send PATIENT --by email\n", path);
     return EXIT_DONE;
 }

@@ -20,6 +20,7 @@ def test_init_takes_the_mapping_of_a_file_and_sends_to_all_of_that_table(t):
     answer = t.portal('-d', 'openemr.db', 'init', '--map', layouts.MAPPINGS / 'openemr.json')
     t.equal(answer.code, DONE, answer.stderr)
     t.contains(answer.stdout, 'were made', 'Patients are kept in patient_data')
+    t.true('send PATIENT' in answer.stderr and 'import' not in answer.stderr, answer.stderr)
     again = t.portal('-d', 'openemr.db', 'init')
     t.contains(again.stdout, 'are there')
     t.equal(json.loads(t.one(db, 'SELECT portal_map_patient()'))['table'], 'patient_data')
