@@ -1,6 +1,7 @@
 #include "layout.h"
 
 #include "connection.h"
+#include "field.h"
 
 #include <string.h>
 
@@ -17,6 +18,9 @@ static const struct { const char *name; enum format_kind kind; } own[FIELD_COUNT
 static const char chart[] = "main.patient";
 static const char born[] = "date_of_birth = ?";
 static const char own_fields[] = "/* own fields of p */";
+
+/* What the subquery calls the date of birth as the practice writes it: no field has such a name. */
+static const char as_written[] = "date of birth";
 
 const char *layout_own_name(int index)
 {
@@ -111,8 +115,8 @@ static char *from_make(const struct layout *layout)
             member_append(out, &layout->field[i], i == 0 ? "(SELECT " : ", ");
         }
     }
-    sqlite3_str_appendf(out, ", t.\"%w\" AS born FROM main.\"%w\" AS t)",
-                        layout->field[FIELD_date_of_birth].column, layout->table);
+    sqlite3_str_appendf(out, ", t.\"%w\" AS \"%w\" FROM main.\"%w\" AS t)",
+                        layout->field[FIELD_date_of_birth].column, as_written, layout->table);
     return sqlite3_str_finish(out);
 }
 
@@ -269,6 +273,9 @@ static int row_take(struct portal *portal, struct layout *layout, sqlite3_stmt *
     field->format = format_find(layout_kind(field), format);
     if (field->format == NULL) return problem_set(portal, layout, name, "has an unknown format");
     field->requests = sqlite3_column_int(row, 3) != 0;
+    if (field->requests && layout_own(name) >= 0 && field_find(name) == NULL) {
+        return problem_set(portal, layout, name, "is nothing that a patient may ask to change");
+    }
     return text_copy(portal, &field->column, source);
 }
 
@@ -348,7 +355,7 @@ static const char *born_append(sqlite3_str *out, const struct layout *layout, co
 
     (void)sqlite3_snprintf((int)sizeof parameter, parameter, "?%.*s", (int)length, sql);
     sqlite3_str_appendchar(out, 1, '(');
-    format_append(out, format->match, "", "born", parameter);
+    format_append(out, format->match, "", as_written, parameter);
     sqlite3_str_appendchar(out, 1, ')');
     return sql + length;
 }

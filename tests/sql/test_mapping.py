@@ -322,6 +322,8 @@ def test_rows_edited_by_hand_are_in_force_on_every_connection_at_its_next_call(t
     t.equal(t.one(other, "SELECT send_problem(21, 'text')"), None)
     for row, says in (("UPDATE portal_mapping SET format = 'y' WHERE field = 'date_of_birth'", 'portal_mapping: date_of_birth has an unknown format'),
                       ("DELETE FROM portal_mapping WHERE field = 'last_name'", 'portal_mapping: last_name is missing'),
+                      ('UPDATE portal_mapping SET requests = 1', 'date_of_birth is nothing that a patient may ask to change'),
+                      ("UPDATE portal_mapping SET requests = 1 WHERE field = 'patient_id'", 'patient_id is nothing that a patient may ask'),
                       ("DELETE FROM portal_mapping WHERE field = 'table'", 'portal_mapping: table is missing'),
                       ("INSERT INTO portal_mapping VALUES ('a b', 'x', NULL, 1)", "portal_mapping: a b is no name of a field"),
                       ("UPDATE portal_mapping SET source = 'gone' WHERE field = 'table'", 'gone can not be read (no such table: main.gone)'),
@@ -417,6 +419,20 @@ def test_a_mapping_under_which_people_would_lose_their_access_is_refused(t):
     t.one(db, 'SELECT revoke_access(20)')
     t.contains(t.one(db, 'SELECT portal_map_patient(?)', changed(patient_id='mrn')), 'our patients')
     t.equal(t.one(db, "SELECT patient_id FROM portal_find('Lovelace')"), 21)
+
+
+def test_a_field_of_the_practices_own_may_be_called_like_anything_of_ours(t):
+    db = practice(t, CLINIC)
+    names = ['born', 'table_name', 'rowid', 'patient_name', 'status', 'p', 't', 'o', 'select', 'field', 'account_id', 'registration_id']
+    t.one(db, 'SELECT portal_map_patient(?)', changed(**dict.fromkeys(names, 'shoe size'), shoe_size=None, requests=names))
+    t.equal(t.all(db, "SELECT patient_name FROM portal_find('1985-12-10')"), [('Ada Lovelace',)])
+    t.refuses(db, "SELECT quick_add('ada', 'lovelace', '1985-12-10')", says=('the same name', '20'))
+    session = invited_and_registered(t, db, 20)
+    for name in names:
+        flows.ask(t, db, 'SELECT submit_demographics(?, 20, ?)', session, json.dumps({name: '39'}))
+        t.equal(t.all(db, 'SELECT field, current_value FROM pending_requests'), [(name, None)])
+        t.one(db, 'SELECT accept_request(request_id) FROM pending_requests')
+        db.execute('UPDATE "our patients" SET "shoe size" = NULL')
 
 
 def test_a_key_is_a_column_that_the_schema_holds_unique(t):
