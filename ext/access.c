@@ -203,10 +203,25 @@ int access_remove(struct portal *portal, const struct patient_id *patient, const
     return audit_write(portal, "representative.removed", patient, username, reason);
 }
 
+/* The row of an access; where '42' is given for 42, by the key as the chart has it, which *patient is then. */
+static int access_row(struct portal *portal, sqlite3_int64 account_id, struct patient_id *patient, sqlite3_stmt **row)
+{
+    struct patient chart;
+    int code = statement_row(portal, row, read_access, "ip", account_id, patient);
+
+    if (code != SQLITE_DONE) return code;
+    code = patient_find(portal, patient, &chart);
+    if (code != SQLITE_ROW) return code;
+    if (patient_id_same(patient, &chart.id)) return SQLITE_DONE;
+    *patient = chart.id;
+    return statement_row(portal, row, read_access, "ip", account_id, patient);
+}
+
 int access_works(struct portal *portal, sqlite3_int64 account_id, const struct patient_id *patient,
                  bool *works, char role[ACCESS_ROLE_SIZE])
 {
     const struct keyring *keyring = NULL;
+    struct patient_id kept = *patient;
     sqlite3_stmt *statement = NULL;
     sqlite3_int64 identity, since;
     struct patient chart;
@@ -214,9 +229,7 @@ int access_works(struct portal *portal, sqlite3_int64 account_id, const struct p
     int code = connection_key(portal, &keyring);
 
     *works = false;
-    if (code == SQLITE_OK) {
-        code = statement_row(portal, &statement, read_access, "ip", account_id, patient);
-    }
+    if (code == SQLITE_OK) code = access_row(portal, account_id, &kept, &statement);
     if (code != SQLITE_ROW) return code == SQLITE_DONE ? SQLITE_OK : code;
     identity = sqlite3_column_int64(statement, 0);
     active = statement_is(statement, 3, "active");
@@ -225,7 +238,7 @@ int access_works(struct portal *portal, sqlite3_int64 account_id, const struct p
                    ACCESS_ROLE_SIZE);
     statement_done(portal, statement);
     if (!active) return SQLITE_OK;
-    code = patient_find(portal, patient, &chart);
+    code = patient_find_kept(portal, &kept, &chart);
     *works = code == SQLITE_ROW && patient_is(keyring, &chart, identity) &&
              connection_now(portal) < ageing_end(portal, since, chart.date_of_birth);
     return code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code;

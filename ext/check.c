@@ -158,7 +158,7 @@ static int chart_problem(struct portal *portal, const struct patient_id *id, sql
     int code = connection_key(portal, &keyring);
 
     *problem = NULL;
-    if (code == SQLITE_OK) code = patient_find(portal, id, patient);
+    if (code == SQLITE_OK) code = patient_find_kept(portal, id, patient);
     if (code == SQLITE_DONE) {
         *problem = "the patient is not on file any more";
         return SQLITE_OK;

@@ -156,7 +156,7 @@ int fitting_known(struct portal *portal, sqlite3_int64 *count)
         struct patient_id id;
         struct patient patient;
         patient_id_from_column(row, 0, &id);
-        code = patient_find(portal, &id, &patient);
+        code = patient_find_kept(portal, &id, &patient);
         if (code == SQLITE_ROW && patient_identity(keyring, &patient) == sqlite3_column_int64(row, 1)) ++*count;
         if (code == SQLITE_ROW || code == SQLITE_DONE) code = statement_next(portal, row);
     }

@@ -44,12 +44,6 @@ static const char move_registrations[] =
     "UPDATE main.portal_registration SET patient_id = ?2, merged_from = coalesce(merged_from, ?1)"
     " WHERE patient_id = ?1";
 
-static bool same_id(const struct patient_id *one, const struct patient_id *other)
-{
-    if (one->type != other->type) return false;
-    return one->type == SQLITE_INTEGER ? one->integer == other->integer : strcmp(one->text, other->text) == 0;
-}
-
 static int from_check(struct portal *portal, const struct patient_id *from)
 {
     char id[PATIENT_ID_TEXT_SIZE];
@@ -71,7 +65,7 @@ static int into_check(struct portal *portal, const struct patient_id *from, stru
     const char *closed = patient_closed(into);
 
     (void)patient_id_text(&into->id, id);
-    if (same_id(from, &into->id)) {
+    if (patient_id_same(from, &into->id)) {
         return refuse(portal, "patient %s can not be merged into itself; name the record that stays second", id);
     }
     if (closed == NULL) return SQLITE_OK;

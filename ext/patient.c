@@ -58,6 +58,12 @@ const char *patient_id_text(const struct patient_id *id, char out[PATIENT_ID_TEX
     return out;
 }
 
+bool patient_id_same(const struct patient_id *one, const struct patient_id *other)
+{
+    if (one->type != other->type) return false;
+    return one->type == SQLITE_INTEGER ? one->integer == other->integer : strcmp(one->text, other->text) == 0;
+}
+
 static int id_from_real(struct portal *portal, double number, struct patient_id *id)
 {
     /* 2^53: beyond it a REAL can not tell two integers apart. */
@@ -156,6 +162,13 @@ int patient_find(struct portal *portal, const struct patient_id *id, struct pati
     statement_text(statement, PATIENT_COLUMNS, patient->preferred_language, sizeof patient->preferred_language);
     statement_done(portal, statement);
     return SQLITE_ROW;
+}
+
+int patient_find_kept(struct portal *portal, const struct patient_id *id, struct patient *patient)
+{
+    int code = patient_find(portal, id, patient);
+
+    return code == SQLITE_ROW && !patient_id_same(id, &patient->id) ? SQLITE_DONE : code;
 }
 
 int patient_read(struct portal *portal, const struct patient_id *id, struct patient *patient)

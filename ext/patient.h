@@ -42,6 +42,9 @@ struct patient {
 enum { PATIENT_ID_TEXT_SIZE = 140 };
 const char *patient_id_text(const struct patient_id *id, char out[PATIENT_ID_TEXT_SIZE]);
 
+/* The same value of the same type, as our own tables compare them. */
+bool patient_id_same(const struct patient_id *one, const struct patient_id *other);
+
 /*
 ** Takes a key from an argument.  Integral REALs are integers: JavaScript drivers bind every number
 ** so.  REFUSED for NULL, blobs, other numbers, text that is empty, too long or not valid.
@@ -63,6 +66,12 @@ void patient_person_from_row(sqlite3_stmt *row, int column, struct patient *pati
 
 /* Reads a chart.  SQLITE_ROW, SQLITE_DONE when there is none, or an error code. */
 int patient_find(struct portal *portal, const struct patient_id *id, struct patient *patient);
+
+/*
+** The same by a key that we have kept: SQLITE_DONE as well when the chart has it otherwise by now, '42' for 42,
+** for nothing else that is kept under it is found so.
+*/
+int patient_find_kept(struct portal *portal, const struct patient_id *id, struct patient *patient);
 
 /* The same; no chart is REFUSED with "patient 42 is not on file". */
 int patient_read(struct portal *portal, const struct patient_id *id, struct patient *patient);

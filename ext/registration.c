@@ -121,7 +121,7 @@ int registration_chart(struct portal *portal, const struct patient_id *id, enum 
                        sqlite3_int64 destination, sqlite3_int64 identity, struct patient *patient,
                        const char **changed)
 {
-    int code = patient_find(portal, id, patient);
+    int code = patient_find_kept(portal, id, patient);
 
     if (code == SQLITE_ROW) {
         return patient_changed(portal, patient, medium, destination, identity, changed);

@@ -421,6 +421,37 @@ def test_a_mapping_under_which_people_would_lose_their_access_is_refused(t):
     t.equal(t.one(db, "SELECT patient_id FROM portal_find('Lovelace')"), 21)
 
 
+def rebuilt_with_text_keys(db):
+    """The clinic's table as an import of its own export would make it."""
+    db.executescript(CLINIC.schema.replace('"No." INTEGER', '"No." TEXT').replace('"our patients"', '"their patients"')
+                     .replace('CREATE TABLE clinic', 'CREATE TABLE IF NOT EXISTS clinic').replace('INSERT INTO clinic', 'INSERT OR IGNORE INTO clinic')
+                     .replace('CREATE TABLE "write log"', 'CREATE TABLE IF NOT EXISTS "write log"').replace('"on add"', '"on add too"').replace('"by birth"', '"by birth too"'))
+
+
+def test_a_key_that_has_become_text_is_no_longer_the_one_that_access_was_given_for(t):
+    db = practice(t, CLINIC)
+    session = invited_and_registered(t, db, 20)
+    rebuilt_with_text_keys(db)
+    t.equal(t.one(db, """SELECT "No." FROM "their patients" WHERE Given = 'Ada'"""), '20')
+    t.refuses(db, 'SELECT portal_map_patient(?)', changed(table='their patients'), says=('1 of 1 logins would lose', 'revoke_access'))
+    # Where the practice does so underneath, nobody has what could not be revoked.
+    db.executescript('DROP TABLE "our patients"; ALTER TABLE "their patients" RENAME TO "our patients"')
+    t.equal(flows.patients_of(t, db, session), None)
+    t.equal(t.all(db, "SELECT subject FROM portal_check WHERE problem LIKE '%not on file any more'"), [('patient 20, ada.l',)])
+
+
+def test_patients_give_their_key_as_their_program_binds_it(t):
+    db = practice(t, CLINIC)
+    session = invited_and_registered(t, db, 20)
+    for number, key in enumerate((20, 20.0, '20')):
+        t.equal(flows.ask(t, db, 'SELECT portal_demographics(?, ?)', session, key)['first_name'], 'Ada', f'{key!r}')
+        t.equal(flows.ask(t, db, 'SELECT submit_demographics(?, ?, ?)', session, key, json.dumps({'city': f'Oslo {number}'})),
+                {'result': 'submitted', 'requests': 1}, f'{key!r}')
+    t.equal(t.all(db, 'SELECT patient_id, proposed_value FROM pending_requests'), [(20, 'Oslo 2')])
+    for key in ('21', 'twenty'):
+        t.equal(t.one(db, 'SELECT portal_demographics(?, ?)', session, key), None)
+
+
 def test_a_field_of_the_practices_own_may_be_called_like_anything_of_ours(t):
     db = practice(t, CLINIC)
     names = ['born', 'table_name', 'rowid', 'patient_name', 'status', 'p', 't', 'o', 'select', 'field', 'account_id', 'registration_id']
