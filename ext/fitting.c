@@ -16,7 +16,7 @@ static const char unread_deaths[] =
     " WHERE deceased_on <> '' AND date(deceased_on, '+0 days') IS NOT deceased_on";
 static const char twice[] =
     "SELECT count(*), min(patient_id) FROM"
-    " (SELECT patient_id FROM main.patient GROUP BY 1 HAVING count(*) > 1)";
+    " (SELECT patient_id FROM main.patient WHERE patient_id IS NOT NULL GROUP BY 1 HAVING count(*) > 1)";
 
 /* The schema */
 

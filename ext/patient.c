@@ -198,10 +198,20 @@ static const char *contact_normalize(struct portal *portal, enum medium medium, 
 static const char no_column[] = "no column of the patient table %s is mapped as %s; add one, tell it with "
                                 "portal_map_patient(), then send again";
 
+/* A column that the practice's table computes takes nothing that Quick Add is given. */
+static int computed_check(struct portal *portal, enum layout_field_id field)
+{
+    if (portal->layout == NULL || !portal->layout->field[field].generated) return SQLITE_OK;
+    return refuse(portal, "%s: %s is computed by %s, and can not be written; add the patient with the practice's own "
+                  "program", layout_own_name((int)field), layout_column(portal, field), layout_table(portal));
+}
+
 int patient_contact_new(struct portal *portal, enum medium medium, const char *contact, char out[CONTACT_SIZE])
 {
     enum layout_field_id field = medium == MEDIUM_EMAIL ? FIELD_email : FIELD_cell_phone;
+    int code = computed_check(portal, field);
 
+    if (code != SQLITE_OK) return code;
     if (!layout_has(portal, field)) return refuse(portal, no_column, layout_table(portal), layout_column(portal, field));
     return patient_contact_given(portal, medium, contact, out);
 }
@@ -380,9 +390,13 @@ static int namesake_check(struct portal *portal, const struct patient_entry *ent
 
 int patient_entry_check(struct portal *portal, const struct patient_entry *entry)
 {
+    static const enum layout_field_id given[] = {FIELD_first_name, FIELD_last_name, FIELD_date_of_birth};
     const char *problem = patient_name_problem(entry->first_name);
     char today[CALENDAR_TIME_SIZE];
+    int code = SQLITE_OK;
 
+    for (size_t i = 0; i < sizeof given / sizeof given[0] && code == SQLITE_OK; i++) code = computed_check(portal, given[i]);
+    if (code != SQLITE_OK) return code;
     if (problem != NULL) return refuse(portal, "first_name %s", problem);
     problem = patient_name_problem(entry->last_name);
     if (problem != NULL) return refuse(portal, "last_name %s", problem);
@@ -399,9 +413,11 @@ int patient_entry_check(struct portal *portal, const struct patient_entry *entry
 /* The practice's own schema may refuse a row; that is a refusal, and no fault. */
 int patient_refused(struct portal *portal, int code)
 {
-    if ((code & 0xff) != SQLITE_CONSTRAINT) return code;
+    if ((code & 0xff) != SQLITE_CONSTRAINT && (code & 0xff) != SQLITE_MISMATCH) return code;
     return refuse(portal, "the patient table refuses it: %s", sqlite3_errmsg(portal->db));
 }
+
+static const char not_taken[] = "the patient table did not take the new row; look at its triggers";
 
 /*
 ** The key of a row that an AFTER trigger, or an INSTEAD OF trigger of a view, gives one: the new row is the
@@ -413,8 +429,9 @@ static int id_read(struct portal *portal, const struct patient_entry *entry, str
     bool keyed;
     int code = person_find(portal, entry, &row);
 
-    if (code != SQLITE_ROW && code != SQLITE_DONE) return code;
-    keyed = row != NULL && sqlite3_column_type(row, 0) != SQLITE_NULL;
+    if (code == SQLITE_DONE) return refuse(portal, not_taken);
+    if (code != SQLITE_ROW) return code;
+    keyed = sqlite3_column_type(row, 0) != SQLITE_NULL;
     code = keyed ? patient_id_from_value(portal, sqlite3_column_value(row, 0), id) : SQLITE_OK;
     statement_done(portal, row);
     if (keyed) return code;
@@ -436,9 +453,7 @@ static int row_insert(struct portal *portal, const struct patient_entry *entry, 
                              entry->date_of_birth, entry->email, entry->cell_phone,
                              (sqlite3_int64)entry->activate);
 
-    if (code == SQLITE_DONE) {
-        return refuse(portal, "the patient table did not take the new row; look at its triggers");
-    }
+    if (code == SQLITE_DONE) return refuse(portal, not_taken);
     if (code != SQLITE_ROW) return patient_refused(portal, code);
     keyed = sqlite3_column_type(statement, 0) != SQLITE_NULL;
     if (keyed) taken = patient_id_from_value(portal, sqlite3_column_value(statement, 0), id);

@@ -399,6 +399,12 @@ def test_what_the_practices_schema_refuses_is_a_refusal_in_its_words_and_leaves_
     t.equal(t.one(db, 'SELECT portal_audit_verify()'), None)
 
 
+def test_a_key_of_a_format_that_the_table_does_not_take_is_a_refusal(t):
+    db = practice(t, CLINIC)
+    t.one(db, 'SELECT portal_map_patient(?)', changed(patient_id={'column': 'No.', 'format': 'uuid'}))
+    t.refuses(db, "SELECT quick_add('Emmy', 'Noether', '1982-03-23')", says='the patient table refuses it: datatype mismatch')
+
+
 def test_an_emptied_field_is_an_empty_text_where_the_practice_takes_no_null(t):
     db = practice(t, LAYOUTS[0])
     session = invited_and_registered(t, db, 11)
@@ -466,6 +472,17 @@ def test_a_field_of_the_practices_own_may_be_called_like_anything_of_ours(t):
         db.execute('UPDATE "our patients" SET "shoe size" = NULL')
 
 
+def test_quick_add_refuses_what_the_practices_table_computes_itself(t):
+    db = practice(t, CLINIC)
+    db.executescript("CREATE TABLE p (k INTEGER PRIMARY KEY, whole, f AS (substr(whole, 1, instr(whole, ' ') - 1)), g, l, d, raw, m AS (lower(raw)))")
+    columns = {'table': 'p', 'patient_id': 'k', 'first_name': 'f', 'last_name': 'l', 'date_of_birth': 'd', 'email': 'm'}
+    t.one(db, 'SELECT portal_map_patient(?)', json.dumps(columns))
+    t.refuses(db, "SELECT quick_add('Emmy', 'Noether', '1982-03-23')", says='first_name: f is computed by p')
+    t.one(db, 'SELECT portal_map_patient(?)', json.dumps({**columns, 'first_name': 'g'}))
+    t.refuses(db, "SELECT quick_add('Emmy', 'Noether', '1982-03-23', 'email', 'e@example.com')", says='email: m is computed by p')
+    t.equal(t.one(db, "SELECT quick_add('Emmy', 'Noether', '1982-03-23')"), 1)
+
+
 def test_a_key_is_a_column_that_the_schema_holds_unique(t):
     db = practice(t, CLINIC)
     db.executescript('CREATE TABLE p (k TEXT, f, l, d, PRIMARY KEY (k, f)); CREATE UNIQUE INDEX two ON p (k, l);'
@@ -493,13 +510,22 @@ def test_a_view_that_takes_no_row_has_added_nobody(t):
     db.executescript('CREATE TABLE p (k INTEGER PRIMARY KEY, f, l, d); CREATE VIEW v AS SELECT * FROM p;'
                      'CREATE TRIGGER none INSTEAD OF INSERT ON v BEGIN SELECT 1; END')
     t.one(db, 'SELECT portal_map_patient(?)', json.dumps({'table': 'v', 'patient_id': 'k', 'first_name': 'f', 'last_name': 'l', 'date_of_birth': 'd'}))
-    t.refuses(db, "SELECT quick_add('Emmy', 'Noether', '1982-03-23')", says='gave the new row no patient_id')
+    t.refuses(db, "SELECT quick_add('Emmy', 'Noether', '1982-03-23')", says='did not take the new row')
 
 
 def test_a_view_that_gives_a_patient_twice_is_found(t):
     db = practice(t, LAYOUTS[1])
     db.execute("INSERT INTO person_name VALUES (3, 'Augusta', 'King', 1)")
     t.equal(t.all(db, "SELECT problem, subject FROM portal_check WHERE remedy LIKE '%view%'"), [('1 of person_id are of several rows', 'patient 3')])
+
+
+def test_patients_without_a_key_are_not_one_patient_given_twice(t):
+    db = practice(t, CLINIC)
+    db.executescript('CREATE TABLE p (k UNIQUE, f, l, d); '
+                     "INSERT INTO p VALUES (NULL, 'Ada', 'Lovelace', '1985-12-10'), (NULL, 'Emmy', 'Noether', '1982-03-23')")
+    said = t.one(db, 'SELECT portal_map_patient(?)', json.dumps({'table': 'p', 'patient_id': 'k', 'first_name': 'f', 'last_name': 'l', 'date_of_birth': 'd'}))
+    t.true('several rows' not in said, said)
+    t.equal(t.all(db, 'SELECT next_step FROM portal_status'), [('give the patient another patient_id: patient_id is NULL',)] * 2)
 
 
 # Synthea
