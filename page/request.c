@@ -298,7 +298,7 @@ bool request_is_text(const struct request *request)
         if (!normalize_is_utf8(field->name, strlen(field->name))) return false;
         if (!normalize_is_utf8(field->value, strlen(field->value))) return false;
     }
-    return true;
+    return normalize_is_utf8(request->exchange.patient, strlen(request->exchange.patient));
 }
 
 bool request_is_form(const struct request *request)

@@ -52,7 +52,7 @@ bool request_is_of_program(const struct request *request);
 /* Somebody filled in a form of a page.  Only of a request that has a route. */
 bool request_is_form(const struct request *request);
 
-/* What comes back in a page has to be UTF-8. */
+/* What comes back in a page, or names a patient, has to be UTF-8. */
 bool request_is_text(const struct request *request);
 
 /* A form is taken from a page of ours alone: it brings along what that page's cookie holds. */

@@ -87,6 +87,7 @@ def test_a_session_of_another_patient_shows_and_changes_nothing(t):
         says(t, browser, 'My patients')
         t.true('Lovelace' not in browser.text() or browser.page.path == '/patients', f'{patient}: {browser.text()}')
         browser.post(f'/demographics?patient={patient}', {'form': browser.cookies['__Host-form'], 'city': 'Paris'})
+    t.equal(browser.ask('GET', '/demographics?patient=%22%ff%22').status, 400)
     t.equal(t.all(db, 'SELECT * FROM pending_requests'), [])
 
 
