@@ -4,7 +4,7 @@
 
 int sqlite3_portal_init(sqlite3 *db, char **error, const sqlite3_api_routines *routines);
 
-/* A patient is named in JSON: the key 42 is another one than "42".  What names none is answered with NULL. */
+/* A patient is named in JSON, for a table may have both 42 and "42".  What names none is answered with NULL. */
 static const char *const questions[ASK_COUNT] = {
     [ASK_SERVE] = "SELECT portal_as('portal', ?)",
     [ASK_PRACTICE] = "SELECT portal_practice()",

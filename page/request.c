@@ -133,11 +133,12 @@ static int framing_problem(const struct lines *lines)
     return lines->encoded ? LENGTH_REQUIRED : lines->lengths > 1 ? BAD_REQUEST : 0;
 }
 
-/* A proxy may leave the path of portal_url before ours, or take it away. */
+/* A proxy may leave the path of portal_url before ours, or take it away.  Alone, as on the poster, it is the first page. */
 static const char *below_base(const struct site *site, const char *url)
 {
     size_t length = strlen(site->base);
 
+    if (strcmp(url, site->base) == 0) return "/";
     return strncmp(url, site->base, length) == 0 && url[length] == '/' ? url + length : url;
 }
 

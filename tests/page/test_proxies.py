@@ -53,6 +53,9 @@ def below_a_path(t, kind):
     says(t, browser, 'Register for the patient portal')
     t.contains(browser.page.html, 'href="/portal/register/who"', 'href="/portal/style.css"')
     t.equal(browser.open('/portal/style.css').status, 200)
+    # As the poster has it.
+    t.equal(browser.open('/portal/').status, 200)
+    t.equal(Browser(server).open('/portal').status, 200)
 
 
 @harness.release_only
