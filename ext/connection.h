@@ -23,6 +23,8 @@ enum {
     ACTOR_SIZE = USER_SIZE + 16,
     FRESH_MAX = 4,
     TEXT_MAX = 12,
+    /* A view that patients are kept in may read a table of ours that reads them: deeper goes what never ends. */
+    READING_MOST = 4,
     /* A refusal: nothing was written, the message says what and the remedy. */
     REFUSED = SQLITE_CONSTRAINT
 };
@@ -57,6 +59,7 @@ struct portal {
     } text[TEXT_MAX];
     char *error;                     /* of the last refusal or fault; sqlite3_free() */
     bool busy;                       /* within one of our calls */
+    int reading;                     /* our tables, within each other: see READING_MOST */
     bool inserting;                  /* which is an insert form */
     bool entered;                    /* by an insert form of this transaction, which has the write lock */
     sqlite3_int64 entered_at;        /* changes of the connection by then */

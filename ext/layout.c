@@ -360,6 +360,14 @@ static const char *born_append(sqlite3_str *out, const struct layout *layout, co
     return sql + length;
 }
 
+/* How much stays as it is: a name in quotes, which is the practice's, or what is before anything of ours. */
+static size_t plain_length(const char *sql)
+{
+    size_t length = 1 + strcspn(sql + 1, *sql == '"' ? "\"" : "md/\"");
+
+    return *sql == '"' && sql[length] == '"' ? length + 1 : length;
+}
+
 char *layout_expand(const struct layout *layout, const char *sql)
 {
     sqlite3_str *out = sqlite3_str_new(NULL);
@@ -374,7 +382,7 @@ char *layout_expand(const struct layout *layout, const char *sql)
             own_fields_append(out, layout);
             sql += sizeof own_fields - 1;
         } else {
-            size_t length = 1 + strcspn(sql + 1, "md/");
+            size_t length = plain_length(sql);
             sqlite3_str_append(out, sql, (int)length);
             sql += length;
         }

@@ -257,9 +257,11 @@ static int table_filter(sqlite3_vtab_cursor *base, int plan, const char *text, i
     cursor_clear(cursor);
     cursor->bare = (plan & PLAN_BARE) != 0;
     cursor->now = connection_now(portal);
-    code = call_permit(portal, table->name, table->allowed);
+    code = portal->reading++ < READING_MOST ? call_permit(portal, table->name, table->allowed)
+                                            : fail(portal, "%s is read by the patient table that it reads", table->name);
     if (code == SQLITE_OK && !table->bare) code = connection_enter(portal);
     if (code == SQLITE_OK) code = table->open(cursor, key);
+    portal->reading--;
     return code == SQLITE_OK ? SQLITE_OK : table_error(base->pVtab, portal, code);
 }
 
@@ -272,7 +274,9 @@ static int table_next(sqlite3_vtab_cursor *base)
         cursor->at++;
         return SQLITE_OK;
     }
+    cursor->portal->reading++;
     code = table_scan(cursor, statement_next(cursor->portal, cursor->statement));
+    cursor->portal->reading--;
     return code == SQLITE_OK ? SQLITE_OK : table_error(base->pVtab, cursor->portal, code);
 }
 
@@ -307,7 +311,9 @@ static int table_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int
     if (cursor->statement == NULL) {
         cell_result(cursor, context, column);
     } else {
+        cursor->portal->reading++;
         code = cursor->table->column(cursor, context, column);
+        cursor->portal->reading--;
     }
     return code == SQLITE_OK ? SQLITE_OK : table_error(base->pVtab, cursor->portal, code);
 }

@@ -472,6 +472,39 @@ def test_a_field_of_the_practices_own_may_be_called_like_anything_of_ours(t):
         db.execute('UPDATE "our patients" SET "shoe size" = NULL')
 
 
+def test_names_of_the_practices_that_look_like_our_sql_are_names(t):
+    key, first, last = 'date_of_birth = ?1', '/* own fields of p */', 'x main.patient y'
+    db = t.database(init=False)
+    db.executescript(f'''CREATE TABLE "main.patient" ("{key}" INTEGER PRIMARY KEY, "{first}", "{last}", "?1", "o.email", "main.patient");
+                     INSERT INTO "main.patient" VALUES (1, 'Ada', 'Lovelace', '1985-12-10', 'ada@example.com', 'Paris')''')
+    t.one(db, 'SELECT portal_init(?)', json.dumps({'table': 'main.patient', 'patient_id': key, 'first_name': first, 'last_name': last,
+                                                   'date_of_birth': '?1', 'email': 'o.email', 'city': 'main.patient'}))
+    session = invited_and_registered(t, db, 1)
+    flows.ask(t, db, 'SELECT submit_demographics(?, 1, ?)', session, json.dumps({'city': 'Turin', 'last_name': 'Byron'}))
+    db.execute("UPDATE pending_requests SET decision = 'accept'")
+    t.one(db, "SELECT quick_add('Emmy', 'Noether', '1982-03-23', 'email', 'e@example.com')")
+    t.equal(t.all(db, 'SELECT * FROM "main.patient"'), [(1, 'Ada', 'Byron', '1985-12-10', 'ada@example.com', 'Turin'),
+                                                        (2, 'Emmy', 'Noether', '1982-03-23', 'e@example.com', None)])
+
+
+def test_a_view_of_patients_that_reads_our_list_of_patients_is_refused(t):
+    db = practice(t, CLINIC)
+    own = 'SELECT 1 AS id, \'Ada\' AS f, \'Lovelace\' AS l, \'1985-12-10\' AS d'
+    db.executescript(f"CREATE VIEW a AS SELECT patient_id AS id, patient_name AS f, 'x' AS l, '1985-12-10' AS d FROM portal_status;"
+                     f'CREATE VIEW b AS {own} UNION ALL SELECT * FROM a; CREATE VIEW c AS {own} WHERE EXISTS (SELECT message FROM portal_status)')
+    columns = {'patient_id': 'id', 'first_name': 'f', 'last_name': 'l', 'date_of_birth': 'd'}
+    before = t.all(db, 'SELECT * FROM portal_mapping')
+    for view in 'abc':
+        t.refuses(db, 'SELECT portal_map_patient(?)', json.dumps({'table': view, **columns}), says='portal_status is read by the patient table')
+        t.equal(t.all(db, 'SELECT * FROM portal_mapping'), before)
+        db.executemany('REPLACE INTO portal_mapping VALUES (?, ?, NULL, 0)', [('table', view), *columns.items()])
+        db.execute("DELETE FROM portal_mapping WHERE field NOT IN ('table', 'patient_id', 'first_name', 'last_name', 'date_of_birth')")
+        t.refuses(db, 'SELECT * FROM portal_status', says='portal_status is read by the patient table')
+        db.execute('DELETE FROM portal_mapping')
+        db.executemany('INSERT INTO portal_mapping VALUES (?, ?, ?, ?)', before)
+    t.equal(t.one(db, 'SELECT count(*) FROM portal_status'), 2)
+
+
 def test_quick_add_refuses_what_the_practices_table_computes_itself(t):
     db = practice(t, CLINIC)
     db.executescript("CREATE TABLE p (k INTEGER PRIMARY KEY, whole, f AS (substr(whole, 1, instr(whole, ' ') - 1)), g, l, d, raw, m AS (lower(raw)))")
