@@ -38,14 +38,17 @@ int throttle_of(struct portal *portal, const char *username_key, struct throttle
     return SQLITE_OK;
 }
 
-/* Doubles with every failure past the free ones, to a quarter of an hour; ends by itself. */
-static sqlite3_int64 delay_of(sqlite3_int64 failures, int free_ones)
+/*
+** When the next try is taken: the delay after the last failure doubles with every one past the free ones, to a quarter of
+** an hour.  0: at once, also when the clock was set back since.
+*/
+static sqlite3_int64 delay_end(sqlite3_int64 failures, sqlite3_int64 last_failed_at, int free_ones)
 {
     sqlite3_int64 delay = 1;
 
     if (failures <= free_ones) return 0;
     for (sqlite3_int64 i = free_ones; i < failures && delay < DELAY_MAX; i++) delay *= 2;
-    return delay < DELAY_MAX ? delay : DELAY_MAX;
+    return last_failed_at + (delay < DELAY_MAX ? delay : DELAY_MAX);
 }
 
 static int delay_read(struct portal *portal, sqlite3_int64 account, sqlite3_int64 client,
@@ -56,8 +59,7 @@ static int delay_read(struct portal *portal, sqlite3_int64 account, sqlite3_int6
     int code = statement_row(portal, &statement, read_failures, "ii", account, client);
 
     if (code != SQLITE_ROW) return code == SQLITE_DONE ? SQLITE_OK : code;
-    end = sqlite3_column_int64(statement, 1) +
-          delay_of(sqlite3_column_int64(statement, 0), free_ones);
+    end = delay_end(sqlite3_column_int64(statement, 0), sqlite3_column_int64(statement, 1), free_ones);
     if (end > *until) *until = end;
     statement_done(portal, statement);
     return SQLITE_OK;
@@ -131,8 +133,7 @@ int throttle_until(struct portal *portal, const char *username_key, sqlite3_int6
     }
     while (code == SQLITE_ROW) {
         int free_ones = sqlite3_column_int64(statement, 0) == 0 ? FREE_ACCOUNT : FREE_PAIR;
-        sqlite3_int64 end = sqlite3_column_int64(statement, 2) +
-                            delay_of(sqlite3_column_int64(statement, 1), free_ones);
+        sqlite3_int64 end = delay_end(sqlite3_column_int64(statement, 1), sqlite3_column_int64(statement, 2), free_ones);
         if (end > *until) *until = end;
         code = statement_next(portal, statement);
     }

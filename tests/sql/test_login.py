@@ -146,6 +146,14 @@ def first_second_that_works(t, web, limit):
     raise AssertionError(f'delayed for more than {limit} seconds')
 
 
+def test_a_clock_that_is_set_back_keeps_nobody_out_who_has_tries_left(t):
+    db, patient, web = practice(t)
+    flows.login(t, web, 'ada')
+    fail(t, web, 2)
+    t.advance(-HOUR)
+    flows.login(t, web, 'ada')
+
+
 def test_the_delay_grows_with_every_wrong_password(t):
     db, patient, web = practice(t)
     fail(t, web, 3)
