@@ -1,4 +1,5 @@
 """sql/reports: what analysts ask, with the figures of a practice that was made by hand."""
+import json
 import re
 
 import flows
@@ -172,8 +173,10 @@ def test_no_report_scans_what_it_need_not_with_a_million_patients_or_without_sta
                      or 'PRIMARY KEY' in step], expected, f'{name} {"of many" if big else ""}')
 
 
-def test_the_sqlite3_shell_runs_each_file(t):
+def test_the_sqlite3_shell_runs_each_file_as_the_readme_says(t):
     db = practice(t)
+    since = re.search('`([.]parameter set .*?)`', (harness.ROOT / 'README.md').read_text())[1]
     for name, file in REPORTS.items():
-        answer = t.shell(t.file(db), f".parameter set :since 2026-10\n.read {file}\n")
+        answer = t.shell(t.file(db), f'.mode json\n{since}\n.read {file}\n')
         t.equal((answer.code, answer.stderr), (0, ''), name)
+        t.equal([tuple(row.values()) for row in json.loads(answer.stdout or '[]')], report(t, db, name, '2026-10')[1], name)
