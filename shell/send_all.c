@@ -147,7 +147,8 @@ int send_all_run(struct invocation *invocation)
     int code = choose(invocation);
 
     if (code == EXIT_DONE) code = chosen_show(invocation, &left_out, &found);
-    if (code != EXIT_DONE || command_value(invocation, "dry-run") != NULL || found == 0) return code;
+    if (code != EXIT_DONE || command_value(invocation, "dry-run") != NULL) return code;
+    if (found == 0) return left_out == 0 ? EXIT_DONE : tell(EXIT_REFUSED, "nothing was sent");
     if (!confirmed(invocation, found)) {
         return tell(practice_is_interrupted() ? EXIT_INTERRUPTED : EXIT_REFUSED, "nothing was sent");
     }
