@@ -161,6 +161,7 @@ int backup_run(struct invocation *invocation)
     const char *named = getenv("PORTAL_KEY_FILE");
     struct stat status;
     char key[PATH_MAX];
+    char *sentence;
     int code;
 
     if (strcmp(backup.path, "-") == 0) return tell(EXIT_USAGE, "a backup needs a file: it can not go to standard output");
@@ -174,6 +175,8 @@ int backup_run(struct invocation *invocation)
     (void)setenv("PORTAL_KEY_FILE", key, 1);
     code = made(&backup);
     if (code != EXIT_DONE) return code;
-    (void)printf("%s holds all but the key: keep %s as well, in another place.\n", backup.path, key);
-    return *backup.why == '\0' ? EXIT_DONE : tell(EXIT_PARTLY, "it is what the database is, but: %s", backup.why);
+    sentence = sqlite3_mprintf("%s holds all but the key: keep %s as well, in another place.", backup.path, key);
+    code = command_say(invocation, sentence);
+    sqlite3_free(sentence);
+    return *backup.why == '\0' ? code : tell(EXIT_PARTLY, "it is what the database is, but: %s", backup.why);
 }

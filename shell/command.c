@@ -287,6 +287,20 @@ sqlite3_stmt *command_prepare(struct invocation *invocation, const char *sql)
     return statement;
 }
 
+int command_say(struct invocation *invocation, const char *sentence)
+{
+    struct practice *practice = &invocation->practice;
+    sqlite3_stmt *statement = practice_prepare(practice, "SELECT ?1 AS message");
+    int code;
+
+    if (statement == NULL) return EXIT_DATABASE;
+    practice_bind(statement, 1, sentence);
+    practice->shows_sql = false;        /* no statement did it */
+    code = output_rows(practice, statement, stdout, invocation->form, NULL, NULL);
+    (void)sqlite3_finalize(statement);
+    return code;
+}
+
 int command_query(struct invocation *invocation, const char *sql)
 {
     sqlite3_stmt *statement = command_prepare(invocation, sql);

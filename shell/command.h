@@ -78,6 +78,9 @@ sqlite3_stmt *command_prepare(struct invocation *invocation, const char *sql);
 /* Runs the command's SQL with all its values bound.  An exit code. */
 int command_query(struct invocation *invocation, const char *sql);
 
+/* Gives a sentence that no SQL gave, alone or as data.  An exit code. */
+int command_say(struct invocation *invocation, const char *sentence);
+
 /* Finds who the argument or option `patient` means, if there is one.  An exit code; several are shown. */
 int patient_choose(struct invocation *invocation);
 

@@ -33,16 +33,19 @@ static int target_open(struct target *target, const char *path)
 }
 
 /* Under its name when it is on the disk. */
-static int target_close(struct target *target, int code)
+static int target_close(struct invocation *invocation, struct target *target, int code)
 {
+    char *sentence;
     bool kept;
 
     if (target->path == NULL) return code;
     kept = code == EXIT_DONE && fflush(target->out) == 0 && fsync(fileno(target->out)) == 0;
     kept = fclose(target->out) == 0 && kept && rename(target->draft, target->path) == 0;
     if (kept) {
-        (void)printf("%s is ready to be printed.\n", target->path);
-        return output_end(stdout);
+        sentence = sqlite3_mprintf("%s is ready to be printed.", target->path);
+        code = command_say(invocation, sentence);
+        sqlite3_free(sentence);
+        return code;
     }
     if (code == EXIT_DONE) code = tell(EXIT_REFUSED, "%s: %s; make it once more", target->path, strerror(errno));
     (void)unlink(target->draft);
@@ -73,5 +76,5 @@ int print_run(struct invocation *invocation)
     struct target target;
     int code = target_open(&target, command_value(invocation, "file"));
 
-    return code == EXIT_DONE ? target_close(&target, pdf_write(invocation, target.out)) : code;
+    return code == EXIT_DONE ? target_close(invocation, &target, pdf_write(invocation, target.out)) : code;
 }

@@ -1,4 +1,5 @@
 """portal poster, portal letter: a PDF where it was asked for, or nothing at all."""
+import json
 import os
 import pty
 import subprocess
@@ -17,6 +18,8 @@ def test_a_poster_goes_to_a_file_or_to_a_program_but_not_to_a_terminal(t):
     t.equal((said.code, said.stderr), (0, ''))
     t.contains(said.stdout, 'poster.pdf is ready to be printed.')
     t.equal(t.path('poster.pdf').read_bytes(), t.one(db, "SELECT portal_poster('A4', 'es')"))
+    said = t.portal('-d', t.file(db), '--json', 'poster', t.path('poster.pdf'))
+    t.equal(json.loads(said.stdout), [{'message': f"{t.path('poster.pdf')} is ready to be printed."}])
     for dash in ([], ['-']):
         done = subprocess.run([t.command, '-d', t.file(db), 'poster', *dash], capture_output=True, env=t.portal_environment())
         t.equal((done.returncode, done.stdout), (0, t.one(db, 'SELECT portal_poster()')))
