@@ -25,7 +25,10 @@ struct import {
 };
 
 static const char read_rules[] = "SELECT date('now', '+1 day'), portal_setting('country_code')";
-static const char mapped_table[] = "SELECT source FROM portal_mapping WHERE field = 'table'";
+/* Our own table is mapped to itself where patients may not ask to change all of it. */
+static const char mapped_table[] =
+    "SELECT source FROM portal_mapping WHERE field = 'table' AND EXISTS (SELECT 1 FROM portal_mapping"
+    "   WHERE source <> iif(field = 'table', 'patient', field) OR format IS NOT NULL)";
 static const char read_people[] = "SELECT first_name, last_name, date_of_birth FROM patient";
 static const char born_on[] = "SELECT first_name, last_name, patient_id FROM patient WHERE date_of_birth = :date";
 

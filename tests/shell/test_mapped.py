@@ -35,3 +35,13 @@ def test_init_takes_the_mapping_of_a_file_and_sends_to_all_of_that_table(t):
     t.equal((refused.code, refused.stdout), (REFUSED, ''))
     t.contains(refused.stderr, 'patients are kept in patient_data')
     t.equal(t.one(db, 'SELECT count(*) FROM patient_data'), 2)
+
+
+def test_import_fills_our_own_table_also_where_patients_may_ask_for_less(t):
+    db = t.database(name='own.db')
+    t.one(db, "SELECT portal_map_patient(json_patch(portal_map_patient(), '{\"requests\": [\"city\"]}'))")
+    t.path('more.csv').write_text('first_name,last_name,date_of_birth\nEmmy,Noether,1982-03-23\n')
+    answer = t.portal('-d', 'own.db', 'import', 'more.csv', '--yes')
+    t.equal((answer.code, t.one(db, 'SELECT count(*) FROM patient')), (DONE, 1), answer.stderr)
+    db.execute("UPDATE portal_mapping SET source = 'home_phone' WHERE field = 'cell_phone'")
+    t.contains(t.portal('-d', 'own.db', 'import', 'more.csv', '--yes').stderr, 'import fills the portal')
