@@ -103,7 +103,7 @@ int registration_queue(struct portal *portal, const struct sending *draft,
     }
     /* Whoever was never sent one has none that works, and nothing that was revoked. */
     if (code == SQLITE_OK && draft->previous != 0) code = older_end(portal, draft->previous, now);
-    if (code == SQLITE_OK && draft->previous != 0) code = access_grant_again(portal, id);
+    if (code == SQLITE_OK && draft->again) code = access_grant_again(portal, id);
     if (code == SQLITE_OK) {
         code = audit_write_about(portal, printed ? "registration.printed" : "registration.queued", id, "message",
                                  *message_id, medium_name(draft->medium));

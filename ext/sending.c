@@ -8,9 +8,11 @@
 
 enum { DAY = 86400 };
 
+/* Or that there was none, but a revoke that came with what was merged. */
 static const char newest_registration[] =
-    "SELECT registration_id, created_at FROM main.portal_registration"
-    " WHERE patient_id = ?1 AND merged_from IS NULL ORDER BY registration_id DESC LIMIT 1";
+    "SELECT registration_id, created_at FROM (SELECT registration_id, created_at FROM main.portal_registration"
+    "   WHERE patient_id = ?1 AND merged_from IS NULL ORDER BY registration_id DESC LIMIT 1)"
+    " UNION ALL SELECT 0, 0 FROM main.portal_revocation WHERE patient_id = ?1";
 /* By the same channel: another contact there is a changed one, which needs no cooldown. */
 static const char newest_by_channel[] =
     "SELECT r.destination, r.created_at, r.status FROM main.portal_registration AS r"
@@ -147,6 +149,7 @@ int sending_previous(struct portal *portal, struct sending *draft)
 
     draft->previous = code == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : 0;
     draft->previous_at = code == SQLITE_ROW ? sqlite3_column_int64(statement, 1) : 0;
+    draft->again = code == SQLITE_ROW;
     statement_done(portal, statement);
     return code == SQLITE_ROW || code == SQLITE_DONE ? SQLITE_OK : code;
 }

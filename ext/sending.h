@@ -12,6 +12,7 @@ struct sending {
     sqlite3_int64 destination;
     sqlite3_int64 previous;        /* newest registration of the patient, or 0 */
     sqlite3_int64 previous_at;     /* when it was made */
+    bool again;                    /* there is one, or a revoke: sending grants access again */
 };
 
 /* What must be on file: PORTAL_EMAIL, PORTAL_TEXT for the cell phone; by application and channel. */

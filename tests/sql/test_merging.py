@@ -198,6 +198,25 @@ def test_a_revoke_outlives_the_merge_where_nothing_was_sent_to_the_other(t):
     t.equal(t.one(db, 'SELECT DISTINCT merged_from FROM portal_registration WHERE merged_from IS NOT NULL'), first)
 
 
+def test_sending_grants_again_what_was_revoked_of_a_record_that_all_came_to_by_merging(t):
+    db = t.database()
+    for number, steps in enumerate((('revoke_access', 'merge'), ('merge', 'revoke_access'))):
+        first, second = two(t, db)
+        flows.send(t, db, first)
+        for step in steps:
+            if step == 'merge':
+                merge(t, db, first, second)
+            else:
+                t.one(db, 'SELECT revoke_access(?)', first if number == 0 else second)
+        t.equal(flows.status(t, db, second), 'revoked')
+        t.advance(60)
+        flows.register(t, db, second, f'augusta.{number}')
+        t.equal(t.one(db, 'SELECT count(*) FROM portal_revocation'), 0)
+        t.one(db, 'SELECT revoke_access(?)', second)
+        t.true(not flows.can_login(t, db, f'augusta.{number}'))
+        db.execute('DELETE FROM portal_revocation')
+
+
 def test_nothing_is_scanned_that_grows_with_the_practice(t):
     db = t.database()
     for table, sql in (
