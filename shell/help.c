@@ -64,7 +64,7 @@ int help_show(const struct command *command)
                      command->text == NULL ? "" : command->text);
         parameters_write(command->arguments, false);
         parameters_write(command->options, true);
-        return EXIT_DONE;
+        return output_end(stdout);
     }
     (void)printf("%s\n", about);
     for (command = commands; command->name != NULL; command++) {
@@ -72,7 +72,7 @@ int help_show(const struct command *command)
     }
     (void)puts("\nWith every command:");
     parameters_write(general_options, true);
-    return EXIT_DONE;
+    return output_end(stdout);
 }
 
 /* What the build writes into files. */
@@ -87,7 +87,7 @@ static int made_write(struct invocation *invocation, bool *made)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (command_value(invocation, rows[i].option) == NULL) continue;
         rows[i].write();
-        return EXIT_DONE;
+        return output_end(stdout);
     }
     *made = false;
     return EXIT_DONE;

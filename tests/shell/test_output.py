@@ -59,7 +59,7 @@ def test_what_was_done_stays_done_when_nobody_reads_the_answer(t):
 def test_output_that_can_not_be_written_is_told(t):
     _, portal = practice(t)
     with open('/dev/full', 'w') as full:
-        for command in (['status'], ['--json', 'status'], ['--csv', 'status'], ['version']):
+        for command in (['status'], ['--json', 'status'], ['--csv', 'status'], ['version'], ['help'], ['help', '--man']):
             done = run(t, *portal, *command, stdout=full)
             t.equal(done.returncode, REFUSED, command)
             t.contains(done.stderr, 'portal: the output is not whole: No space left on device')
