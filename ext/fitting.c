@@ -17,6 +17,10 @@ static const char unread_deaths[] =
 static const char twice[] =
     "SELECT count(*), min(patient_id) FROM"
     " (SELECT patient_id FROM main.patient WHERE patient_id IS NOT NULL GROUP BY 1 HAVING count(*) > 1)";
+/* 3 is not '3' in a column without a type. */
+static const char untyped[] =
+    "SELECT count(*), min(patient_id) FROM main.patient"
+    " WHERE typeof(patient_id) = 'integer' AND patient_id <> '' || patient_id";
 
 /* The schema */
 
@@ -237,6 +241,11 @@ int fitting_tell(struct portal *portal, fitting_found *found, void *data)
     if (code == SQLITE_OK) {
         code = counted_tell(&telling, twice, layout_column(portal, FIELD_patient_id), "are of several rows",
                             "have the view give each patient once");
+    }
+    if (code == SQLITE_OK) {
+        code = counted_tell(&telling, untyped, layout_column(portal, FIELD_patient_id),
+                            "are numbers without a type, not found by the command and by programs that bind text",
+                            "have the view say CAST(... AS INTEGER), or the table's column be an INTEGER");
     }
     for (size_t i = 0; i < sizeof contacts / sizeof contacts[0] && code == SQLITE_OK; i++) {
         if (layout_has(portal, contacts[i])) continue;

@@ -552,6 +552,18 @@ def test_a_view_that_gives_a_patient_twice_is_found(t):
     t.equal(t.all(db, "SELECT problem, subject FROM portal_check WHERE remedy LIKE '%view%'"), [('1 of person_id are of several rows', 'patient 3')])
 
 
+def test_keys_that_are_numbers_of_no_type_are_told(t):
+    db = practice(t, LAYOUTS[1])
+    for key, says in (('person_id + 1000', [('2 of person_id are numbers without a type, not found by the command and by programs that bind text', 'patient 1003')]),
+                      ('CAST(person_id + 1000 AS INTEGER)', []), ("'P' || person_id", []), ('person_id', [])):
+        db.executescript('DROP VIEW IF EXISTS branches; CREATE VIEW branches AS SELECT'
+                         f' {key} AS person_id, given_name, family_name, birthdate, email, mobile FROM patient_view')
+        t.one(db, 'SELECT portal_map_patient(?)', json.dumps({'table': 'branches', 'patient_id': 'person_id', 'first_name': 'given_name',
+              'last_name': 'family_name', 'date_of_birth': 'birthdate', 'email': 'email', 'cell_phone': 'mobile'}))
+        t.equal(t.all(db, 'SELECT problem, subject FROM portal_check'), says, key)
+        t.equal(t.one(db, "SELECT send_problem((SELECT '' || patient_id FROM portal_find('Lovelace')), 'email')") is None, says == [], key)
+
+
 def test_patients_without_a_key_are_not_one_patient_given_twice(t):
     db = practice(t, CLINIC)
     db.executescript('CREATE TABLE p (k UNIQUE, f, l, d); '
