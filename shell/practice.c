@@ -168,6 +168,8 @@ int practice_failed(struct practice *practice)
         {SQLITE_CANTOPEN, EXIT_DATABASE}, {SQLITE_READONLY, EXIT_DATABASE},
         {SQLITE_FULL, EXIT_DATABASE},     {SQLITE_IOERR, EXIT_DATABASE},
     };
+    /* Told by the extension, and no refusal: it is missing, unreadable or another's. */
+    static const char about_key[] = "the key file ";
     int code = sqlite3_errcode(practice->db) & 0xff;
 
     if (practice_is_interrupted()) return tell(EXIT_INTERRUPTED, "interrupted");
@@ -175,7 +177,7 @@ int practice_failed(struct practice *practice)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (rows[i].code == code) return rows[i].exit;
     }
-    return EXIT_REFUSED;
+    return strncmp(sqlite3_errmsg(practice->db), about_key, strlen(about_key)) == 0 ? EXIT_DATABASE : EXIT_REFUSED;
 }
 
 int practice_run(struct practice *practice, const char *sql)

@@ -259,7 +259,8 @@ def test_the_database_is_the_one_of_the_environment_unless_named(t):
 def test_a_missing_key_file_is_told_and_stops_what_needs_it(t):
     db, database = practice(t)
     t.path('practice.db.portal-key').unlink()
-    t.contains(t.portal(*database, 'send', 1, '--by', 'email').stderr, 'key')
+    for command in (['send', 1, '--by', 'email'], ['status'], ['key', 'rotate']):
+        t.contains(refused(t, DATABASE, [*database, *command], 'the key file'), 'is missing; restore it from its backup')
 
 
 def test_scheduling_may_do_what_it_may_and_no_more(t):
