@@ -86,7 +86,9 @@ int mapping_read(struct mapping *mapping, struct csv *csv, const char *correctio
     const char *problem = "is missing: the file is empty";
     int code;
 
-    if (csv_next(csv, &problem) != CSV_RECORD) return tell(EXIT_REFUSED, "the line of headers %s", problem);
+    if (csv_next(csv, &problem) != CSV_RECORD) {
+        return tell(EXIT_REFUSED, "%s%s", ferror(csv->file) ? "the file can not be read: " : "the line of headers ", problem);
+    }
     mapping->headers = csv->count;
     chart_guess(csv->field, csv->count, mapping->from);
     code = correct(mapping, csv->field, corrections);

@@ -256,7 +256,7 @@ def test_three_hundred_columns_are_read(t):
 
 def test_what_is_no_file_is_told(t):
     _, database = practice(t)
-    for name, says in [(t.path('none.csv'), 'No such file'), (t.directory, 'Is a directory')]:
+    for name, says in [(t.path('none.csv'), 'No such file'), (t.directory, 'portal: the file can not be read: Is a directory')]:
         answer = t.portal(*database, 'import', name)
         t.equal((answer.code, answer.stdout), (REFUSED, ''))
         t.contains(answer.stderr, says)
