@@ -14,11 +14,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { CONNECTIONS_MOST = 2000, CONNECTIONS_OF_ADDRESS = 250, CONNECTION_BYTES = 16384, THREADS_MOST = 16,
-       SOON_MILLISECONDS = 200, WAITS_SECONDS = 20, FAREWELL_SECONDS = 4 };
+       THREAD_FILES = 8, OTHER_FILES = 16, SOON_MILLISECONDS = 200, WAITS_SECONDS = 20, FAREWELL_SECONDS = 4 };
 
 struct http {
     const struct http_options *options;
@@ -335,6 +336,16 @@ static int processors(void)
     return count < 1 ? 1 : count > THREADS_MOST ? THREADS_MOST : (int)count;
 }
 
+/* As many as leave the desks' files alone: idle connections could take them all, and nobody could be answered. */
+static unsigned connections_most(void)
+{
+    rlim_t kept = 2 * (rlim_t)processors() * THREAD_FILES + OTHER_FILES;
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur > kept + CONNECTIONS_MOST) return CONNECTIONS_MOST;
+    return files.rlim_cur > kept ? (unsigned)(files.rlim_cur - kept) : 1;
+}
+
 static struct MHD_Daemon *daemon_start(struct http *http)
 {
     const struct http_options *options = http->options;
@@ -377,7 +388,7 @@ struct http *http_start(const struct http_options *options, char problem[PROBLEM
         http->pool = pool_start(options->database, processors(), work);
         http->guard = guard_start(options->posts_per_minute, options->patience_seconds);
         if (http->pool != NULL && http->guard != NULL) http->daemon = daemon_start(http);
-        if (http->daemon != NULL) http->door = door_open(options->socket, http->daemon, CONNECTIONS_MOST);
+        if (http->daemon != NULL) http->door = door_open(options->socket, http->daemon, connections_most());
         if (http->door == NULL) (void)snprintf(problem, PROBLEM_SIZE, "the web server does not start: out of memory or threads");
     }
     if (http->door != NULL) return http;

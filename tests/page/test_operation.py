@@ -103,6 +103,9 @@ def test_connections_beyond_its_limit_and_beyond_its_files_wait_until_others_lea
     db = t.database()
     for limit, most in (('4096:4096', 2050), ('100:100', 100)):
         server = Server(t, t.file(db), before=['prlimit', f'--nofile={limit}'])
+        first = server.connection()
+        first.request('GET', '/healthz')
+        t.equal(first.getresponse().read(), b'ok\n')
         others = [socket.create_connection(('127.0.0.1', server.port)) for _ in range(most)]
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
             asked = pool.submit(get, '127.0.0.1', server.port)
@@ -111,6 +114,10 @@ def test_connections_beyond_its_limit_and_beyond_its_files_wait_until_others_lea
             before = processor_seconds(server.process)
             time.sleep(1)
             t.true(processor_seconds(server.process) - before < 0.5, 'it is busy with what has to wait')
+            # Who is there already is answered, for which the database is opened.
+            first.request('GET', '/patients')
+            t.equal(first.getresponse().status, 403)
+            first.close()
             for connection in others:
                 connection.close()
             t.contains(asked.result().decode(), 'HTTP/1.1 200')
