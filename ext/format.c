@@ -31,6 +31,10 @@
     {name, FORMAT_DATE, PARTS(mark, SECOND_OF(mark), FIRST_OF(mark)), written(mark, "%d", "%m"), \
      ANY_OF(mark, "%d", "%m"), NULL}
 
+/* What can be reckoned with: any other text, an empty one too, would be 0, which is a date. */
+#define RECKONED(date) \
+    "CASE WHEN $ GLOB '*[0-9]*' AND $ NOT GLOB '*[^-.0-9]*' AND $ NOT GLOB '?*-*' THEN coalesce(" date ", $) ELSE $ END"
+
 /* Any word for yes is 1, none is NULL, and whatever else is no yes. */
 #define WORDS(yes, no) \
     "CASE lower($) WHEN 'yes' THEN 1 WHEN 'y' THEN 1 WHEN 'true' THEN 1 WHEN 't' THEN 1 WHEN '1' THEN 1" \
@@ -60,10 +64,10 @@ static const struct format formats[] = {
     {"unix", FORMAT_DATE, "coalesce(date($, 'unixepoch'), $)", "unixepoch(@)",
      "$ >= unixepoch(@) AND $ < unixepoch(@) + 86400", NULL},
     /* JavaScript, Java, Prisma. */
-    {"unix milliseconds", FORMAT_DATE, "coalesce(date($ / 1000.0, 'unixepoch'), $)", "unixepoch(@) * 1000",
+    {"unix milliseconds", FORMAT_DATE, RECKONED("date($ / 1000.0, 'unixepoch')"), "unixepoch(@) * 1000",
      "$ >= unixepoch(@) * 1000 AND $ < (unixepoch(@) + 86400) * 1000", NULL},
     /* Days as spreadsheets count them. */
-    {"excel", FORMAT_DATE, "coalesce(date($ + 2415018.5), $)", "CAST(julianday(@) - 2415018.5 AS INTEGER)",
+    {"excel", FORMAT_DATE, RECKONED("date($ + 2415018.5)"), "CAST(julianday(@) - 2415018.5 AS INTEGER)",
      "$ >= julianday(@) - 2415018.5 AND $ < julianday(@) - 2415017.5", NULL},
 
     {"0/1", FORMAT_FLAG, "CASE WHEN $ <> '' THEN CAST($ AS INTEGER) <> 0 END", "CAST(@ AS INTEGER)", NULL, "0"},

@@ -211,6 +211,20 @@ def test_dates_of_nobody_are_none_and_any_other_date_of_death_is_one(t):
         t.equal('is deceased' in (problem or ''), value in dead, f'{value}: {problem}')
 
 
+def test_what_is_no_date_in_any_format_is_nobodys_birthday_and_an_empty_one_nobodys_death(t):
+    for number, date_format in enumerate(DATES):
+        db = t.database(init=False, name=f'{number}.db')
+        db.execute('CREATE TABLE p (id INTEGER PRIMARY KEY, f, l, b, m, dead)')
+        db.executemany("INSERT INTO p VALUES (?, 'Ada', 'Lovelace', ?, 'a@example.com', '')",
+                       [(1, DATES[date_format][0]), (2, ''), (3, 'unknown'), (4, '12 of 1985'), (5, '1-2-3')])
+        columns = {name: {'column': FORMATTED.get(name, 'b'), 'format': date_format} for name in ('date_of_birth', 'deceased_on')}
+        t.one(db, 'SELECT portal_init(?)', json.dumps({**FORMATTED, **columns}))
+        t.equal(t.one(db, "SELECT send_problem(1, 'email')"), None, date_format)
+        for patient in (2, 3, 4, 5):
+            t.contains(t.one(db, "SELECT send_problem(?, 'email')", patient), f'no date of birth as {date_format}')
+        t.equal(t.one(db, "SELECT problem FROM portal_check WHERE problem LIKE '%read%'"), f'3 of b can not be read as {date_format}')
+
+
 # Consent and language
 
 def test_consent_is_what_the_practice_writes_for_it(t):
