@@ -10,7 +10,7 @@ import time
 import harness
 import mailservers
 
-DONE, REFUSED, PARTLY, DATABASE, INTERRUPTED, PIPE = 0, 1, 3, 4, 130, 141
+DONE, REFUSED, PARTLY, DATABASE, BUSY, INTERRUPTED, PIPE = 0, 1, 3, 4, 5, 130, 141
 
 
 def practice(t, patients=1):
@@ -76,7 +76,22 @@ def test_standard_files_that_are_closed_are_no_place_for_a_database(t):
     t.equal(t.one(db, 'SELECT portal_audit_verify()'), None)
 
 
-# A database that can not be written
+# A database that can not be read or written
+
+@harness.release_only
+def test_a_database_that_stays_locked_ends_the_command_with_a_code_of_its_own(t):
+    db, portal = practice(t)
+    db.execute('PRAGMA journal_mode = DELETE')
+    # Its pauses are passed over.
+    at_once = ['strace', '-o', '/dev/null', '--inject=clock_nanosleep,nanosleep:retval=0']
+    for lock, command in (('IMMEDIATE', ['send', 1, '--by', 'email']), ('EXCLUSIVE', ['send', 1, '--by', 'email']),
+                          ('EXCLUSIVE', ['status'])):
+        db.execute(f'BEGIN {lock}')
+        done = run(t, *at_once, *portal, *command)
+        db.execute('ROLLBACK')
+        t.equal((done.returncode, done.stdout), (BUSY, ''), (lock, command, done.stderr))
+        t.contains(done.stderr, 'is locked')
+
 
 def test_a_full_disk_leaves_the_database_as_it_was(t):
     db, portal = practice(t, 300)
