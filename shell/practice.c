@@ -92,8 +92,8 @@ static int practice_begin(struct practice *practice, const char *application, en
     int code;
 
     if (sqlite3_prepare_v2(practice->db, tables, -1, &statement, NULL) != SQLITE_OK) {
-        return tell(sqlite3_errcode(practice->db) == SQLITE_BUSY ? EXIT_BUSY : EXIT_DATABASE, "%s: %s", practice->path,
-                    sqlite3_errmsg(practice->db));
+        if (sqlite3_errcode(practice->db) == SQLITE_BUSY) return practice_failed(practice);
+        return tell(EXIT_DATABASE, "%s: %s", practice->path, sqlite3_errmsg(practice->db));
     }
     code = sqlite3_step(statement);
     (void)sqlite3_finalize(statement);

@@ -91,6 +91,9 @@ def test_a_database_that_stays_locked_ends_the_command_with_a_code_of_its_own(t)
         db.execute('ROLLBACK')
         t.equal((done.returncode, done.stdout), (BUSY, ''), (lock, command, done.stderr))
         t.contains(done.stderr, 'is locked')
+    db.execute('BEGIN EXCLUSIVE')
+    left = run(t, 'strace', '-o', '/dev/null', '--inject=clock_nanosleep,nanosleep:signal=INT:when=3', *portal, 'status')
+    t.equal((left.returncode, left.stderr), (INTERRUPTED, 'portal: interrupted\n'))
 
 
 def test_a_full_disk_leaves_the_database_as_it_was(t):
