@@ -60,6 +60,7 @@ struct exchange {
     const char *type;
     char *body;                    /* sqlite3_malloc'd */
     char location[KEY_SIZE + 40];            /* of a redirect, below the portal's own path */
+    const char *methods;           /* that the path has; NULL: unknown */
     bool sets[COOKIES];            /* to what `cookie` has now; "" takes it away */
     bool cached;                   /* the same for everybody: it may be kept for some minutes */
 };
@@ -94,8 +95,11 @@ struct route {
     void (*answer)(struct exchange *exchange, struct desk *desk);
 };
 
-/* NULL: there is none; *other is true when there is one of another method. */
-const struct route *route_find(const char *method, const char *path, bool *other);
+/*
+** NULL: there is none.  *methods are those that the path has (for Allow, RFC 9110 section 10.2.1), NULL when it is unknown;
+** static text.
+*/
+const struct route *route_find(const char *method, const char *path, const char **methods);
 
 /* A page that says what is wrong: 404, 413, 503... */
 void page_problem(struct exchange *exchange, struct desk *desk, int status);

@@ -162,6 +162,7 @@ static void headers_add(const struct request *request, struct MHD_Response *resp
         (void)snprintf(text, sizeof text, "%s%s", request->http->site.base, exchange->location);
         (void)MHD_add_response_header(response, "Location", text);
     }
+    if (exchange->status == OTHER_METHOD) (void)MHD_add_response_header(response, "Allow", exchange->methods);
     if (exchange->status == UNAVAILABLE || exchange->status == TOO_MANY) {
         (void)MHD_add_response_header(response, "Retry-After", "5");
     }

@@ -144,13 +144,12 @@ static const char *below_base(const struct site *site, const char *url)
 
 static void route_take(struct request *request, const char *url)
 {
-    bool other = false;
-    const struct route *route = route_find(request->method, url, &other);
+    const struct route *route = route_find(request->method, url, &request->exchange.methods);
     size_t length = route == NULL ? 0 : strlen(route->path);
 
     request->exchange.route = route;
     if (route == NULL) {
-        request->problem = other ? OTHER_METHOD : NOT_FOUND;
+        request->problem = request->exchange.methods == NULL ? NOT_FOUND : OTHER_METHOD;
         return;
     }
     if (strlen(url) >= length) (void)sqlite3_snprintf(REST_SIZE, request->exchange.rest, "%s", url + length);

@@ -65,16 +65,20 @@ static const struct route routes[] = {
 };
 
 /* HEAD is GET without the body, which the web server leaves out. */
-const struct route *route_find(const char *method, const char *path, bool *other)
+const struct route *route_find(const char *method, const char *path, const char **methods)
 {
-    *other = false;
+    static const char *const sets[] = {NULL, "GET, HEAD", "POST", "GET, HEAD, POST"};
+    const struct route *found = NULL;
+    unsigned set = 0;
+
     if (strcmp(method, "HEAD") == 0) method = "GET";
     for (size_t i = 0; i < sizeof routes / sizeof routes[0]; i++) {
         size_t length = strlen(routes[i].path);
         bool more = length > 1 && routes[i].path[length - 1] == '/';
         if (more ? strncmp(path, routes[i].path, length) != 0 : strcmp(path, routes[i].path) != 0) continue;
-        if (strcmp(routes[i].method, method) == 0) return &routes[i];
-        *other = true;
+        if (strcmp(routes[i].method, method) == 0) found = &routes[i];
+        set |= strcmp(routes[i].method, "GET") == 0 ? 1 : 2;
     }
-    return NULL;
+    *methods = sets[set];
+    return found;
 }

@@ -222,7 +222,10 @@ def test_paths_that_are_none_lead_nowhere(t):
         t.true(page.status in (200, 303, 404, 414, 431, 400), (path[:40], page.status))
         t.true('root:' not in page.html)
     for method in ('PUT', 'DELETE', 'PATCH', 'POST'):
-        t.true(Browser(server).ask(method, '/register').status in (404, 405, 403))
+        page = Browser(server).ask(method, '/register')
+        t.equal((page.status, page.headers['Allow']), (405, 'GET, HEAD'), method)
+    t.equal([Browser(server).ask(method, path).headers['Allow'] for method, path in
+             (('PUT', '/sign-in'), ('GET', '/sign-out'), ('PUT', '/r/x'), ('PUT', '/nowhere'))], ['GET, HEAD, POST', 'POST', 'GET, HEAD', None])
 
 
 def test_a_redirect_stays_here_whatever_the_link_holds(t):
