@@ -288,9 +288,9 @@ def sign_ins(page, seeds):
     if not set(came) <= {422, 503}:
         raise SystemExit(f'sign-ins were answered {sorted(came)}')
     longest = max(map(max, came.values()))
-    return [row(f'{page.name}: {len(came[503]):,} come again, the last told after', f'{max(came[503], default=0):.2f} s', '',
+    return [row(f'{page.name}: the last to come again told after', f'{max(came[503], default=0):.2f} s, of {len(came[503]):,}', '',
                 max(came[503], default=0), 's', most=2),
-            row(f'{page.name}: the longest wait of {len(came[422]):,} others', f'{longest:.2f} s', '', longest, 's', most=10),
+            row(f'{page.name}: the longest wait of the others', f'{longest:.2f} s, of {len(came[422]):,}', '', longest, 's', most=10),
             row(f'{page.name}: memory at most', f'{memory:.1f} MiB', '', memory, 'MiB', most=64 + 32 * CORES)]
 
 
